@@ -1,0 +1,511 @@
+/* farebox.h - the C interface of Farebox, the payment engine that lives inside an agent runtime.
+ *
+ * A tool declares what it costs. Each call of it is quoted, reserved, run, captured and split on a double-entry ledger
+ * in the caller's own process. This file is the whole contract and can be read from top to bottom:
+ *
+ *   1. words and rules     what every function has in common
+ *   2. statuses            what a call can answer
+ *   3. text, errors        what crosses the border
+ *   4. the engine          open, close, tick
+ *   5. prices              quote a tool
+ *   6. charges and holds   charge, reserve, capture, release, extend
+ *   7. balances
+ *   8. webhooks
+ *   9. the JSON door       every operation by name
+ *
+ * Rules that hold everywhere
+ *
+ * - Money is an int64_t of atomic units of one asset. An atomic unit is about a nano-dollar: 1 USD is 1,000,000,000.
+ *   No floating-point number ever carries money. Times are microseconds since 1970-01-01T00:00:00Z.
+ * - A struct begins with `struct_size`; set it with the struct's _INIT macro. Structs grow only at the end. The library
+ *   reads and writes no byte past the caller's `struct_size`. `reserved` bytes and unknown flags must be zero.
+ * - farebox_str is borrowed: the library reads it during the call and never keeps the pointer. It need not end in NUL.
+ *   farebox_text is owned by the caller once filled, and released with farebox_text_free.
+ * - Every function returns a farebox_status. On failure it writes its outputs to nothing but *error, and what it was
+ *   asked to do has not happened in part.
+ * - `error` may be NULL. It is the caller's memory and needs no release.
+ * - Handles are numbers in a pointer's clothes. A null, closed, twice-closed or foreign handle gives FAREBOX_HANDLE or
+ *   FAREBOX_CLOSED; it is never dereferenced.
+ * - Any function may be called from any thread at any time unless it says otherwise. The library starts no thread. A
+ *   callback runs on the thread of the call that it belongs to, and must not call back into the same engine.
+ * - After fork, the child gets FAREBOX_FORKED from every engine of its parent, and opens its own.
+ */
+#ifndef FAREBOX_H
+#define FAREBOX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define FAREBOX_API __attribute__((visibility("default")))
+#else
+#define FAREBOX_API
+#endif
+
+#define FAREBOX_VERSION_MAJOR 0
+#define FAREBOX_VERSION_MINOR 1
+#define FAREBOX_VERSION_PATCH 0
+#define FAREBOX_VERSION_NUMBER 100 /* major * 10000 + minor * 100 + patch */
+
+/* ---- 2. Statuses ------------------------------------------------------------------------------------------------ */
+
+typedef int32_t farebox_status;
+
+/* clang-format off */
+/* statuses: begin (Scripts/generate) */
+/* statuses: end */
+/* clang-format on */
+
+/* Returns the name of a status, such as "INSUFFICIENT_FUNDS", or "UNKNOWN".
+ * Ownership: the text is static.
+ * Threads:   any.
+ * Errors:    none.
+ * Since:     0.1 */
+FAREBOX_API const char *farebox_status_name(farebox_status status);
+
+/* Returns the library's version number, to compare with FAREBOX_VERSION_NUMBER.
+ * Ownership: a number.
+ * Threads:   any.
+ * Errors:    none.
+ * Since:     0.1 */
+FAREBOX_API uint32_t farebox_version_number(void);
+
+/* ---- 3. Text and errors ----------------------------------------------------------------------------------------- */
+
+/* Borrowed UTF-8 or bytes. {NULL, 0} means absent. */
+typedef struct farebox_str {
+    const char *ptr;
+    size_t len;
+} farebox_str;
+
+/* A farebox_str of a string literal. */
+#ifdef __cplusplus
+#define FAREBOX_STR(literal) (farebox_str{"" literal, sizeof(literal) - 1})
+#else
+#define FAREBOX_STR(literal) ((farebox_str){"" literal, sizeof(literal) - 1})
+#endif
+
+/* Owned UTF-8, followed by a NUL that `len` does not count. */
+typedef struct farebox_text {
+    char *ptr;
+    size_t len;
+} farebox_text;
+
+/* Releases a text and sets it to {NULL, 0}.
+ * Ownership: takes back what the library gave; NULL and {NULL, 0} are allowed.
+ * Threads:   any, one at a time for one text.
+ * Errors:    none.
+ * Since:     0.1 */
+FAREBOX_API void farebox_text_free(farebox_text *text);
+
+/* Why a call failed. The caller owns it; nothing in it needs a release. Texts end in NUL and are cut to fit. */
+typedef struct farebox_error {
+    uint32_t struct_size;
+    farebox_status status;
+    uint32_t retryable; /* 1: the same request may succeed later */
+    uint32_t details_len;
+    char field[128];    /* the input field to blame, as a path, or "" */
+    char message[512];  /* one sentence for a person; never a secret */
+    char details[3072]; /* a JSON object with the facts, or "": for a refusal the binding constraint, its limit, what is
+                           spent, what is held and by whom */
+} farebox_error;
+
+#define FAREBOX_ERROR_INIT {sizeof(farebox_error), 0, 0, 0, {0}, {0}, {0}}
+
+/* ---- 4. The engine ---------------------------------------------------------------------------------------------- */
+
+/* An open ledger. */
+typedef struct farebox_engine farebox_engine;
+
+/* When a receipt is returned. */
+typedef int32_t farebox_durability;
+enum {
+    FAREBOX_DURABILITY_DEFAULT = 0, /* what the engine was opened with */
+    FAREBOX_DURABILITY_FULL = 1,    /* after fsync: survives a power loss */
+    FAREBOX_DURABILITY_NORMAL = 2,  /* after commit: survives a crash of the process, every process sees it */
+    FAREBOX_DURABILITY_RELAXED = 3  /* before commit: only with FAREBOX_OPEN_EXCLUSIVE */
+};
+
+enum {
+    FAREBOX_OPEN_EXCLUSIVE = 1, /* this process holds the ledger alone until it closes */
+    FAREBOX_OPEN_EXISTING = 2   /* fail with FAREBOX_STORE_NOT_FOUND rather than make a new ledger */
+};
+
+typedef struct farebox_options {
+    uint32_t struct_size;
+    uint32_t flags;                     /* FAREBOX_OPEN_* */
+    farebox_durability durability;      /* default FULL */
+    farebox_durability hold_durability; /* of reserve and release; default NORMAL, RELAXED if durability is */
+    uint64_t key_memory_bytes;          /* bound on the memory of idempotency keys; 0 is 64 MiB */
+    uint32_t busy_timeout_ms;           /* wait for another process; 0 is 10,000 */
+    uint32_t relaxed_records;           /* commit at the latest after this many relaxed records; 0 is 4,096 */
+    uint32_t relaxed_ms;                /* or after this time, at the next call or tick; 0 is 10 */
+    uint32_t reserved0;
+    int64_t (*clock)(void *context); /* microseconds since 1970; NULL is the system's clock */
+    void *clock_context;
+    uint8_t reserved[64];
+} farebox_options;
+
+#define FAREBOX_OPTIONS_INIT {sizeof(farebox_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, {0}}
+
+/* Opens the ledger at a URL: "sqlite:PATH", or "memory:" for one that lives as long as the engine.
+ * Ownership: *out is the caller's until farebox_close. `options` may be NULL; its clock must outlive the engine.
+ * Threads:   any.
+ * Errors:    INVALID_ARGUMENT, STRUCT_SIZE, RESERVED, STORE_*, NO_MEMORY, UNSUPPORTED.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_open(farebox_engine **out, farebox_str url, const farebox_options *options,
+                                        farebox_error *error);
+
+/* Commits what is relaxed, closes the ledger and makes the handle invalid.
+ * Ownership: takes the engine. Calls that run on other threads finish first; later ones get CLOSED.
+ * Threads:   any.
+ * Errors:    HANDLE, CLOSED, STORE_* (the engine is closed all the same).
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_close(farebox_engine *engine, farebox_error *error);
+
+/* What a tick has done. */
+typedef struct farebox_tick_result {
+    uint32_t struct_size;
+    uint32_t expired_holds;
+    uint32_t committed; /* relaxed records made durable */
+    uint32_t sealed;    /* records moved into sealed indexes */
+} farebox_tick_result;
+
+#define FAREBOX_TICK_RESULT_INIT {sizeof(farebox_tick_result), 0, 0, 0}
+
+/* Does what is due: expires holds, commits relaxed records, seals indexes. Nothing is wrong if it is never called.
+ * Ownership: `out` may be NULL.
+ * Threads:   any.
+ * Errors:    HANDLE, CLOSED, FORKED, STRUCT_SIZE, STORE_*.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_tick(farebox_engine *engine, farebox_tick_result *out, farebox_error *error);
+
+/* ---- 5. Prices -------------------------------------------------------------------------------------------------- */
+
+/* What a call used, in whole counts, each at least 0. A price ignores what it does not charge for only where it says
+ * that the meter is free; other usage makes the call UNPRICEABLE unless max_cost is given. */
+typedef struct farebox_usage {
+    int64_t requests; /* 0 is read as 1 by a charge: one call is one request */
+    int64_t units;
+    int64_t input_tokens; /* without the cached ones */
+    int64_t output_tokens;
+    int64_t cache_read_tokens;
+    int64_t cache_write_tokens;
+    int64_t reasoning_tokens;
+    int64_t input_audio_tokens;
+    int64_t output_audio_tokens;
+    int64_t images;
+    int64_t value;        /* atomic units that a percentage applies to */
+    int64_t reserved_meters[4];
+    uint32_t units_micro; /* millionths of a unit on top of `units`: 4.5 hours are {units 4, units_micro 500000} */
+    uint32_t reserved;
+} farebox_usage;
+
+/* The meter that a quote's line charged for. */
+typedef int32_t farebox_meter;
+enum {
+    FAREBOX_METER_REQUESTS = 0,
+    FAREBOX_METER_UNITS = 1,
+    FAREBOX_METER_INPUT_TOKENS = 2,
+    FAREBOX_METER_OUTPUT_TOKENS = 3,
+    FAREBOX_METER_CACHE_READ_TOKENS = 4,
+    FAREBOX_METER_CACHE_WRITE_TOKENS = 5,
+    FAREBOX_METER_REASONING_TOKENS = 6,
+    FAREBOX_METER_INPUT_AUDIO_TOKENS = 7,
+    FAREBOX_METER_OUTPUT_AUDIO_TOKENS = 8,
+    FAREBOX_METER_IMAGES = 9,
+    FAREBOX_METER_VALUE = 10
+};
+
+typedef struct farebox_price_args {
+    uint32_t struct_size;
+    uint32_t flags; /* none yet */
+    farebox_str tool;
+    farebox_str customer; /* the account whose own price applies, or absent */
+    farebox_usage usage;
+    int64_t max_cost; /* 0 is none; the quote's total is capped there */
+    int64_t at;       /* the time whose prices apply; 0 is now */
+    uint8_t reserved[32];
+} farebox_price_args;
+
+#define FAREBOX_PRICE_ARGS_INIT {sizeof(farebox_price_args), 0, {NULL, 0}, {NULL, 0}, {0}, 0, 0, {0}}
+
+/* One component of a quote: quantity x rate + flat = amount, rounded half to even once. */
+typedef struct farebox_quote_line {
+    farebox_meter meter;
+    int32_t tier;           /* index of the tier, or -1 */
+    int64_t quantity_micro; /* millionths of the meter's unit */
+    int64_t rate_pico;      /* 1e-12 of the asset's major unit, INT64_MAX where it does not fit */
+    int64_t amount;         /* atomic units */
+} farebox_quote_line;
+
+typedef struct farebox_quote {
+    uint32_t struct_size;
+    uint32_t line_count; /* lines that the price has, also those beyond line_capacity */
+    farebox_quote_line *lines;
+    uint32_t line_capacity;
+    uint32_t capped; /* 1: max_cost or the price's own maximum bound the total */
+    int64_t total;
+    uint64_t price_version; /* the price that applied; an open hold keeps it */
+    char asset[24];
+    uint8_t reserved[32];
+} farebox_quote;
+
+#define FAREBOX_QUOTE_INIT {sizeof(farebox_quote), 0, NULL, 0, 0, 0, 0, {0}, {0}}
+
+/* Quotes a tool for a usage, without touching the ledger.
+ * Ownership: args borrowed; out->lines is the caller's array of line_capacity lines, or NULL.
+ * Threads:   any.
+ * Errors:    HANDLE, CLOSED, FORKED, STRUCT_SIZE, RESERVED, INVALID_ARGUMENT, TOOL_NOT_FOUND, TOOL_DISABLED, UNPRICEABLE,
+ *            OVERFLOW.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_price_tool(farebox_engine *engine, const farebox_price_args *args,
+                                              farebox_quote *out, farebox_error *error);
+
+/* ---- 6. Charges and holds --------------------------------------------------------------------------------------- */
+
+/* What a capture beyond the hold does. */
+typedef int32_t farebox_over_capture;
+enum {
+    FAREBOX_OVER_CAPTURE_REJECT = 0,  /* OVER_CAPTURE; the hold stays open */
+    FAREBOX_OVER_CAPTURE_CAP = 1,     /* capture what is left of the hold */
+    FAREBOX_OVER_CAPTURE_OVERFLOW = 2 /* charge the excess like a new charge, limits included */
+};
+
+/* One charge. Give either `tool` and its usage, or `amount` and `asset`. */
+typedef struct farebox_charge_args {
+    uint32_t struct_size;
+    uint32_t flags; /* none yet */
+    farebox_str payer;
+    farebox_str tool;
+    farebox_str payee; /* credited account of an explicit amount; absent is "platform" */
+    farebox_str asset; /* of an explicit amount; absent is the ledger's default */
+    farebox_str idempotency_key;
+    farebox_str run;
+    farebox_str call;
+    farebox_str description;
+    farebox_str metadata; /* a JSON object */
+    int64_t amount;       /* atomic units; 0 with a tool */
+    int64_t max_cost;     /* refuse (OVER_MAX_COST) above this; 0 is none */
+    farebox_usage usage;
+    farebox_durability durability;
+    uint8_t reserved[28];
+} farebox_charge_args;
+
+#define FAREBOX_CHARGE_ARGS_INIT                                                                                       \
+    {sizeof(farebox_charge_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0},       \
+     {NULL, 0}, {NULL, 0}, 0, 0, {0}, 0, {0}}
+
+enum {
+    FAREBOX_RECEIPT_REPLAYED = 1,    /* the key was used for the same request before: this is its receipt */
+    FAREBOX_RECEIPT_UNCOMMITTED = 2, /* relaxed: not yet in the store */
+    FAREBOX_RECEIPT_FINAL = 4,       /* of a capture: the hold is closed */
+    FAREBOX_RECEIPT_CAPPED = 8       /* the amount is less than the usage's price: max_cost or the hold bound it */
+};
+
+/* Proof of a charge, hold, capture or release. Fixed size; nothing in it needs a release. */
+typedef struct farebox_receipt {
+    uint32_t struct_size;
+    farebox_status status;  /* of this item of a batch; FAREBOX_OK otherwise */
+    uint32_t flags;         /* FAREBOX_RECEIPT_* */
+    uint32_t reserved0;
+    uint64_t id;            /* of the transfer; never 0; unique in the ledger */
+    uint64_t hold;          /* of the hold, or 0 */
+    int64_t amount;         /* charged, held, captured or returned */
+    int64_t hold_remaining; /* left on the hold after this */
+    int64_t balance;        /* of the paying wallet after this */
+    int64_t available;      /* balance - held + credit line, after this */
+    int64_t time;
+    uint64_t price_version; /* 0 for an explicit amount */
+    char asset[24];
+    uint8_t reserved[32];
+} farebox_receipt;
+
+#define FAREBOX_RECEIPT_INIT {sizeof(farebox_receipt), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0}}
+
+/* Charges a payer at once: price, limits, transfer and split in one atomic step.
+ * Ownership: args borrowed; *out is the caller's and may be NULL.
+ * Threads:   any; calls of many threads share one commit.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, state family, refused family, KEY_CONFLICT, STORE_*.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_charge(farebox_engine *engine, const farebox_charge_args *args,
+                                          farebox_receipt *out, farebox_error *error);
+
+/* Charges many in one commit; each stands or falls alone, and out[i].status says how.
+ * Ownership: args and out are arrays of `count` structs of equal struct_size; out must not be NULL.
+ * Threads:   any.
+ * Errors:    those of the batch as a whole: HANDLE, CLOSED, FORKED, REENTRANT, STRUCT_SIZE, TOO_LONG, STORE_* (then
+ *            nothing was charged).
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_charge_many(farebox_engine *engine, const farebox_charge_args *args, size_t count,
+                                               farebox_receipt *out, farebox_error *error);
+
+/* One reservation. The amount held is `amount`, or the price of the expected `usage`; `max_cost` raises or caps it: with
+ * max_cost, exactly max_cost is held. */
+typedef struct farebox_reserve_args {
+    uint32_t struct_size;
+    uint32_t flags; /* none yet */
+    farebox_str payer;
+    farebox_str tool;
+    farebox_str payee;
+    farebox_str asset;
+    farebox_str idempotency_key;
+    farebox_str run;
+    farebox_str call;
+    farebox_str description;
+    farebox_str metadata;
+    int64_t amount;
+    int64_t max_cost;
+    farebox_usage usage;
+    uint32_t expires_in_ms; /* 0 is 900,000: a quarter of an hour */
+    farebox_over_capture over_capture;
+    farebox_durability durability;
+    uint8_t reserved[20];
+} farebox_reserve_args;
+
+#define FAREBOX_RESERVE_ARGS_INIT                                                                                      \
+    {sizeof(farebox_reserve_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0},      \
+     {NULL, 0}, {NULL, 0}, 0, 0, {0}, 0, 0, 0, {0}}
+
+/* Holds money for a call that is about to run: the one atomic decision over wallet, budgets, caps and rate limits.
+ * Ownership: args borrowed; *out is the caller's and may be NULL; out->hold names the hold.
+ * Threads:   any; calls of many threads share one commit.
+ * Errors:    as farebox_charge.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_reserve(farebox_engine *engine, const farebox_reserve_args *args,
+                                           farebox_receipt *out, farebox_error *error);
+
+enum {
+    FAREBOX_CAPTURE_PARTIAL = 1, /* keep the rest of the hold open */
+    FAREBOX_CAPTURE_AMOUNT = 2,  /* take `amount`, which may be 0 */
+    FAREBOX_CAPTURE_USAGE = 4    /* take the price of `usage`, at the price of the reservation */
+};
+
+/* One capture. With neither flag all that is left of the hold is taken. */
+typedef struct farebox_capture_args {
+    uint32_t struct_size;
+    uint32_t flags; /* FAREBOX_CAPTURE_* */
+    uint64_t hold;
+    farebox_str idempotency_key;
+    farebox_str description;
+    farebox_str metadata;
+    int64_t amount;
+    farebox_usage usage;
+    farebox_durability durability;
+    uint8_t reserved[28];
+} farebox_capture_args;
+
+#define FAREBOX_CAPTURE_ARGS_INIT                                                                                      \
+    {sizeof(farebox_capture_args), 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, {0}, 0, {0}}
+
+/* Charges a hold, in part or as a whole; unless PARTIAL, the remainder returns to the payer at once.
+ * Ownership: args borrowed; *out is the caller's and may be NULL.
+ * Threads:   any; calls of many threads share one commit.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, hold family, refused family (overflow only),
+ *            KEY_CONFLICT, STORE_*.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_capture(farebox_engine *engine, const farebox_capture_args *args,
+                                           farebox_receipt *out, farebox_error *error);
+
+/* Returns what is left of a hold to the payer.
+ * Ownership: *out is the caller's and may be NULL.
+ * Threads:   any; calls of many threads share one commit.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, hold family, STORE_*.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_release(farebox_engine *engine, uint64_t hold, farebox_receipt *out,
+                                           farebox_error *error);
+
+/* Moves the expiry of an open hold to `expires_in_ms` from now.
+ * Ownership: *out is the caller's and may be NULL.
+ * Threads:   any; calls of many threads share one commit.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, INVALID_ARGUMENT, hold family, STORE_*.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_extend(farebox_engine *engine, uint64_t hold, uint32_t expires_in_ms,
+                                          farebox_receipt *out, farebox_error *error);
+
+/* ---- 7. Balances ------------------------------------------------------------------------------------------------ */
+
+typedef struct farebox_balance_result {
+    uint32_t struct_size;
+    uint32_t scale;      /* digits after the point: 9 for USD */
+    int64_t balance;     /* sum of all postings */
+    int64_t held;        /* in open holds */
+    int64_t credit_line; /* how far below zero the wallet may go */
+    int64_t available;   /* balance - held + credit_line */
+    char asset[24];
+    uint8_t reserved[32];
+} farebox_balance_result;
+
+#define FAREBOX_BALANCE_RESULT_INIT {sizeof(farebox_balance_result), 0, 0, 0, 0, 0, {0}, {0}}
+
+/* Reads the balance of an account's wallet now; an absent asset is the ledger's default.
+ * Ownership: *out is the caller's.
+ * Threads:   any. What a call on another thread is committing at this moment is counted.
+ * Errors:    HANDLE, CLOSED, FORKED, STRUCT_SIZE, ACCOUNT_NOT_FOUND, ASSET_NOT_FOUND, STORE_*.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_balance(farebox_engine *engine, farebox_str account, farebox_str asset,
+                                           farebox_balance_result *out, farebox_error *error);
+
+/* ---- 8. Webhooks ------------------------------------------------------------------------------------------------ */
+
+typedef int32_t farebox_webhook_scheme;
+enum {
+    FAREBOX_WEBHOOK_STANDARD = 0, /* Standard Webhooks: webhook-id, webhook-timestamp, webhook-signature; whsec_, whpk_ */
+    FAREBOX_WEBHOOK_STRIPE = 1,   /* Stripe-Signature: t=...,v1=... */
+    FAREBOX_WEBHOOK_ROBUTLER = 2  /* X-Robutler-Signature: hex HMAC-SHA256 of the body; has no time, so guard replays */
+};
+
+typedef struct farebox_webhook_args {
+    uint32_t struct_size;
+    farebox_webhook_scheme scheme;
+    farebox_str body;          /* the raw bytes as received */
+    farebox_str signature;     /* webhook-signature, Stripe-Signature or X-Robutler-Signature */
+    farebox_str id;            /* webhook-id; for the others the event's id, needed with a replay guard only */
+    farebox_str timestamp;     /* webhook-timestamp; absent for the others */
+    const farebox_str *secrets; /* any of them may match */
+    size_t secret_count;
+    int64_t tolerance_s; /* 0 is 300; negative turns the check off */
+    int64_t now;         /* microseconds; 0 is the system's clock */
+    uint8_t reserved[32];
+} farebox_webhook_args;
+
+#define FAREBOX_WEBHOOK_ARGS_INIT                                                                                      \
+    {sizeof(farebox_webhook_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, NULL, 0, 0, 0, {0}}
+
+/* Verifies the signature and age of a webhook; FAREBOX_OK means that the body may be trusted.
+ * Ownership: everything is borrowed. `engine` may be NULL; with one, an id seen before gives WEBHOOK_REPLAYED and a new
+ *            one is remembered in the ledger.
+ * Threads:   any.
+ * Errors:    STRUCT_SIZE, RESERVED, INVALID_ARGUMENT, TOO_LONG, webhook family; HANDLE, CLOSED, FORKED, STORE_* with an
+ *            engine.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_verify_webhook(farebox_engine *engine, const farebox_webhook_args *args,
+                                                  farebox_error *error);
+
+/* ---- 9. The JSON door ------------------------------------------------------------------------------------------- */
+
+/* Carries out an operation by name with a JSON object as input: everything above and everything else.
+ * Ownership: input borrowed; *out is owned by the caller, farebox_text_free.
+ * Threads:   any.
+ * Errors:    UNKNOWN_OPERATION, INVALID_JSON, UNKNOWN_FIELD, MISSING_FIELD and those of the operation; farebox_describe
+ *            lists them.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_call(farebox_engine *engine, farebox_str operation, farebox_str input,
+                                        farebox_text *out, farebox_error *error);
+
+/* Describes the library as JSON: version, statuses, limits, and each operation with fields, errors and a doc line.
+ * Ownership: *out is owned by the caller, farebox_text_free.
+ * Threads:   any.
+ * Errors:    INVALID_ARGUMENT, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_describe(farebox_text *out, farebox_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FAREBOX_H */

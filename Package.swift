@@ -1,0 +1,37 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One set of rules for every Swift target: a warning is an error, and unsafe code is marked where it stands.
+let strict: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+  name: "farebox",
+  products: [
+    .library(name: "farebox", type: .dynamic, targets: ["FareboxABI"]),
+    .library(name: "Farebox", targets: ["Farebox", "FareboxCore"]),
+  ],
+  targets: [
+    .systemLibrary(name: "CFarebox", path: "Include"),
+    .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CLinux"),
+    .target(name: "FareboxCore", swiftSettings: strict),
+    .target(name: "FareboxStore", dependencies: ["FareboxCore", "CSQLite"], swiftSettings: strict),
+    .target(
+      name: "Farebox", dependencies: ["FareboxCore", "FareboxStore", "CCrypto", "CLinux"],
+      swiftSettings: strict),
+    .target(
+      name: "FareboxABI", dependencies: ["Farebox", "FareboxCore", "CFarebox"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "FareboxCoreTests", dependencies: ["FareboxCore"],
+      swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6]
+)

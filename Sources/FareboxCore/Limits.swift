@@ -1,0 +1,51 @@
+/// Every bound in one place; `farebox_describe()` publishes them.
+///
+/// A bound exists so that no input decides how much memory or time a call takes.
+public enum Limits {
+  /// Bytes of an account name, the whole path.
+  public static let accountName = 255
+  /// Segments of an account path: `org:acme/dept:research/agent:writer` has three.
+  public static let accountDepth = 8
+  /// Bytes of a tool or skill name.
+  public static let toolName = 128
+  /// Bytes of an asset code.
+  public static let assetCode = 16
+  /// Bytes of an idempotency key; Stripe's bound.
+  public static let key = 255
+  /// Bytes of a run or call id.
+  public static let runID = 255
+  /// Bytes of a description.
+  public static let description = 500
+  /// Bytes of a metadata object, as JSON.
+  public static let metadata = 8_192
+  /// Bytes of the input of one JSON-door call.
+  public static let json = 16 << 20
+  /// Nesting of JSON.
+  public static let jsonDepth = 64
+  /// Postings in one transfer.
+  public static let postings = 1_000
+  /// Recipients of one split.
+  public static let recipients = 32
+  /// Requests in one batch.
+  public static let batch = 65_536
+  /// Tiers in one price component.
+  public static let tiers = 64
+  /// Components in one price.
+  public static let components = 32
+  /// Budgets on one account.
+  public static let budgets = 16
+  /// Soft thresholds on one budget.
+  public static let thresholds = 8
+  /// Charges that a sliding hourly rate limit can count.
+  public static let ratePerHour = 10_000
+  /// Rows in one page of a listing.
+  public static let page = 1_000
+  /// Bytes of a webhook's body.
+  public static let webhookBody = 4 << 20
+  /// Secrets or signatures tried for one webhook.
+  public static let webhookSecrets = 16
+  /// Milliseconds that a hold may stay open: a year.
+  public static let holdMilliseconds: Int64 = 366 * 86_400_000
+  /// Open engines in one process.
+  public static let engines = 1_024
+}
