@@ -32,6 +32,9 @@ let package = Package(
     .testTarget(
       name: "FareboxCoreTests", dependencies: ["FareboxCore"],
       swiftSettings: strict),
+    .testTarget(
+      name: "FareboxTests", dependencies: ["Farebox", "FareboxCore", "FareboxStore"],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

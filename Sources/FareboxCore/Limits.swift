@@ -19,7 +19,7 @@ public enum Limits {
   /// Bytes of a metadata object, as JSON.
   public static let metadata = 8_192
   /// Bytes of the input of one JSON-door call.
-  public static let json = 16 << 20
+  public static let jsonBytes = 16 << 20
   /// Nesting of JSON.
   public static let jsonDepth = 64
   /// Postings in one transfer.
@@ -44,6 +44,12 @@ public enum Limits {
   public static let webhookBody = 4 << 20
   /// Secrets or signatures tried for one webhook.
   public static let webhookSecrets = 16
+  /// Bytes of a signature header.
+  public static let webhookSignature = 8_192
+  /// Bytes of one webhook secret, as text.
+  public static let webhookSecret = 512
+  /// Bytes of a webhook's id.
+  public static let webhookID = 255
   /// Milliseconds that a hold may stay open: a year.
   public static let holdMilliseconds: Int64 = 366 * 86_400_000
   /// Open engines in one process.

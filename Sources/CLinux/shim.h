@@ -1,0 +1,57 @@
+/* What Swift cannot call or say by itself: the futex system call is variadic, and a prefetch is a compiler builtin. */
+#ifndef FAREBOX_CLINUX_SHIM_H
+#define FAREBOX_CLINUX_SHIM_H
+
+#include <linux/futex.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Sleeps while *word is `expected`; may wake for no reason. */
+static inline void farebox_futex_wait(void *word, uint32_t expected) {
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+}
+
+/* Wakes up to `count` threads that sleep on the word. */
+static inline void farebox_futex_wake(void *word, int count) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+static inline uint32_t farebox_load_acquire(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+
+static inline void farebox_store_release(uint32_t *word, uint32_t value) {
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+/* How many callbacks of the host the calling thread is inside of. */
+static inline uint32_t *farebox_callback_depth(void) {
+    static __thread uint32_t depth;
+    return &depth;
+}
+
+static inline uint32_t farebox_callbacks(void) { return *farebox_callback_depth(); }
+static inline void farebox_enter_callback(void) { *farebox_callback_depth() += 1; }
+static inline void farebox_leave_callback(void) { *farebox_callback_depth() -= 1; }
+
+static inline void farebox_prefetch(const void *address) { __builtin_prefetch(address, 0, 1); }
+
+/* Microseconds since 1970. */
+static inline int64_t farebox_wall_clock(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Nanoseconds of a clock that never goes back. */
+static inline int64_t farebox_steady_clock(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+#endif

@@ -1,0 +1,198 @@
+internal import FareboxCore
+
+/// What can be charged for and in what: assets, skills, tools, rate cards, prices and splits.
+///
+/// Entries are only ever added, so an index in a record means the same forever; a tool that changes its price gets
+/// another price version, and the holds priced before keep theirs.
+struct Catalog: ~Copyable {
+  private(set) var assets: ContiguousArray<Asset> = []
+  /// The codes padded with zeros, as receipts carry them.
+  private(set) var assetCodes: ContiguousArray<InlineArray<24, UInt8>> = []
+  private var assetNames = NameTable()
+  private(set) var tools: ContiguousArray<Tool> = []
+  private(set) var toolNames = NameTable()
+  private(set) var prices: ContiguousArray<PriceVersion> = []
+  private(set) var splits: ContiguousArray<SplitRule> = []
+  private(set) var skills: [String: Skill] = [:]
+  private(set) var rateCards: [String: StoredRateCard] = [:]
+
+  // MARK: Assets
+
+  func assetIndex(_ code: BorrowedText) -> UInt16? {
+    assetNames.find(code).map { UInt16(truncatingIfNeeded: $0) }
+  }
+
+  func assetIndex(_ code: String) -> UInt16? {
+    code.withBorrowedText { assetIndex($0) }
+  }
+
+  mutating func add(_ asset: Asset) {
+    _ = assetNames.add(asset.code)
+    assets.append(asset)
+    var code = InlineArray<24, UInt8>(repeating: 0)
+    for (index, byte) in asset.code.utf8.prefix(23).enumerated() { code[index] = byte }
+    assetCodes.append(code)
+  }
+
+  // MARK: Tools
+
+  /// The tool of a name; a name like `card/model` may also be one that a rule of the rate card finds.
+  func toolIndex(_ name: BorrowedText) -> UInt32? {
+    if name.isEmpty { return nil }
+    return toolNames.find(name) ?? ruledToolIndex(name)
+  }
+
+  private func ruledToolIndex(_ name: BorrowedText) -> UInt32? {
+    guard !rateCards.isEmpty, let text = name.string, let slash = text.firstIndex(of: "/"),
+      let card = rateCards[String(text[..<slash])]?.card,
+      let entry = card.entry(for: String(text[text.index(after: slash)...]), customer: nil)
+    else { return nil }
+    return toolNames.find("\(card.name)/\(entry.fullName)")
+  }
+
+  /// The price of a tool for a customer at a time, or nil where it has none then.
+  func priceIndex(_ tool: UInt32, customer: UInt32?, at time: Int64) -> UInt32? {
+    let entry = tools[Int(tool)]
+    if let customer, !entry.overrides.isEmpty, let own = entry.overrides[customer],
+      let price = Tool.price(in: own, at: time)
+    {
+      return price
+    }
+    return Tool.price(in: entry.periods, at: time)
+  }
+
+  /// Whether the tool and its skill are switched on.
+  func isEnabled(_ tool: UInt32) -> Bool {
+    let entry = tools[Int(tool)]
+    return entry.isEnabled && (entry.skill.flatMap { skills[$0]?.isEnabled } ?? true)
+  }
+
+  /// Applies a price version to a usage.
+  ///
+  /// - Parameter amount: what the callback of a dynamic price gave.
+  func quote(
+    _ price: UInt32, _ usage: borrowing Usage, amount: Int64?, maxCost: Int64
+  ) throws(Rejection) -> QuoteTotal {
+    guard price < prices.count else {
+      throw .failed(Segment.corrupt("A record names a price that does not exist."))
+    }
+    do throws(Failure) {
+      return try prices[Int(price)].price.quote(usage, dynamicAmount: amount, maxCost: maxCost) { _ in }
+    } catch {
+      throw .failed(error)
+    }
+  }
+
+  /// The tool of a name, added where there is none.
+  mutating func makeTool(_ name: String) -> UInt32 {
+    if let found = toolNames.find(name) { return found }
+    tools.append(Tool())
+    return toolNames.add(name)
+  }
+
+  mutating func updateTool(_ index: UInt32, _ change: (inout Tool) -> Void) {
+    change(&tools[Int(index)])
+  }
+
+  mutating func addPrice(_ price: Price, asset: UInt16, tool: UInt32, beneficiary: UInt32) -> UInt32 {
+    prices.append(PriceVersion(price: price, asset: asset, tool: tool, beneficiary: beneficiary))
+    return UInt32(prices.count - 1)
+  }
+
+  /// The index of a split among accounts; equal splits share one.
+  mutating func makeSplit(_ split: Split, accounts: [UInt32]) -> UInt32 {
+    if let found = splits.firstIndex(where: { $0.accounts == accounts && $0.split == split }) { return UInt32(found) }
+    splits.append(SplitRule(split: split, accounts: accounts))
+    return UInt32(splits.count - 1)
+  }
+
+  mutating func setSkill(_ skill: Skill) {
+    skills[skill.manifest.id] = skill
+  }
+
+  mutating func enableSkill(_ id: String, _ isEnabled: Bool) {
+    skills[id]?.isEnabled = isEnabled
+  }
+
+  mutating func setRateCard(_ card: StoredRateCard, name: String) {
+    rateCards[name] = card
+  }
+}
+
+/// Something with a price that can be called by name.
+struct Tool {
+  /// The id of its skill, or nil for an entry of a rate card.
+  var skill: String?
+  var isEnabled = true
+  /// Prices by time, latest start first.
+  var periods: [PricePeriod] = []
+  /// Prices of single customers, by account.
+  var overrides: [UInt32: [PricePeriod]] = [:]
+
+  /// The price that applies at a time: the period with the latest start that has begun and not ended.
+  static func price(in periods: [PricePeriod], at time: Int64) -> UInt32? {
+    for period in periods where period.from <= time && time < period.to { return period.price }
+    return nil
+  }
+
+  /// Adds a period before those that start no later than it.
+  static func insert(_ period: PricePeriod, into periods: inout [PricePeriod]) {
+    let place = periods.firstIndex { $0.from <= period.from } ?? periods.endIndex
+    periods.insert(period, at: place)
+  }
+}
+
+/// When a price version applies: from a time until before another.
+struct PricePeriod {
+  let from: Int64
+  let to: Int64
+  let price: UInt32
+}
+
+/// A price as it was at one time; a class, because the hot path must not copy its arrays.
+final class PriceVersion: Sendable {
+  let price: Price
+  let asset: UInt16
+  let tool: UInt32
+  /// Who is credited: an account, or a split with `Record.splitBit`.
+  let beneficiary: UInt32
+
+  init(price: Price, asset: UInt16, tool: UInt32, beneficiary: UInt32) {
+    self.price = price
+    self.asset = asset
+    self.tool = tool
+    self.beneficiary = beneficiary
+  }
+}
+
+/// A split whose recipients are accounts of the ledger.
+final class SplitRule: Sendable {
+  let split: Split
+  let accounts: [UInt32]
+
+  init(split: Split, accounts: [UInt32]) {
+    self.split = split
+    self.accounts = accounts
+  }
+}
+
+/// A registered skill in its newest version.
+struct Skill {
+  let manifest: SkillManifest
+  var isEnabled = true
+  /// When this version was registered.
+  let registered: Int64
+}
+
+/// A published rate card in its newest version.
+struct StoredRateCard {
+  let card: RateCard
+  let published: Int64
+  /// Counted from 1.
+  let version: Int64
+}
+
+extension RateCard.Entry {
+  /// The name with its provider, which is unique on the card.
+  var fullName: String { provider.map { "\($0)/\(name)" } ?? name }
+}

@@ -1,0 +1,140 @@
+internal import FareboxCore
+
+extension Ledger {
+  /// Turns the names of a request into indices, and its usage into an amount.
+  ///
+  /// - Parameter reserving: a reservation holds `max_cost`, or the price's own maximum where the usage is not known yet;
+  ///   a charge is refused above `max_cost`.
+  func resolve(_ request: ChargeRequest, at time: Int64, reserving: Bool) throws(Rejection) -> Order {
+    guard let account = state.account(request.payer) else {
+      throw .failed(state.unknownAccount(request.payer, field: "payer"))
+    }
+    guard request.maxCost >= 0 else {
+      throw .failed(Failure(.invalidAmount, field: "max_cost", "It must not be negative."))
+    }
+    let run = request.run.isEmpty ? 0 : state.runHash(request.run)
+    if request.tool.isEmpty { return try resolveAmount(request, account, run, reserving) }
+
+    guard request.payee.isEmpty, request.asset.isEmpty else {
+      throw .failed(
+        Failure(
+          .invalidArgument, field: request.payee.isEmpty ? "asset" : "payee", "A tool's price decides it; leave it out."))
+    }
+    let (tool, index) = try pricedTool(request.tool, customer: account, at: time)
+    let version = state.catalog.prices[Int(index)]
+    if request.amount != nil, !version.price.isDynamic {
+      throw .failed(
+        Failure(.invalidArgument, field: "amount", "The tool has a price; an amount is for a dynamic one."))
+    }
+    let total = try amount(request, version, index, reserving)
+    if !reserving, request.maxCost > 0, total.total > request.maxCost {
+      throw .refused(
+        Refusal(.overMaxCost, .maxCost, account, version.asset, limit: request.maxCost, requested: total.total))
+    }
+    return Order(
+      account: account, asset: version.asset, amount: total.total, beneficiary: version.beneficiary, tool: tool + 1,
+      price: index + 1, run: run, isExplicit: request.amount != nil, isCapped: total.capped)
+  }
+
+  /// A tool that can be charged for, and the price that applies.
+  func pricedTool(
+    _ name: BorrowedText, customer: UInt32?, at time: Int64
+  ) throws(Rejection) -> (tool: UInt32, price: UInt32) {
+    guard let tool = state.catalog.toolIndex(name) else {
+      throw .failed(Failure(.toolNotFound, field: "tool", "There is no tool '\(name.shown)'."))
+    }
+    guard state.catalog.isEnabled(tool) else {
+      throw .failed(Failure(.toolDisabled, field: "tool", "Tool '\(name.shown)' or its skill is disabled."))
+    }
+    guard let price = state.catalog.priceIndex(tool, customer: customer, at: time) else {
+      throw .failed(Failure(.rateCardNotFound, field: "tool", "Tool '\(name.shown)' has no price at this time."))
+    }
+    return (tool, price)
+  }
+
+  private func resolveAmount(
+    _ request: ChargeRequest, _ account: UInt32, _ run: UInt64, _ reserving: Bool
+  ) throws(Rejection) -> Order {
+    var asset = defaultAsset
+    if !request.asset.isEmpty {
+      guard let found = state.catalog.assetIndex(request.asset) else {
+        throw .failed(Failure(.assetNotFound, field: "asset", "There is no asset '\(request.asset.shown)' here."))
+      }
+      asset = found
+    }
+    var payee = LedgerState.platform
+    if !request.payee.isEmpty {
+      guard let found = state.account(request.payee) else {
+        throw .failed(state.unknownAccount(request.payee, field: "payee"))
+      }
+      payee = found
+    }
+    guard let amount = request.amount ?? (reserving && request.maxCost > 0 ? request.maxCost : nil) else {
+      throw .failed(Failure(.missingField, field: "tool", "A tool, or an amount, says what to charge."))
+    }
+    guard amount >= 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "It must not be negative.")) }
+    if !reserving, request.maxCost > 0, amount > request.maxCost {
+      throw .refused(Refusal(.overMaxCost, .maxCost, account, asset, limit: request.maxCost, requested: amount))
+    }
+    return Order(
+      account: account, asset: asset, amount: amount, beneficiary: payee, tool: 0, price: 0, run: run,
+      isExplicit: true, isCapped: false)
+  }
+
+  private func amount(
+    _ request: ChargeRequest, _ version: PriceVersion, _ index: UInt32, _ reserving: Bool
+  ) throws(Rejection) -> QuoteTotal {
+    if reserving {
+      if request.maxCost > 0 { return QuoteTotal(total: request.maxCost, capped: false) }
+      // The usage is not known before the call: what it may cost at the most is.
+      if version.price.maxCost > 0, request.usage.isSingleRequest, !version.price.isPerRequest {
+        return QuoteTotal(total: version.price.maxCost, capped: false)
+      }
+      return try state.catalog.quote(index, request.usage, amount: request.amount, maxCost: 0)
+    }
+    do throws(Rejection) {
+      return try state.catalog.quote(index, request.usage, amount: request.amount, maxCost: 0)
+    } catch {
+      // Usage that nothing prices costs what the caller was ready to pay for it.
+      if error.status == .unpriceable, request.maxCost > 0 {
+        return QuoteTotal(total: request.maxCost, capped: true)
+      }
+      throw error
+    }
+  }
+}
+
+extension Price {
+  /// Whether a component takes its amount from the caller.
+  var isDynamic: Bool { components.contains { $0.model == .dynamic } }
+
+  /// Whether the usage does not matter: only requests are charged for.
+  var isPerRequest: Bool { components.allSatisfy { $0.meters == MeterSet(.requests) && $0.model != .dynamic } }
+}
+
+extension Usage {
+  /// Whether it is the usage that a call without one has: one request.
+  var isSingleRequest: Bool {
+    present == MeterSet(.requests) && self[.requests] == Usage.micro
+  }
+
+  /// The quantities of all meters in the order of their numbers, as they stand in the journal.
+  var words: [Int64] { Meter.allCases.map { self[$0] } }
+
+  /// Reads back what `words` gave.
+  init(words bytes: BorrowedText) throws(Failure) {
+    self = .oneRequest
+    let raw = unsafe bytes.bytes
+    for meter in Meter.allCases where (Int(meter.rawValue) + 1) * 8 <= raw.count {
+      try set(meter, micro: unsafe raw.loadUnaligned(fromByteOffset: Int(meter.rawValue) * 8, as: Int64.self))
+    }
+  }
+}
+
+extension BorrowedText {
+  /// The text for a message: cut to sixty characters, with what is not text replaced.
+  var shown: String {
+    let text = unsafe String(decoding: bytes.prefix(240), as: UTF8.self)
+    return text.count > 60 ? String(text.prefix(60)) + "..." : text
+  }
+}

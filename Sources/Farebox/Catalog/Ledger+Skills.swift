@@ -1,0 +1,76 @@
+internal import FareboxCore
+
+extension Ledger {
+  /// Registers a skill, or a new version of one; registering the same manifest again changes nothing.
+  ///
+  /// Opens the assets and the accounts that it names. A new version's prices apply to what begins from now on.
+  ///
+  /// - Returns: whether anything changed.
+  mutating func registerSkill(_ json: JSON, at time: Int64) throws(Rejection) -> (manifest: SkillManifest, isNew: Bool) {
+    let manifest: SkillManifest
+    let assets = state.catalog.assets
+    do throws(Failure) {
+      manifest = try SkillManifest.parse(json, asset: { code in
+        assets.first { $0.code == code } ?? Asset.builtIn(code)
+      }, path: "manifest")
+    } catch {
+      throw .failed(error)
+    }
+    if let known = state.catalog.skills[manifest.id]?.manifest {
+      if known == manifest { return (known, false) }
+      guard known.version != manifest.version else {
+        throw .failed(
+          Failure(
+            .skillExists, field: "manifest.version",
+            "Version \(manifest.version) of '\(manifest.id)' is registered with another manifest."))
+      }
+    }
+    for (index, tool) in manifest.tools.enumerated() {
+      if let found = state.catalog.toolNames.find(tool.name), let owner = state.catalog.tools[Int(found)].skill,
+        owner != manifest.id
+      {
+        throw .failed(
+          Failure(
+            .skillExists, field: "manifest.tools[\(index)].name", "Tool '\(tool.name)' belongs to skill '\(owner)'."))
+      }
+    }
+    for tool in manifest.tools {
+      _ = try makeAsset(tool.price.asset.code, field: "manifest.currency", at: time)
+      for part in tool.split.parts { _ = try makeAccount(part.account, at: time) }
+    }
+    try define(.skill, manifest.json, at: time)
+    return (manifest, true)
+  }
+
+  /// Switches a skill on or off.
+  mutating func enableSkill(_ id: String, _ isEnabled: Bool, at time: Int64) throws(Rejection) {
+    guard let skill = state.catalog.skills[id] else {
+      throw .failed(Failure(.skillNotFound, field: "skill", "There is no skill of this id."))
+    }
+    guard skill.isEnabled != isEnabled else { return }
+    try define(.toolState, ["skill": .string(id), "enabled": .bool(isEnabled)], at: time)
+  }
+
+  /// Switches a tool on or off.
+  mutating func enableTool(_ name: String, _ isEnabled: Bool, at time: Int64) throws(Rejection) {
+    guard let index = state.catalog.toolNames.find(name) else {
+      throw .failed(Failure(.toolNotFound, field: "tool", "There is no tool of this name."))
+    }
+    guard state.catalog.tools[Int(index)].isEnabled != isEnabled else { return }
+    try define(.toolState, ["tool": .string(name), "enabled": .bool(isEnabled)], at: time)
+  }
+
+  /// Publishes a rate card, or a new version of one; open holds keep the prices that they have.
+  mutating func publishRateCard(_ card: RateCard, at time: Int64) throws(Rejection) -> Int64 {
+    for entry in card.entries {
+      for version in entry.versions { _ = try makeAsset(version.price.asset.code, field: "currency", at: time) }
+      if let customer = entry.customer, state.accountNames.find(customer) == nil {
+        throw .failed(
+          Failure(.accountNotFound, field: "entries", "There is no account '\(customer)' to have a price of its own."))
+      }
+    }
+    if let known = state.catalog.rateCards[card.name], known.card == card { return known.version }
+    try define(.rateCard, card.json, at: time)
+    return state.catalog.rateCards[card.name]?.version ?? 1
+  }
+}

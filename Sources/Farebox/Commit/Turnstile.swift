@@ -1,0 +1,152 @@
+internal import CLinux
+internal import FareboxCore
+internal import FareboxStore
+internal import Synchronization
+
+/// Lets one thread at a time work for all that are waiting: group commit without a thread of its own.
+///
+/// The first caller leads. While it works, others gather in a group; when it is done it wakes its own group with one
+/// system call and passes the turn to the first of the next group, who does the work of all in it. A new leader waits a
+/// moment for the callers that were just woken, because one commit for all is cheaper than two.
+final class Turnstile: Sendable {
+  private struct Queue: ~Copyable {
+    var isBusy = false
+    /// Who waits for the turn after this one.
+    var waiting: TurnGroup?
+  }
+
+  private let queue = Mutex(Queue())
+
+  /// How long a new leader waits for the callers of the group before, in nanoseconds: about half a flush.
+  private static let gatherNanoseconds: Int64 = 50_000
+
+  /// Runs `lead` for a group that holds this ticket, on this thread or on another caller's.
+  ///
+  /// - Parameter lead: does the work of every ticket of a group; it runs on one thread at a time.
+  func pass(_ ticket: TurnTicket, lead: (TurnGroup) -> Void) {
+    let (group, position) = queue.withLock { queue -> (TurnGroup, Int) in
+      guard queue.isBusy else {
+        queue.isBusy = true
+        return (TurnGroup(ticket), 0)
+      }
+      if let waiting = queue.waiting { return (waiting, waiting.join(ticket)) }
+      let waiting = TurnGroup(ticket)
+      waiting.isQueued = true
+      queue.waiting = waiting
+      return (waiting, 0)
+    }
+    if position > 0 {
+      group.waitUntilDone()
+      return
+    }
+    if group.isQueued {
+      group.waitForTurn()
+      gather(group)
+    }
+    lead(group)
+    finish(group)
+  }
+
+  /// Waits for the callers of the group before to come back, then closes the group.
+  private func gather(_ group: TurnGroup) {
+    let deadline = farebox_steady_clock() + Turnstile.gatherNanoseconds
+    while true {
+      let isComplete = queue.withLock { queue in
+        let isComplete = group.tickets.count >= group.expected || farebox_steady_clock() >= deadline
+        if isComplete { queue.waiting = nil }
+        return isComplete
+      }
+      if isComplete { return }
+      sched_yield()
+    }
+  }
+
+  private func finish(_ group: TurnGroup) {
+    // Our callers first: they are the ones the next leader is waiting for.
+    let count = group.tickets.count
+    if count > 1 { group.setDone() }
+    let next = queue.withLock { queue -> TurnGroup? in
+      guard let waiting = queue.waiting else {
+        queue.isBusy = false
+        return nil
+      }
+      waiting.expected = waiting.tickets.count + count
+      return waiting
+    }
+    next?.giveTurn()
+  }
+}
+
+/// One caller's part of a turn.
+final class TurnTicket {
+  let isDurable: Bool
+  let isRelaxed: Bool
+  let now: Int64
+  /// Decides against the ledger; runs on the leader's thread, while the caller waits.
+  let work: (inout Ledger, TurnContext) -> Void
+  /// Why the turn as a whole failed, written by the leader.
+  var failure: Failure?
+  var isUncommitted = false
+
+  init(isDurable: Bool, isRelaxed: Bool, now: Int64, work: @escaping (inout Ledger, TurnContext) -> Void) {
+    self.isDurable = isDurable
+    self.isRelaxed = isRelaxed
+    self.now = now
+    self.work = work
+  }
+}
+
+/// Callers whose requests are decided and committed together.
+///
+/// Tickets are added under the queue's lock until the group's leader closes it; after that only the leader reads them.
+/// `@unchecked` for that hand-over, which the compiler cannot see; the two words order it.
+@safe
+final class TurnGroup: @unchecked Sendable {
+  private(set) var tickets: [TurnTicket]
+  /// Whether it had to wait for its turn.
+  var isQueued = false
+  /// How many callers are likely to come.
+  var expected = 0
+  /// Two words to sleep on: the turn, for the leader, and the end, for the others.
+  private let words: UnsafeMutablePointer<UInt32>
+
+  init(_ ticket: TurnTicket) {
+    tickets = [ticket]
+    unsafe words = .allocate(capacity: 2)
+    unsafe words.initialize(repeating: 0, count: 2)
+  }
+
+  deinit {
+    unsafe words.deallocate()
+  }
+
+  /// Adds a caller and returns its position.
+  func join(_ ticket: TurnTicket) -> Int {
+    tickets.append(ticket)
+    return tickets.count - 1
+  }
+
+  func waitForTurn() {
+    unsafe TurnGroup.wait(words)
+  }
+
+  func giveTurn() {
+    unsafe farebox_store_release(words, 1)
+    unsafe farebox_futex_wake(words, 1)
+  }
+
+  func waitUntilDone() {
+    unsafe TurnGroup.wait(words + 1)
+  }
+
+  func setDone() {
+    unsafe farebox_store_release(words + 1, 1)
+    unsafe farebox_futex_wake(words + 1, .max)
+  }
+
+  private static func wait(_ word: UnsafeMutablePointer<UInt32>) {
+    while unsafe farebox_load_acquire(word) == 0 {
+      unsafe farebox_futex_wait(word, 0)
+    }
+  }
+}

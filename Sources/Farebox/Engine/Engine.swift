@@ -1,0 +1,421 @@
+internal import CLinux
+public import FareboxCore
+internal import FareboxStore
+internal import Synchronization
+
+/// An open ledger: the one object that charges, holds and tells.
+///
+/// All methods may be called from any thread. Writing calls of many threads share a turn, and so a commit; a call
+/// returns when what it did is as durable as it asked for. There is no thread of the engine's own.
+///
+/// `@unchecked` for what a lock guards in a way that the compiler cannot see: the ledger is only reached through
+/// `withLedger`, and `store`, `pendingSince` and `isStale` only by the thread that has the turn.
+public final class Engine: @unchecked Sendable {
+  let turnstile = Turnstile()
+  let options: EngineOptions
+  let isExclusive: Bool
+  private var guardedLedger: Ledger
+  /// Held for as long as somebody looks at or changes the ledger in memory; never while the disk is waited for.
+  private let ledgerLock = Mutex(())
+  private let store: any Store
+  /// When the oldest uncommitted record was made, or 0.
+  private var pendingSince: Int64 = 0
+  /// Whether the state in memory may differ from the store, because a commit failed half-way.
+  private var isStale = false
+  private let isClosed = Atomic(false)
+  private let forkGeneration: UInt32
+  let metrics = EngineMetrics()
+
+  /// Opens the ledger at a URL: `sqlite:PATH`, or `memory:`.
+  public init(url: String, options: EngineOptions = EngineOptions()) throws(Failure) {
+    let store = try Engine.openStore(url, options)
+    self.store = store
+    self.options = options
+    isExclusive = store.isExclusive
+    forkGeneration = Fork.generation
+    let usesRelaxed = options.durability == .relaxed || options.holdDurability == .relaxed
+    guard store.isExclusive || !usesRelaxed else {
+      store.close()
+      throw Failure(
+        .invalidArgument, field: "durability", "Only a process that holds the ledger alone may be relaxed.")
+    }
+    guardedLedger = Ledger(keyMemoryBytes: options.keyMemoryBytes)
+    do throws(Failure) {
+      try prepare()
+    } catch {
+      store.close()
+      throw error
+    }
+  }
+
+  private static func openStore(_ url: String, _ options: EngineOptions) throws(Failure) -> any Store {
+    let path: String?
+    if url == "memory:" {
+      path = nil
+    } else if url.hasPrefix("sqlite:") {
+      path = String(url.dropFirst("sqlite:".count))
+    } else if url.hasPrefix("postgresql:") || url.hasPrefix("postgres:") {
+      throw Failure(.unsupported, field: "url", "This build has no PostgreSQL store.")
+    } else {
+      throw Failure(.invalidArgument, field: "url", "A ledger's address begins with 'sqlite:' or is 'memory:'.")
+    }
+    if let path, path.isEmpty || path.utf8.contains(0) {
+      throw Failure(.invalidArgument, field: "url", "The path after 'sqlite:' is empty or has a NUL.")
+    }
+    return try SQLiteStore(
+      path: path, exclusive: options.isExclusive, mustExist: options.mustExist,
+      busyTimeoutMilliseconds: options.busyTimeoutMilliseconds)
+  }
+
+  /// Lends the ledger in memory to one thread at a time.
+  func withLedger<Result, Problem: Error>(
+    _ body: (inout Ledger) throws(Problem) -> Result
+  ) throws(Problem) -> Result {
+    try ledgerLock.withLock { _ throws(Problem) in try body(&guardedLedger) }
+  }
+
+  // MARK: Time
+
+  /// The time now, by the host's clock where it has given one.
+  func now() throws(Failure) -> Int64 {
+    guard let clock = options.clock else { return farebox_wall_clock() }
+    farebox_enter_callback()
+    let time = clock()
+    farebox_leave_callback()
+    guard (Calendar.earliest..<Calendar.latest).contains(time) else {
+      throw Failure(.invalidArgument, field: "clock", "The clock's time lies outside the years 1 to 9999.")
+    }
+    return time
+  }
+
+  // MARK: Turns
+
+  /// Refuses a call that cannot be served: closed, forked, or from within a callback.
+  func checkUsable() throws(Failure) {
+    if isClosed.load(ordering: .acquiring) { throw Failure(.closed, "The engine was closed.") }
+    if forkGeneration != Fork.generation {
+      throw Failure(.forked, "The engine was opened before a fork; open it again in the child.")
+    }
+    try checkNotInCallback()
+  }
+
+  /// Refuses a call from within the host's own clock.
+  public func checkNotInCallback() throws(Failure) {
+    if farebox_callbacks() > 0 {
+      throw Failure(.reentrant, "A callback may not call the engine that is calling it.")
+    }
+  }
+
+  /// Does work that may write, in a turn shared with other callers.
+  ///
+  /// - Parameters:
+  ///   - durability: what to wait for.
+  ///   - work: decides against the ledger; runs on this thread or on another caller's, while this one waits.
+  /// - Returns: whether the work is not committed yet.
+  /// - Throws: the failure of the turn as a whole, after which nothing of it happened.
+  @discardableResult
+  func write<Result>(
+    _ durability: Durability, _ work: (inout Ledger, TurnContext) throws(Rejection) -> Result
+  ) throws(Failure) -> (result: Swift.Result<Result, Rejection>, isUncommitted: Bool) {
+    try checkUsable()
+    guard durability != .relaxed || isExclusive else {
+      throw Failure(
+        .invalidArgument, field: "durability", "Only a process that holds the ledger alone may be relaxed.")
+    }
+    let now = try now()
+    var result: Swift.Result<Result, Rejection>?
+    var failure: Failure?
+    var isUncommitted = false
+    withoutActuallyEscaping(work) { work in
+      let ticket = TurnTicket(isDurable: durability == .full, isRelaxed: durability == .relaxed, now: now) {
+        ledger, context in
+        do throws(Rejection) {
+          result = .success(try work(&ledger, context))
+        } catch {
+          result = .failure(error)
+        }
+      }
+      turnstile.pass(ticket) { group in self.run(group) }
+      failure = ticket.failure
+      isUncommitted = ticket.isUncommitted
+    }
+    if let failure { throw failure }
+    guard let result else { throw Failure(.internal, "A turn has left out one of its callers.") }
+    return (result, isUncommitted)
+  }
+
+  /// As `write`, with a refusal put into words.
+  func perform<Result>(
+    _ durability: Durability, _ work: (inout Ledger, TurnContext) throws(Rejection) -> Result
+  ) throws(Failure) -> Result {
+    let (result, _) = try write(durability, work)
+    switch result {
+    case .success(let value): return value
+    case .failure(let rejection): throw failure(rejection)
+    }
+  }
+
+  /// Puts a rejection into words.
+  func failure(_ rejection: Rejection) -> Failure {
+    switch rejection {
+    case .failed(let failure): failure
+    case .refused(let refusal): withLedger { $0.state.failure(refusal) }
+    }
+  }
+
+  /// Reads from memory alone where nobody else can have written, and otherwise after catching up.
+  func read<Result>(_ work: (borrowing Ledger, Int64) throws(Rejection) -> Result) throws(Failure) -> Result {
+    try checkUsable()
+    let now = try now()
+    if isExclusive {
+      let result = withLedger { ledger -> Swift.Result<Result, Rejection>? in
+        if let first = ledger.state.expiries.first, first.expires <= now {
+          return nil
+        }
+        do throws(Rejection) {
+          return .success(try work(ledger, now))
+        } catch {
+          return .failure(error)
+        }
+      }
+      switch result {
+      case .success(let value): return value
+      case .failure(let rejection): throw failure(rejection)
+      case nil: break
+      }
+    }
+    return try perform(options.isExclusive ? .relaxed : .normal) { ledger, _ throws(Rejection) in
+      try work(ledger, now)
+    }
+  }
+
+  // MARK: The leader's work
+
+  /// Decides and commits what a group asks for.
+  private func run(_ group: TurnGroup) {
+    do throws(Failure) {
+      if isStale { try reload() }
+      let isRelaxed = isExclusive && group.tickets.allSatisfy(\.isRelaxed)
+      if isRelaxed && withLedger({ !$0.wantsSeal }) {
+        try runRelaxed(group)
+      } else {
+        try runCommitted(group)
+      }
+    } catch {
+      for ticket in group.tickets { ticket.failure = error }
+    }
+  }
+
+  /// Decides in memory; the records are committed by a later turn.
+  private func runRelaxed(_ group: TurnGroup) throws(Failure) {
+    let pending = try decide(group) { _, _ throws(Failure) in }
+    guard pending > 0 else { return }
+    let now = group.tickets[0].now
+    if pendingSince == 0 { pendingSince = now }
+    let isOverdue = now - pendingSince >= options.relaxedMilliseconds * 1_000 || now < pendingSince
+    if pending >= options.relaxedRecords || isOverdue {
+      try store.setDurable(false)
+      try transaction { () throws(Failure) in
+        try withLedger { ledger throws(Failure) in try writeLog(&ledger) }
+        return true
+      }
+    } else {
+      for ticket in group.tickets { ticket.isUncommitted = true }
+    }
+  }
+
+  private func runCommitted(_ group: TurnGroup) throws(Failure) {
+    let isDurable = group.tickets.contains(where: \.isDurable)
+    try store.setDurable(isDurable)
+    try transaction { () throws(Failure) in
+      let pending = try decide(group) { ledger, time throws(Failure) in
+        if !self.isExclusive { try ledger.catchUp(from: self.store) }
+        if !ledger.log.isEmpty { try self.writeLog(&ledger) }
+        if ledger.wantsSeal {
+          self.metrics.countSeal(Int(ledger.state.nextRecord - 1 - ledger.state.sealedThrough))
+          try ledger.seal(at: max(time, ledger.state.time), in: self.store)
+        }
+      }
+      if pending > 0 {
+        try withLedger { ledger throws(Failure) in try writeLog(&ledger) }
+      }
+      return pending > 0
+    }
+  }
+
+  /// Runs the work of every ticket and returns how many records wait to be written.
+  private func decide(
+    _ group: TurnGroup, _ prepare: (inout Ledger, Int64) throws(Failure) -> Void
+  ) throws(Failure) -> Int {
+    let outcome = withLedger { ledger -> Swift.Result<Int, Failure> in
+      do throws(Failure) {
+        let now = group.tickets.reduce(Int64.min) { max($0, $1.now) }
+        try prepare(&ledger, now)
+        // Time never goes back in the journal, whatever the clock does.
+        let time = max(now, ledger.state.time)
+        try due(&ledger, time)
+        let context = TurnContext(time: time, store: store)
+        for ticket in group.tickets { ticket.work(&ledger, context) }
+        return .success(ledger.log.count)
+      } catch {
+        self.isStale = true
+        return .failure(error)
+      }
+    }
+    return try outcome.get()
+  }
+
+  /// Expires what is due before anything is decided, so that nothing waits for a tick.
+  private func due(_ ledger: inout Ledger, _ time: Int64) throws(Failure) {
+    guard let first = ledger.state.expiries.first, first.expires <= time else { return }
+    do throws(Rejection) {
+      metrics.countExpired(try ledger.expireHolds(at: time))
+    } catch {
+      throw Failure(.internal, "A hold could not be expired.")
+    }
+  }
+
+  /// Writes the records of the log as segments.
+  private func writeLog(_ ledger: inout Ledger) throws(Failure) {
+    var hash = ledger.state.hash
+    try unsafe ledger.log.writeSegments(
+      first: ledger.firstUnwritten, writer: ledger.writer, previous: &hash
+    ) { first, bytes throws(Failure) in
+      try unsafe store.appendSegment(first: first, bytes)
+    }
+    metrics.countCommit(ledger.log.count)
+    ledger.state.hash = hash
+    ledger.log.removeAll()
+  }
+
+  /// Runs a body in a write transaction; commits when it returns true and rolls back otherwise.
+  private func transaction(_ body: () throws(Failure) -> Bool) throws(Failure) {
+    do throws(Failure) {
+      try store.begin()
+    } catch {
+      store.rollback()
+      throw error
+    }
+    do throws(Failure) {
+      if try body() {
+        try store.commit()
+        pendingSince = 0
+      } else {
+        store.rollback()
+      }
+    } catch {
+      // What is in memory may be ahead of the store now: it is read again before the next turn.
+      store.rollback()
+      isStale = true
+      throw error
+    }
+  }
+
+  private func reload() throws(Failure) {
+    try store.beginRead()
+    defer { store.endRead() }
+    try withLedger { ledger throws(Failure) in
+      try ledger.load(from: store)
+      pendingSince = 0
+      isStale = false
+    }
+  }
+
+  // MARK: Opening and closing
+
+  private func prepare() throws(Failure) {
+    try store.setDurable(true)
+    let now = try now()
+    try transaction { () throws(Failure) in
+      try withLedger { ledger throws(Failure) in
+        let isNew = try ledger.identify(in: store)
+        try ledger.load(from: store)
+        do throws(Rejection) {
+          let time = max(now, ledger.state.time)
+          if isNew {
+            _ = try ledger.openAccount("external", wallet: .own, unbounded: true, at: time)
+            _ = try ledger.openAccount("platform", wallet: .own, at: time)
+          }
+          ledger.defaultAsset = try ledger.makeAsset(options.defaultAsset, field: "default_asset", at: time)
+        } catch {
+          throw ledger.failure(error)
+        }
+        guard !ledger.log.isEmpty else { return false }
+        try writeLog(&ledger)
+        return true
+      }
+    }
+  }
+
+  /// Commits what is relaxed, and closes the ledger; calls that run on other threads finish first.
+  public func close() throws(Failure) {
+    if forkGeneration != Fork.generation {
+      // The parent's connection: closing it here could take the parent's locks away.
+      isClosed.store(true, ordering: .releasing)
+      throw Failure(.forked, "The engine was opened before a fork; the parent closes it.")
+    }
+    var problem: Failure?
+    do throws(Failure) {
+      _ = try write(.full) { _, _ throws(Rejection) in }
+    } catch {
+      if error.status == .closed || error.status == .reentrant { throw error }
+      problem = error
+    }
+    guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else {
+      throw Failure(.closed, "The engine was closed.")
+    }
+    // A last turn, which waits for those that are under way.
+    let ticket = TurnTicket(isDurable: false, isRelaxed: true, now: 0) { _, _ in }
+    turnstile.pass(ticket) { _ in store.close() }
+    if let problem { throw problem }
+  }
+
+  var storeSize: Int64 { store.sizeOnDisk() }
+}
+
+/// What the work of a turn may use besides the ledger.
+struct TurnContext {
+  let time: Int64
+  let store: any Store
+}
+
+extension Ledger {
+  /// Puts a rejection into words.
+  func failure(_ rejection: Rejection) -> Failure {
+    switch rejection {
+    case .failed(let failure): failure
+    case .refused(let refusal): state.failure(refusal)
+    }
+  }
+
+  /// Reads who the ledger is, or decides it for a new one; returns whether it is new.
+  mutating func identify(in store: any Store) throws(Failure) -> Bool {
+    writer = UInt64.random(in: 1 ... .max)
+    if let secretBytes = try store.meta("key_secret"), let id = try store.meta("ledger_id") {
+      guard secretBytes.count == 16, id.count == 16 else { throw Segment.corrupt("The ledger's identity is damaged.") }
+      secret = SipHashKey(bytes: secretBytes)
+      return false
+    }
+    secret = SipHashKey(word0: try SecureRandom.word(), word1: try SecureRandom.word())
+    try store.setMeta("key_secret", secret.bytes)
+    try store.setMeta("ledger_id", SipHashKey(word0: try SecureRandom.word(), word1: try SecureRandom.word()).bytes)
+    return true
+  }
+}
+
+extension SipHashKey {
+  /// For hashes that need not be secret.
+  static let zero = SipHashKey(word0: 0, word1: 0)
+
+  /// Sixteen bytes, as they are stored.
+  var bytes: [UInt8] {
+    [word0, word1].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) } }
+  }
+
+  init(bytes: [UInt8]) {
+    func word(_ start: Int) -> UInt64 {
+      (0..<8).reduce(0) { $0 | UInt64(bytes[start + $1]) << ($1 * 8) }
+    }
+    self.init(word0: word(0), word1: word(8))
+  }
+}

@@ -1,0 +1,106 @@
+internal import FareboxCore
+internal import FareboxStore
+
+extension Ledger {
+  /// Visits the records that touch an account, oldest first, until `visit` returns false.
+  func visitHistory(
+    of account: UInt32, after number: UInt64, in store: any Store,
+    _ visit: (UInt64, Record, Heap) throws(Failure) -> Bool
+  ) throws(Failure) {
+    var goesOn = true
+    if number < state.sealedThrough {
+      try unsafe store.visitRows(
+        .seals, major: Int64(clamping: number)...Int64.max, descending: false
+      ) { key, bytes throws(Failure) in
+        let seal = try unsafe Seal(id: key.major, bytes)
+        let numbers = try numbers(of: account, in: seal, store)
+        goesOn = try visitRecords(numbers.filter { $0 > number }, in: store, visit)
+        return goesOn
+      }
+    }
+    guard goesOn else { return }
+    _ = try visitRecords(tailNumbers(of: account).filter { $0 > number }, in: store, visit)
+  }
+
+  /// Visits the records that touch an account, newest first, until `visit` returns false.
+  func visitHistoryBackwards(
+    of account: UInt32, before number: UInt64, in store: any Store,
+    _ visit: (UInt64, Record, Heap) throws(Failure) -> Bool
+  ) throws(Failure) {
+    let tail = tailNumbers(of: account).reversed().filter { $0 < number }
+    guard try visitRecords(tail, in: store, visit) else { return }
+    try unsafe store.visitRows(.seals, major: 0 ... .max, descending: true) { key, bytes throws(Failure) in
+      let seal = try unsafe Seal(id: key.major, bytes)
+      guard seal.first < number else { return true }
+      let numbers = try numbers(of: account, in: seal, store)
+      return try visitRecords(numbers.reversed().filter { $0 < number }, in: store, visit)
+    }
+  }
+
+  /// Visits all records, newest first.
+  func visitJournalBackwards(
+    before number: UInt64, in store: any Store, _ visit: (UInt64, Record, Heap) throws(Failure) -> Bool
+  ) throws(Failure) {
+    var next = min(number, state.nextRecord)
+    while next > 1 {
+      // Segments have 1,024 records at the most, so this is one read for each of them.
+      let batch = (max(1, next > 1_024 ? next - 1_024 : 1)..<next).reversed()
+      guard try visitRecords(Array(batch), in: store, visit) else { return }
+      next = batch.last ?? 1
+    }
+  }
+
+  private func tailNumbers(of account: UInt32) -> [UInt64] {
+    var numbers: [UInt64] = []
+    for entry in state.tail where entry >> 32 == UInt64(account) {
+      let number = state.sealedThrough + (entry & 0xffff_ffff)
+      if numbers.last != number { numbers.append(number) }
+    }
+    return numbers
+  }
+
+  private func numbers(of account: UInt32, in seal: Seal, _ store: any Store) throws(Failure) -> [UInt64] {
+    var numbers: [UInt64] = []
+    _ = try unsafe store.row(.history, RowKey(seal.id, Int64(account))) { bytes throws(Failure) in
+      numbers.reserveCapacity(bytes.count / 4)
+      for index in 0..<bytes.count / 4 {
+        let offset = unsafe bytes.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self)
+        numbers.append(seal.first - 1 + UInt64(offset))
+      }
+    }
+    return numbers
+  }
+
+  /// Lends records in the order of their numbers in the list, reading each segment once while it lasts.
+  private func visitRecords(
+    _ numbers: [UInt64], in store: any Store, _ visit: (UInt64, Record, Heap) throws(Failure) -> Bool
+  ) throws(Failure) -> Bool {
+    var index = 0
+    while index < numbers.count {
+      if numbers[index] >= firstUnwritten {
+        guard
+          let goesOn = try withRecord(numbers[index], in: store, { record, heap throws(Failure) in
+            try visit(numbers[index], record, heap)
+          })
+        else { throw Segment.corrupt("A record of the history is missing.") }
+        if !goesOn { return false }
+        index += 1
+        continue
+      }
+      var goesOn = true
+      let before = index
+      try unsafe store.visitSegment(containing: numbers[index]) { first, row throws(Failure) in
+        let segment = try unsafe Segment(row)
+        let range = first..<first + UInt64(segment.count)
+        while goesOn, index < numbers.count, range.contains(numbers[index]) {
+          let (record, heap) = try segment.record(at: Int(numbers[index] - first))
+          goesOn = try visit(numbers[index], record, heap)
+          index += 1
+        }
+      }
+      guard index > before else { throw Segment.corrupt("A record of the history is missing.") }
+      if !goesOn { return false }
+    }
+    return true
+  }
+}

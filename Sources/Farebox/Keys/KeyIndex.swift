@@ -1,0 +1,127 @@
+internal import CLinux
+internal import FareboxCore
+internal import FareboxStore
+
+/// Where the record of an idempotency key is, at a cost that does not grow with the history.
+///
+/// Recent keys are in a table in memory; when it is full it is sealed into a sorted run in the store, and runs of one
+/// level are merged into one of the next when there are eight. Keys are kept forever.
+struct KeyIndex: ~Copyable {
+  private(set) var recent = KeyTable()
+  private(set) var runs: [KeyRun] = []
+  let memoryBytes: Int
+
+  /// Runs of one level that are merged into one of the next.
+  private static let fanIn = 8
+  private static let smallestMemory = 1 << 20
+
+  init(memoryBytes: Int) {
+    self.memoryBytes = max(memoryBytes, KeyIndex.smallestMemory)
+  }
+
+  /// Keys in memory at which the index wants to be sealed: a quarter of the memory at half full.
+  var sealThreshold: Int { min(524_288, memoryBytes / 4 / KeyEntry.size / 2) }
+
+  /// Bytes that the index takes in memory.
+  var bytes: Int { runs.reduce(recent.bytes) { $0 + $1.bytes } }
+
+  var sealedCount: Int { runs.reduce(0) { $0 + $1.count } }
+
+  /// The record of a key, or nil for a key never used.
+  func find(_ hash: KeyHash, in store: any Store) throws(Failure) -> UInt64? {
+    if let record = recent.find(hash) { return record }
+    for index in runs.indices.reversed() {
+      if let record = try runs[index].find(hash, in: store) { return record }
+    }
+    return nil
+  }
+
+  mutating func insert(_ hash: KeyHash, record: UInt64) {
+    recent.insert(hash, record: record)
+  }
+
+  func prefetch(_ hash: KeyHash) {
+    recent.prefetch(hash)
+    for index in runs.indices { runs[index].filter.prefetch(hash.high) }
+  }
+
+  /// Moves the recent keys into the store, and merges where a level is full.
+  ///
+  /// - Parameter id: a number that no run has had; numbers from it on are used.
+  /// - Returns: what the index consists of now, to be stored with the seal.
+  mutating func seal(id: Int64, in store: any Store) throws(Failure) -> [KeyRunSummary] {
+    let entries = recent.drainSorted()
+    if !entries.isEmpty {
+      var writer = KeyRunWriter(id: id, level: 0, keys: entries.count, bitsPerKey: bitsPerKey(adding: entries.count))
+      for entry in entries { try writer.append(entry, to: store) }
+      runs.append(try writer.finish(in: store))
+    }
+    var level: Int64 = 0
+    while runs.count(where: { $0.level == level }) >= KeyIndex.fanIn {
+      try merge(level: level, id: id + level + 1, in: store)
+      level += 1
+    }
+    return runs.map { KeyRunSummary(id: $0.id, level: $0.level, count: Int64($0.count)) }
+  }
+
+  /// Takes over what another process, or an earlier one, sealed.
+  mutating func load(_ summaries: [KeyRunSummary], from store: any Store) throws(Failure) {
+    let known = runs
+    runs = []
+    for summary in summaries {
+      if let run = known.first(where: { $0.id == summary.id }) {
+        runs.append(run)
+      } else {
+        runs.append(try KeyRun(id: summary.id, level: summary.level, count: Int(summary.count), from: store))
+      }
+    }
+  }
+
+  mutating func forgetRecent() {
+    recent.removeAll()
+  }
+
+  private mutating func merge(level: Int64, id: Int64, in store: any Store) throws(Failure) {
+    let merged = runs.filter { $0.level == level }
+    let keys = merged.reduce(0) { $0 + $1.count }
+    var writer = KeyRunWriter(id: id, level: level + 1, keys: keys, bitsPerKey: bitsPerKey(adding: 0))
+    var readers = merged.map { KeyRunReader($0) }
+    while true {
+      var least: (entry: KeyEntry, reader: Int)?
+      for index in readers.indices {
+        guard let entry = try readers[index].peek(store) else { continue }
+        if let current = least, current.entry.high <= entry.high { continue }
+        least = (entry, index)
+      }
+      guard let least else { break }
+      try writer.append(least.entry, to: store)
+      readers[least.reader].advance()
+    }
+    let run = try writer.finish(in: store)
+    for old in merged { try old.remove(from: store) }
+    runs.removeAll { $0.level == level }
+    runs.insert(run, at: runs.firstIndex { $0.level <= level } ?? runs.endIndex)
+  }
+
+  /// Bits of filter a key: as many as the memory left allows, from 4 to 14.
+  private func bitsPerKey(adding keys: Int) -> Int {
+    let left = memoryBytes / 2 * 8
+    return min(14, max(4, left / max(1, sealedCount + keys)))
+  }
+}
+
+/// What a run is, as a seal records it.
+struct KeyRunSummary {
+  let id: Int64
+  let level: Int64
+  let count: Int64
+}
+
+/// Tells the processor that memory is wanted soon.
+func prefetchMemory<Pointee>(_ pointer: UnsafePointer<Pointee>) {
+  unsafe farebox_prefetch(pointer)
+}
+
+func prefetchMemory<Pointee>(_ pointer: UnsafeMutablePointer<Pointee>) {
+  unsafe farebox_prefetch(pointer)
+}

@@ -1,0 +1,251 @@
+internal import FareboxCore
+
+/// Accounts and balances through the JSON door.
+enum AccountOperations {
+  static let all: [Operation] = [
+    open, get, list, freeze, unfreeze, close, setCreditLine, deposit, withdraw, balance,
+  ]
+
+  private static let account = OperationField("account", .text, "The account's name.", required: true)
+  private static let summary = [
+    OperationField("account", .text, "The name."), OperationField("wallet", .text, "The account whose balances pay."),
+    OperationField("frozen", .flag, "Whether it may not be charged."), OperationField("closed", .flag, "Whether it is closed."),
+    OperationField("balances", .list, "Its wallet's balances, by asset."),
+  ]
+
+  static let open = Operation(
+    "account.open", "Opens an account; on the same terms again it changes nothing.",
+    input: [
+      OperationField("account", .text, "A path such as org:acme/dept:research.", required: true),
+      OperationField("wallet", .text, "own, or parent: the account above pays. Below another account parent is the default."),
+      OperationField("credit_line", .amount, "How far below zero the wallet may go."),
+      OperationField("asset", .text, "The credit line's asset."),
+    ], output: summary, errors: [.accountExists, .accountNotFound, .accountClosed]
+  ) { engine, input throws(Failure) in
+    var wallet: WalletKind?
+    if let text = input.text("wallet") {
+      wallet = WalletKind(rawValue: text)
+      if wallet == nil { throw Failure(.invalidArgument, field: "wallet", "It is own or parent.") }
+    }
+    return try engine.perform(engine.options.durability) { ledger, context throws(Rejection) in
+      let index = try ledger.openAccount(input.text("account") ?? "", wallet: wallet, at: context.time)
+      if input.amount("credit_line") != nil { try setLine(&ledger, index, input, context.time) }
+      return ledger.json(index)
+    }
+  }
+
+  private static func setLine(
+    _ ledger: inout Ledger, _ account: UInt32, _ input: OperationInput, _ time: Int64
+  ) throws(Rejection) {
+    let asset = try input.text("asset").map { code throws(Rejection) in try ledger.makeAsset(code, at: time) }
+      ?? ledger.defaultAsset
+    let units = try ledger.units(input, "credit_line", asset) ?? 0
+    try ledger.setCreditLine(account, units, asset: asset, at: time)
+  }
+
+  static let get = Operation(
+    "account.get", "Tells an account's state and balances.", input: [account], output: summary,
+    errors: [.accountNotFound]
+  ) { engine, input throws(Failure) in
+    try engine.read { ledger, _ throws(Rejection) in ledger.json(try ledger.account(input)) }
+  }
+
+  static let list = Operation(
+    "account.list", "Lists accounts in the order of their opening.",
+    input: [
+      OperationField("under", .text, "Only this account and those below it."),
+      OperationField("after", .text, "Begin after this account, for the next page."),
+      OperationField("limit", .integer, "Rows, from 1 to 1,000; 100 where absent."),
+    ],
+    output: [
+      OperationField("accounts", .list, "As account.get."), OperationField("next", .text, "The next page's after, or null."),
+    ], errors: [.accountNotFound]
+  ) { engine, input throws(Failure) in
+    let limit = try Paging.limit(input)
+    return try engine.read { ledger, _ throws(Rejection) in
+      let under = try input.text("under").map { _ throws(Rejection) in try ledger.account(input, "under") }
+      var index = try input.text("after").map { _ throws(Rejection) in try ledger.account(input, "after") + 1 } ?? 0
+      var rows: [JSON] = []
+      var last: UInt32 = 0
+      while index < ledger.state.accounts.count, rows.count < limit {
+        if under.map({ ledger.state.isInside(index, $0) }) ?? true {
+          rows.append(ledger.json(index))
+          last = index
+        }
+        index += 1
+      }
+      let isMore = index < ledger.state.accounts.count && !rows.isEmpty
+      return ["accounts": .array(rows), "next": isMore ? .string(ledger.state.accountNames[last]) : .null]
+    }
+  }
+
+  static let freeze = flagOperation(
+    "account.freeze", "Stops charges and holds on an account and all below it; open holds may still be captured.",
+    set: AccountFlags.frozen)
+  static let unfreeze = flagOperation("account.unfreeze", "Lifts a freeze.", clear: AccountFlags.frozen)
+
+  private static func flagOperation(_ name: String, _ doc: String, set: UInt8 = 0, clear: UInt8 = 0) -> Operation {
+    Operation(name, doc, input: [account], output: summary, errors: [.accountNotFound]) {
+      engine, input throws(Failure) in
+      try engine.perform(engine.options.durability) { ledger, context throws(Rejection) in
+        let index = try ledger.account(input)
+        try ledger.setFlags(index, set: set, clear: clear, at: context.time)
+        return ledger.json(index)
+      }
+    }
+  }
+
+  static let close = Operation(
+    "account.close", "Closes an account without money, holds or open accounts below it, for good.", input: [account],
+    output: summary, errors: [.accountNotFound, .accountNotEmpty]
+  ) { engine, input throws(Failure) in
+    try engine.perform(engine.options.durability) { ledger, context throws(Rejection) in
+      let index = try ledger.account(input)
+      try ledger.closeAccount(index, at: context.time)
+      return ledger.json(index)
+    }
+  }
+
+  static let setCreditLine = Operation(
+    "account.set_credit_line", "Lets a wallet go below zero, down to a bound; 0 takes it back.",
+    input: [
+      account, OperationField("credit_line", .amount, "How far below zero.", required: true),
+      OperationField("asset", .text, "Its asset; the ledger's default where absent."),
+    ], output: summary, errors: [.accountNotFound, .assetNotFound]
+  ) { engine, input throws(Failure) in
+    try engine.perform(engine.options.durability) { ledger, context throws(Rejection) in
+      let index = try ledger.account(input)
+      try setLine(&ledger, index, input, context.time)
+      return ledger.json(index)
+    }
+  }
+
+  private static let movement = [
+    account, OperationField("amount", .amount, "More than zero.", required: true),
+    OperationField("asset", .text, "Its asset; the ledger's default where absent."),
+    OperationField("idempotency_key", .text, "The same key and request give the first receipt again."),
+    OperationField("description", .text, "For people."), OperationField("metadata", .object, "For programs."),
+  ]
+
+  static let deposit = Operation(
+    "account.deposit", "Brings money from outside into an account, which it opens where it is not open yet.",
+    input: movement, output: Shapes.receipt, errors: [.assetNotFound, .keyConflict, .accountClosed]
+  ) { engine, input throws(Failure) in try move(engine, input, isDeposit: true) }
+
+  static let withdraw = Operation(
+    "account.withdraw", "Pays money of an account out.", input: movement, output: Shapes.receipt,
+    errors: [.accountNotFound, .insufficientFunds, .keyConflict]
+  ) { engine, input throws(Failure) in try move(engine, input, isDeposit: false) }
+
+  private static func move(_ engine: Engine, _ input: OperationInput, isDeposit: Bool) throws(Failure) -> JSON {
+    let arena = TextArena()
+    return try engine.receiptJSON(nil) { ledger, context throws(Rejection) in
+      let asset = try input.text("asset").map { code throws(Rejection) in
+        try ledger.makeAsset(code, at: context.time)
+      } ?? ledger.defaultAsset
+      let units = try ledger.units(input, "amount", asset) ?? 0
+      guard units > 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "It must be more than zero.")) }
+      let account =
+        isDeposit
+        ? try ledger.makeAccount(input.text("account") ?? "", at: context.time) : try ledger.account(input)
+      let wallet = ledger.state.wallet(of: account)
+      let postings = [
+        Posting(account: isDeposit ? LedgerState.external : wallet, asset: asset, amount: -units),
+        Posting(account: isDeposit ? wallet : LedgerState.external, asset: asset, amount: units),
+      ]
+      var receipt = try ledger.transfer(
+        postings, key: arena.add(input.text("idempotency_key")), description: input.text("description") ?? "",
+        metadata: input.objectText("metadata"), at: context.time, in: context.store)
+      if isDeposit, !receipt.isReplayed {
+        // A deposit's receipt is about the account that got the money, not about the world outside.
+        let report = ledger.balanceReport(wallet, asset)
+        ledger.log.setLastBalance(report.balance, available: report.available)
+        receipt.balance = report.balance
+        receipt.available = report.available
+      }
+      return receipt
+    }
+  }
+
+  static let balance = Operation(
+    "balance.get", "Tells what an account's wallet has, now or at a time in the past.",
+    input: [
+      account, OperationField("asset", .text, "The asset; the ledger's default where absent."),
+      OperationField("at", .integer, "Microseconds since 1970; what was posted up to then counts."),
+    ],
+    output: [
+      OperationField("account", .text, "The account."), OperationField("wallet", .text, "The account whose balance it is."),
+      OperationField("asset", .text, "The asset."), OperationField("balance", .amount, "Sum of all postings."),
+      OperationField("held", .amount, "In open holds; only now."),
+      OperationField("credit_line", .amount, "How far below zero it may go; only now."),
+      OperationField("available", .amount, "balance - held + credit_line; only now."),
+      OperationField("units", .integer, "The balance in atomic units."), OperationField("scale", .integer, "Its scale."),
+    ], errors: [.accountNotFound, .assetNotFound]
+  ) { engine, input throws(Failure) in
+    let code = input.text("asset") ?? ""
+    let moment = input.integer("at")
+    let asset = code.isEmpty ? nil : try engine.asset(code)
+    return try engine.perform(engine.readDurability) { ledger, context throws(Rejection) in
+      let index = try ledger.account(input)
+      let assetIndex = asset.map { ledger.state.catalog.assetIndex($0.code) } ?? ledger.defaultAsset
+      guard let assetIndex else {
+        throw .failed(Failure(.assetNotFound, field: "asset", "The ledger has no such asset yet."))
+      }
+      return try ledger.balanceJSON(index, assetIndex, at: moment, in: context.store)
+    }
+  }
+}
+
+extension Engine {
+  /// What a call that only reads waits for: nothing.
+  var readDurability: Durability { isExclusive ? .relaxed : .normal }
+}
+
+/// How many rows a listing gives.
+enum Paging {
+  static func limit(_ input: OperationInput) throws(Failure) -> Int {
+    let limit = input.integer("limit") ?? 100
+    guard (1...Int64(Limits.page)).contains(limit) else {
+      throw Failure(.invalidArgument, field: "limit", "A page has from 1 to \(Limits.page) rows.")
+    }
+    return Int(limit)
+  }
+}
+
+extension LedgerState {
+  /// Whether an account is another, or lies below it.
+  func isInside(_ account: UInt32, _ ancestor: UInt32) -> Bool {
+    var index = Int32(bitPattern: account)
+    while index >= 0 {
+      if index == Int32(bitPattern: ancestor) { return true }
+      index = accounts[Int(index)].parent
+    }
+    return false
+  }
+}
+
+extension Ledger {
+  func json(_ account: UInt32) -> JSON {
+    let entry = state.accounts[Int(account)]
+    var balances: [JSON] = []
+    var index = state.accounts[Int(entry.wallet)].firstBalance
+    while index >= 0 {
+      let balance = state.balances[Int(index)]
+      let asset = state.catalog.assets[Int(balance.asset)]
+      func text(_ units: Int64) -> JSON {
+        .string(Amount.text(units, scale: asset.scale, minorDigits: asset.minorDigits))
+      }
+      balances.append([
+        "asset": .string(asset.code), "balance": text(balance.units), "held": text(balance.held),
+        "credit_line": text(balance.creditLine), "available": text(balance.available),
+      ])
+      index = balance.next
+    }
+    return [
+      "account": .string(state.accountNames[account]),
+      "wallet": .string(state.accountNames[UInt32(bitPattern: entry.wallet)]),
+      "frozen": .bool(entry.flags & AccountFlags.frozen != 0), "closed": .bool(entry.flags & AccountFlags.closed != 0),
+      "balances": .array(balances.reversed()),
+    ]
+  }
+}

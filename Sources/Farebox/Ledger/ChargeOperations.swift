@@ -1,0 +1,94 @@
+internal import FareboxCore
+
+/// Charges and refunds through the JSON door.
+enum ChargeOperations {
+  static let all: [Operation] = [create, createMany, refund]
+
+  static let create = Operation(
+    "charge.create", "Charges a payer at once: price, limits, transfer and split in one atomic step.",
+    input: Shapes.charge + [
+      OperationField("max_cost", .amount, "Refuse above this; unpriceable usage costs this."), Shapes.durability,
+    ], output: Shapes.receipt, errors: paying
+  ) { engine, input throws(Failure) in
+    let arena = TextArena()
+    return try engine.receiptJSON(try Shapes.durability(input)) { ledger, context throws(Rejection) in
+      let request = try ledger.chargeRequest(input, arena, at: context.time)
+      return try ledger.charge(request, at: context.time, in: context.store)
+    }
+  }
+
+  static let createMany = Operation(
+    "charge.create_many", "Charges many in one commit; each stands or falls alone.",
+    input: [
+      OperationField("charges", .list, "Each with the fields of charge.create, but durability.", required: true),
+      Shapes.durability,
+    ],
+    output: [OperationField("receipts", .list, "For each charge a receipt, or an error with status, message and field.")],
+    errors: paying
+  ) { engine, input throws(Failure) in
+    let arena = TextArena()
+    var inputs: [OperationInput] = []
+    guard input.list("charges").count <= Limits.batch else {
+      throw Failure(.tooLong, field: "charges", "A batch has at most \(Limits.batch) charges.")
+    }
+    for charge in input.list("charges") { inputs.append(try OperationInput(charge, for: create)) }
+    let requests = inputs
+    let receipts = try engine.perform(try Shapes.durability(input) ?? engine.options.durability) {
+      ledger, context throws(Rejection) in
+      var rows: [JSON] = []
+      for input in requests {
+        do throws(Rejection) {
+          let request = try ledger.chargeRequest(input, arena, at: context.time)
+          let receipt = try ledger.charge(request, at: context.time, in: context.store)
+          rows.append(Shapes.json(receipt, ledger.state.catalog.assets[Int(receipt.asset)]))
+        } catch {
+          rows.append(["error": ledger.failure(error).json])
+        }
+      }
+      return rows
+    }
+    return ["receipts": .array(receipts)]
+  }
+
+  static let refund = Operation(
+    "charge.refund", "Returns a charge or capture to its payer, from everybody who got a share of it.",
+    input: [
+      OperationField("id", .integer, "The charge's number.", required: true),
+      OperationField("amount", .amount, "A part of it; all that is left where absent."),
+      OperationField("idempotency_key", .text, "The same key and request give the first receipt again."),
+      OperationField("description", .text, "For people."),
+    ], output: Shapes.receipt, errors: [.transferNotFound, .overRefund, .keyConflict]
+  ) { engine, input throws(Failure) in
+    let arena = TextArena()
+    let id = try input.number("id")
+    return try engine.receiptJSON(nil) { ledger, context throws(Rejection) in
+      let original: UInt16?
+      do throws(Failure) {
+        original = try ledger.withRecord(id, in: context.store) { record, _ throws(Failure) in record.asset }
+      } catch {
+        throw .failed(error)
+      }
+      let amount = try ledger.units(input, "amount", original ?? ledger.defaultAsset)
+      return try ledger.refund(
+        id, amount: amount, key: arena.add(input.text("idempotency_key")),
+        description: input.text("description") ?? "", at: context.time, in: context.store)
+    }
+  }
+
+  /// What every operation that takes money may answer.
+  static let paying: [Status] = [
+    .accountNotFound, .accountFrozen, .accountClosed, .assetNotFound, .toolNotFound, .toolDisabled, .rateCardNotFound,
+    .insufficientFunds, .overBudget, .overCallCap, .overRunCap, .rateLimited, .unpriceable, .overMaxCost, .keyConflict,
+    .overflow, .invalidAmount, .tooPrecise,
+  ]
+}
+
+extension Failure {
+  /// The failure as it stands in the results of a batch.
+  var json: JSON {
+    [
+      "status": .string(status.entry?.name ?? "INTERNAL"), "code": .int(Int64(status.rawValue)),
+      "field": .string(field), "message": .string(message), "details": details,
+    ]
+  }
+}

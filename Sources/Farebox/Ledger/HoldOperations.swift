@@ -1,0 +1,171 @@
+internal import FareboxCore
+
+/// The life of a hold through the JSON door.
+enum HoldOperations {
+  static let all: [Operation] = [reserve, capture, release, extend, get, list]
+
+  private static let hold = OperationField("hold", .integer, "The hold's number.", required: true)
+  private static let states: [Status] = [.holdNotFound, .holdCaptured, .holdReleased, .holdExpired]
+
+  static let reserve = Operation(
+    "hold.reserve", "Sets money aside for a call that is about to run, against every limit that applies.",
+    input: Shapes.charge + [
+      OperationField("max_cost", .amount, "Hold exactly this."),
+      OperationField("expires_in_ms", .integer, "How long the hold lasts; 900,000 where absent."),
+      OperationField("over_capture", .text, "reject, cap or overflow; reject where absent."), Shapes.durability,
+    ], output: Shapes.receipt, errors: ChargeOperations.paying
+  ) { engine, input throws(Failure) in
+    var terms = HoldTerms()
+    if let milliseconds = input.integer("expires_in_ms") { terms.expiresInMilliseconds = milliseconds }
+    if let name = input.text("over_capture") {
+      guard let policy = OverCapture.allCases.first(where: { $0.name == name }) else {
+        throw Failure(.invalidArgument, field: "over_capture", "It is reject, cap or overflow.")
+      }
+      terms.overCapture = policy
+    }
+    let arena = TextArena()
+    let agreed = terms
+    return try engine.receiptJSON(try Shapes.durability(input), isHold: true) { ledger, context throws(Rejection) in
+      let request = try ledger.chargeRequest(input, arena, at: context.time)
+      return try ledger.reserve(request, agreed, at: context.time, in: context.store)
+    }
+  }
+
+  static let capture = Operation(
+    "hold.capture", "Charges a hold: all of it, an amount, or the price of a usage.",
+    input: [
+      hold, OperationField("amount", .amount, "Take this."),
+      OperationField("usage", .object, "Take the price of this usage, at the price of the reservation."),
+      OperationField("final", .flag, "Whether the rest returns to the payer; true where absent."),
+      OperationField("idempotency_key", .text, "The same key and request give the first receipt again."),
+      OperationField("description", .text, "For people."), OperationField("metadata", .object, "For programs."),
+      Shapes.durability,
+    ], output: Shapes.receipt, errors: states + [.overCapture, .insufficientFunds, .overBudget, .overCallCap, .overRunCap, .keyConflict]
+  ) { engine, input throws(Failure) in
+    let arena = TextArena()
+    let number = try input.number("hold")
+    if input.value("amount") != nil, input.value("usage") != nil {
+      throw Failure(.invalidArgument, field: "usage", "A capture takes an amount or a usage, not both.")
+    }
+    return try engine.receiptJSON(try Shapes.durability(input)) { ledger, context throws(Rejection) in
+      var request = CaptureRequest()
+      request.hold = number
+      request.isFinal = input.value("final")?.bool ?? true
+      request.key = arena.add(input.text("idempotency_key"))
+      request.description = arena.add(input.text("description"))
+      request.metadata = arena.add(input.objectText("metadata"))
+      let asset = ledger.state.holds[number]?.asset ?? ledger.defaultAsset
+      if let units = try ledger.units(input, "amount", asset) { request.amount = .units(units) }
+      if let usage = input.value("usage") { request.amount = .usage(try ledger.usage(usage, asset)) }
+      return try ledger.capture(request, at: context.time, in: context.store)
+    }
+  }
+
+  static let release = Operation(
+    "hold.release", "Returns what is left of a hold to the payer.", input: [hold], output: Shapes.receipt, errors: states
+  ) { engine, input throws(Failure) in
+    let number = try input.number("hold")
+    return try engine.receiptJSON(nil, isHold: true) { ledger, context throws(Rejection) in
+      try ledger.release(number, at: context.time, in: context.store)
+    }
+  }
+
+  static let extend = Operation(
+    "hold.extend", "Moves the expiry of an open hold to a time from now.",
+    input: [hold, OperationField("expires_in_ms", .integer, "How long it lasts from now.", required: true)],
+    output: Shapes.receipt, errors: states
+  ) { engine, input throws(Failure) in
+    let number = try input.number("hold")
+    let milliseconds = input.integer("expires_in_ms") ?? 0
+    return try engine.receiptJSON(nil, isHold: true) { ledger, context throws(Rejection) in
+      try ledger.extend(number, byMilliseconds: milliseconds, at: context.time, in: context.store)
+    }
+  }
+
+  private static let row = [
+    OperationField("hold", .integer, "Its number."),
+    OperationField("state", .text, "open, captured, released or expired."),
+    OperationField("account", .text, "Who is charged."), OperationField("tool", .text, "The tool."),
+    OperationField("amount", .amount, "What was held first."), OperationField("remaining", .amount, "What still is."),
+    OperationField("captured", .amount, "What was charged."), OperationField("asset", .text, "Of what."),
+    OperationField("time", .integer, "When it began."), OperationField("expires", .integer, "When it ends."),
+  ]
+
+  static let get = Operation("hold.get", "Tells the state of a hold.", input: [hold], output: row, errors: [.holdNotFound]) {
+    engine, input throws(Failure) in
+    let number = try input.number("hold")
+    return try engine.perform(engine.readDurability) { ledger, context throws(Rejection) in
+      if let hold = ledger.state.holds[number] { return ledger.json(number, hold) }
+      do throws(Failure) {
+        guard let end = try ledger.holdEnd(number, in: context.store) else {
+          throw Failure(.holdNotFound, field: "hold", "There is no hold \(number).")
+        }
+        let row = try ledger.withRecord(number, in: context.store) { record, heap throws(Failure) in
+          try ledger.json(number, record, heap, explains: false, in: context.store)
+        }
+        var object: JSONObject = ["hold": Shapes.number(number), "state": .string(end.name)]
+        for member in row?.object?.members ?? [] where ["account", "tool", "amount", "asset", "time"].contains(member.key) {
+          object.append(member.key, member.value)
+        }
+        return .object(object)
+      } catch {
+        throw .failed(error)
+      }
+    }
+  }
+
+  static let list = Operation(
+    "hold.list", "Lists open holds in the order of their numbers.",
+    input: [
+      OperationField("account", .text, "Only holds on this account or below it."),
+      OperationField("after", .integer, "Only numbers above this one, for the next page."),
+      OperationField("limit", .integer, "Rows, from 1 to 1,000; 100 where absent."),
+    ],
+    output: [OperationField("holds", .list, "As hold.get."), OperationField("next", .integer, "The next page's after, or null.")],
+    errors: [.accountNotFound]
+  ) { engine, input throws(Failure) in
+    let limit = try Paging.limit(input)
+    let after = input.value("after") == nil ? 0 : try input.number("after")
+    return try engine.perform(engine.readDurability) { ledger, _ throws(Rejection) in
+      let under = try input.text("account").map { _ throws(Rejection) in try ledger.account(input) }
+      var numbers: [UInt64] = []
+      for (number, hold) in ledger.state.holds where number > after {
+        if under.map({ ledger.state.isInside(hold.account, $0) }) ?? true { numbers.append(number) }
+      }
+      numbers.sort()
+      var rows: [JSON] = []
+      for number in numbers.prefix(limit) {
+        if let hold = ledger.state.holds[number] { rows.append(ledger.json(number, hold)) }
+      }
+      return [
+        "holds": .array(rows),
+        "next": numbers.count > limit ? Shapes.number(numbers[limit - 1]) : .null,
+      ]
+    }
+  }
+}
+
+extension HoldEnd {
+  var name: String {
+    switch self {
+    case .captured: "captured"
+    case .released: "released"
+    case .expired: "expired"
+    }
+  }
+}
+
+extension Ledger {
+  fileprivate func json(_ number: UInt64, _ hold: Hold) -> JSON {
+    let asset = state.catalog.assets[Int(hold.asset)]
+    func text(_ units: Int64) -> JSON {
+      .string(Amount.text(units, scale: asset.scale, minorDigits: asset.minorDigits))
+    }
+    return [
+      "hold": Shapes.number(number), "state": "open", "account": .string(state.accountNames[hold.account]),
+      "tool": hold.tool == 0 ? .null : .string(state.catalog.toolNames[hold.tool - 1]), "amount": text(hold.amount),
+      "remaining": text(hold.remaining), "captured": text(hold.captured), "asset": .string(asset.code),
+      "time": .int(hold.time), "expires": .int(hold.expires), "price_version": Shapes.number(UInt64(hold.price)),
+    ]
+  }
+}

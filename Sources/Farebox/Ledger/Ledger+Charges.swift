@@ -1,0 +1,206 @@
+internal import FareboxCore
+internal import FareboxStore
+
+/// A charge or reservation with its names resolved and its price known.
+struct Order {
+  let account: UInt32
+  let asset: UInt16
+  let amount: Int64
+  let beneficiary: UInt32
+  /// Index + 1, or 0.
+  let tool: UInt32
+  let price: UInt32
+  let run: UInt64
+  let isExplicit: Bool
+  let isCapped: Bool
+}
+
+extension Ledger {
+  /// Charges a payer at once.
+  ///
+  /// Order of checks: key, texts, payer, tool or amount, price, account state, caps, rate, budgets, wallet, overflow.
+  mutating func charge(_ request: ChargeRequest, at time: Int64, in store: any Store) throws(Rejection) -> Receipt {
+    let hash = request.key.isEmpty ? KeyHash.none : KeyHash(request.key, secret)
+    if let replay = try replayed(hash, request.key, in: store, compare: { ledger, record, heap in
+      ledger.difference(.charge, request, record, heap)
+    }) { return replay }
+    try Ledger.checkTexts(request)
+    let order = try resolve(request, at: time, reserving: false)
+    try check(order, at: time)
+
+    // After this point the charge must succeed.
+    var record = Record(.charge, time: time)
+    fill(&record, order, hash)
+    beginFields(request)
+    let number = try append(record)
+    let balance = complete(number, wallet: order.account, asset: order.asset)
+    try raiseThresholds(order.account, at: time)
+    var receipt = Receipt()
+    receipt.id = number
+    receipt.amount = order.amount
+    receipt.balance = balance.units
+    receipt.available = balance.available
+    receipt.time = time
+    receipt.priceVersion = UInt64(order.price)
+    receipt.asset = order.asset
+    receipt.isCapped = order.isCapped
+    return receipt
+  }
+
+  /// Sets money aside; the same checks in the same order as `charge`.
+  mutating func reserve(
+    _ request: ChargeRequest, _ terms: HoldTerms, at time: Int64, in store: any Store
+  ) throws(Rejection) -> Receipt {
+    let hash = request.key.isEmpty ? KeyHash.none : KeyHash(request.key, secret)
+    if let replay = try replayed(hash, request.key, in: store, compare: { ledger, record, heap in
+      ledger.difference(.reserve, request, record, heap)
+    }) { return replay }
+    try Ledger.checkTexts(request)
+    guard (1...Limits.holdMilliseconds).contains(terms.expiresInMilliseconds) else {
+      throw .failed(Failure(.invalidArgument, field: "expires_in_ms", "A hold lasts from 1 ms to 366 days."))
+    }
+    let order = try resolve(request, at: time, reserving: true)
+    try check(order, at: time)
+
+    // After this point the reservation must succeed.
+    var record = Record(.reserve, time: time)
+    fill(&record, order, hash)
+    record.detail = UInt32(terms.overCapture.rawValue)
+    record.extra = time + terms.expiresInMilliseconds * 1_000
+    record.remaining = order.amount
+    beginFields(request)
+    let number = try append(record)
+    let balance = complete(number, wallet: order.account, asset: order.asset)
+    try raiseThresholds(order.account, at: time)
+    var receipt = Receipt()
+    receipt.id = number
+    receipt.hold = number
+    receipt.amount = order.amount
+    receipt.holdRemaining = order.amount
+    receipt.balance = balance.units
+    receipt.available = balance.available
+    receipt.time = time
+    receipt.priceVersion = UInt64(order.price)
+    receipt.asset = order.asset
+    receipt.isCapped = order.isCapped
+    return receipt
+  }
+
+  /// Refuses an order that its payer may not, or cannot, pay.
+  private mutating func check(_ order: Order, at time: Int64) throws(Rejection) {
+    var hasGuard = false
+    var index = Int32(bitPattern: order.account)
+    while index >= 0 {
+      let entry = state.accounts[Int(index)]
+      if entry.flags & (AccountFlags.closed | AccountFlags.frozen) != 0 {
+        throw .failed(state.stateFailure(UInt32(index), field: "payer"))
+      }
+      hasGuard = hasGuard || entry.guardIndex >= 0
+      index = entry.parent
+    }
+    if hasGuard,
+      let refusal = state.limitPassed(
+        order.account, at: time, amount: order.amount, added: order.amount, asset: order.asset, run: order.run,
+        isNew: true)
+    {
+      throw .refused(refusal)
+    }
+    try checkFunds(order.account, order.asset, order.amount)
+    try checkCredit(order.beneficiary, order.asset, order.amount)
+  }
+
+  /// Refuses an amount that the wallet does not have.
+  func checkFunds(_ account: UInt32, _ asset: UInt16, _ amount: Int64) throws(Rejection) {
+    let wallet = state.wallet(of: account)
+    let index = state.balanceIndex(wallet, asset)
+    let balance = index < 0 ? Balance(account: wallet, asset: asset, next: -1) : state.balances[Int(index)]
+    if state.accounts[Int(wallet)].isUnbounded {
+      guard !balance.units.subtractingReportingOverflow(amount).overflow else { throw .failed(Ledger.overflow) }
+      return
+    }
+    if amount > balance.available {
+      throw .refused(
+        Refusal(
+          .insufficientFunds, .wallet, wallet, asset, limit: balance.available, spent: balance.units,
+          held: balance.held, requested: amount))
+    }
+    // What is available fits, so the balance after it does; the amount held may still not.
+    guard !balance.held.addingReportingOverflow(amount).overflow,
+      !balance.units.subtractingReportingOverflow(amount).overflow
+    else { throw .failed(Ledger.overflow) }
+  }
+
+  /// Refuses an amount that does not fit on top of what a payee has.
+  ///
+  /// Each payee is checked against the whole amount: nearer than that to 2^63 nobody wants to be.
+  func checkCredit(_ beneficiary: UInt32, _ asset: UInt16, _ amount: Int64) throws(Rejection) {
+    var fits = true
+    var closed: UInt32?
+    func look(_ account: UInt32) {
+      if state.accounts[Int(account)].flags & AccountFlags.closed != 0 { closed = account }
+      let index = state.balanceIndex(account, asset)
+      if index >= 0, state.balances[Int(index)].units.addingReportingOverflow(amount).overflow { fits = false }
+    }
+    if beneficiary & Record.splitBit == 0 {
+      look(beneficiary)
+    } else {
+      let accounts = state.catalog.splits[Int(beneficiary & ~Record.splitBit)].accounts
+      for index in accounts.indices { look(accounts[index]) }
+    }
+    if let closed { throw .failed(state.stateFailure(closed, field: "payee")) }
+    guard fits else { throw .failed(Ledger.overflow) }
+  }
+
+  static let overflow = Failure(
+    .overflow, field: "amount", "The balance would not fit into 64 bits of atomic units.")
+
+  private func fill(_ record: inout Record, _ order: Order, _ hash: KeyHash) {
+    record.asset = order.asset
+    record.account = order.account
+    record.amount = order.amount
+    record.tool = order.tool
+    record.beneficiary = order.beneficiary
+    record.price = order.price
+    record.keyHigh = hash.high
+    record.keyLow = hash.low
+    if order.isExplicit { record.flags |= RecordFlags.explicit }
+    if order.isCapped { record.flags |= RecordFlags.capped }
+  }
+
+  private mutating func beginFields(_ request: ChargeRequest) {
+    log.beginRecord()
+    log.addField(.key, request.key)
+    log.addField(.run, request.run)
+    log.addField(.call, request.call)
+    log.addField(.description, request.description)
+    log.addField(.metadata, request.metadata)
+    if !request.usage.isSingleRequest { log.addField(.usage, words: request.usage.words) }
+  }
+
+  /// Writes the paying wallet's new balance into the record, for its receipt.
+  mutating func complete(_ number: UInt64, wallet account: UInt32, asset: UInt16) -> Balance {
+    let wallet = state.wallet(of: account)
+    let index = state.balanceIndex(wallet, asset)
+    let balance = index < 0 ? Balance(account: wallet, asset: asset, next: -1) : state.balances[Int(index)]
+    log.setLastBalance(balance.units, available: balance.available)
+    return balance
+  }
+
+  /// Refuses texts that are too long or not text.
+  static func checkTexts(_ request: ChargeRequest) throws(Rejection) {
+    try checkText(request.key, "idempotency_key", Limits.key, mustBeText: false)
+    try checkText(request.run, "run", Limits.runID)
+    try checkText(request.call, "call", Limits.runID)
+    try checkText(request.description, "description", Limits.description)
+    try checkText(request.metadata, "metadata", Limits.metadata)
+  }
+
+  static func checkText(
+    _ text: BorrowedText, _ field: String, _ limit: Int, mustBeText: Bool = true
+  ) throws(Rejection) {
+    if text.count > limit { throw .failed(Failure(.tooLong, field: field, "It is longer than \(limit) bytes.")) }
+    if mustBeText && !text.isEmpty && !text.isText {
+      throw .failed(Failure(.invalidUTF8, field: field, "It is not UTF-8 text without NUL."))
+    }
+  }
+}

@@ -1,0 +1,196 @@
+internal import FareboxCore
+internal import FareboxStore
+
+extension Ledger {
+  /// Charges a hold, in part or as a whole.
+  ///
+  /// Order of checks: key, texts, hold, amount, over-capture policy, and for what goes beyond the hold limits and wallet.
+  mutating func capture(_ request: CaptureRequest, at time: Int64, in store: any Store) throws(Rejection) -> Receipt {
+    let hash = request.key.isEmpty ? KeyHash.none : KeyHash(request.key, secret)
+    if let replay = try replayed(hash, request.key, in: store, compare: { ledger, record, heap in
+      ledger.difference(request, record, heap)
+    }) { return replay }
+    try Ledger.checkText(request.key, "idempotency_key", Limits.key, mustBeText: false)
+    try Ledger.checkText(request.description, "description", Limits.description)
+    try Ledger.checkText(request.metadata, "metadata", Limits.metadata)
+    let hold = try openHold(request.hold, in: store)
+    var (amount, isCapped) = try capturedAmount(request, hold)
+    var excess: Int64 = 0
+    if amount > hold.remaining {
+      switch OverCapture(rawValue: hold.overCapture) ?? .reject {
+      case .reject: throw .failed(overCapture(request.hold, hold, amount))
+      case .cap:
+        amount = hold.remaining
+        isCapped = true
+      case .overflow:
+        excess = amount - hold.remaining
+        try checkExcess(hold, excess, at: time)
+      }
+    }
+    try checkCredit(hold.beneficiary, hold.asset, amount)
+
+    // After this point the capture must succeed.
+    var record = Record(.capture, time: time)
+    record.account = hold.account
+    record.asset = hold.asset
+    record.amount = amount
+    record.tool = hold.tool
+    record.price = hold.price
+    record.beneficiary = hold.beneficiary
+    record.reference = request.hold
+    record.extra = excess
+    record.keyHigh = hash.high
+    record.keyLow = hash.low
+    record.remaining = request.isFinal ? 0 : hold.remaining - (amount - excess)
+    if request.isFinal { record.flags |= RecordFlags.final }
+    if isCapped { record.flags |= RecordFlags.capped }
+    if case .units = request.amount { record.flags |= RecordFlags.explicit }
+    log.beginRecord()
+    log.addField(.key, request.key)
+    log.addField(.description, request.description)
+    log.addField(.metadata, request.metadata)
+    // What was asked for, because a cap hides it and a repeat must be compared with it.
+    if isCapped, case .units(let units) = request.amount { log.addField(.requested, words: [units]) }
+    if case .usage(let usage) = request.amount { log.addField(.usage, words: usage.words) }
+    let number = try append(record)
+    let balance = complete(number, wallet: hold.account, asset: hold.asset)
+    if excess > 0 { try raiseThresholds(hold.account, at: time) }
+    record.balance = balance.units
+    record.available = balance.available
+    return Ledger.receipt(number, record)
+  }
+
+  /// Returns what is left of a hold.
+  mutating func release(_ number: UInt64, at time: Int64, in store: any Store) throws(Rejection) -> Receipt {
+    let hold = try openHold(number, in: store)
+    return try end(.release, number, hold, at: time)
+  }
+
+  /// Moves the expiry of a hold.
+  mutating func extend(
+    _ number: UInt64, byMilliseconds milliseconds: Int64, at time: Int64, in store: any Store
+  ) throws(Rejection) -> Receipt {
+    let hold = try openHold(number, in: store)
+    guard (1...Limits.holdMilliseconds).contains(milliseconds) else {
+      throw .failed(Failure(.invalidArgument, field: "expires_in_ms", "A hold lasts from 1 ms to 366 days."))
+    }
+
+    // After this point the extension must succeed.
+    var record = Record(.extend, time: time)
+    record.account = hold.account
+    record.asset = hold.asset
+    record.reference = number
+    record.extra = time + milliseconds * 1_000
+    record.remaining = hold.remaining
+    log.beginRecord()
+    let extended = try append(record)
+    let balance = complete(extended, wallet: hold.account, asset: hold.asset)
+    record.balance = balance.units
+    record.available = balance.available
+    return Ledger.receipt(extended, record)
+  }
+
+  /// Expires every hold whose time is over, and returns how many there were.
+  mutating func expireHolds(at time: Int64) throws(Rejection) -> Int {
+    var count = 0
+    while let due = state.expiries.first, due.expires <= time {
+      state.expiries.removeFirst()
+      // An extended or ended hold leaves its old entry behind.
+      guard let hold = state.holds[due.hold], hold.expires == due.expires else { continue }
+      _ = try end(.expire, due.hold, hold, at: time)
+      count += 1
+    }
+    return count
+  }
+
+  private mutating func end(
+    _ kind: RecordKind, _ number: UInt64, _ hold: Hold, at time: Int64
+  ) throws(Rejection) -> Receipt {
+    var record = Record(kind, time: time)
+    record.account = hold.account
+    record.asset = hold.asset
+    record.amount = hold.remaining
+    record.tool = hold.tool
+    record.price = hold.price
+    record.reference = number
+    record.flags = RecordFlags.final
+    log.beginRecord()
+    let ended = try append(record)
+    let balance = complete(ended, wallet: hold.account, asset: hold.asset)
+    record.balance = balance.units
+    record.available = balance.available
+    return Ledger.receipt(ended, record)
+  }
+
+  /// The open hold of a number, or the status that says what became of it.
+  func openHold(_ number: UInt64, in store: any Store) throws(Rejection) -> Hold {
+    if let hold = state.holds[number] { return hold }
+    do throws(Failure) {
+      switch try holdEnd(number, in: store) {
+      case .captured: throw Failure(.holdCaptured, field: "hold", "Hold \(number) was captured and closed.")
+      case .released: throw Failure(.holdReleased, field: "hold", "Hold \(number) was released.")
+      case .expired: throw Failure(.holdExpired, field: "hold", "Hold \(number) expired.")
+      case nil: throw Failure(.holdNotFound, field: "hold", "There is no hold \(number).")
+      }
+    } catch {
+      throw .failed(error)
+    }
+  }
+
+  /// How a hold ended, or nil when there was none.
+  func holdEnd(_ number: UInt64, in store: any Store) throws(Failure) -> HoldEnd? {
+    if let end = state.ended[number] { return end }
+    let payer = try withRecord(number, in: store) { record, _ in
+      record.kind == RecordKind.reserve.rawValue ? record.account : nil
+    }
+    guard let payer, let payer else { return nil }
+    // Not among the recent ones: the payer's history after the reservation has its end.
+    var end: HoldEnd?
+    try visitHistory(of: payer, after: number, in: store) { _, record, _ throws(Failure) in
+      guard record.reference == number else { return true }
+      switch RecordKind(rawValue: record.kind) {
+      case .capture where record.flags & RecordFlags.final != 0: end = .captured
+      case .release: end = .released
+      case .expire: end = .expired
+      default: break
+      }
+      return end == nil
+    }
+    return end
+  }
+
+  private func capturedAmount(_ request: CaptureRequest, _ hold: Hold) throws(Rejection) -> (Int64, Bool) {
+    switch request.amount {
+    case .rest: return (hold.remaining, false)
+    case .units(let units):
+      guard units >= 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "A capture is not negative.")) }
+      return (units, false)
+    case .usage(let usage):
+      guard hold.price > 0 else {
+        throw .failed(Failure(.invalidArgument, field: "usage", "The hold has no price; capture an amount."))
+      }
+      let quote = try state.catalog.quote(hold.price - 1, usage, amount: nil, maxCost: 0)
+      return (quote.total, quote.capped)
+    }
+  }
+
+  private mutating func checkExcess(_ hold: Hold, _ excess: Int64, at time: Int64) throws(Rejection) {
+    let (whole, overflow) = hold.amount.addingReportingOverflow(excess)
+    guard !overflow else { throw .failed(Ledger.overflow) }
+    if let refusal = state.limitPassed(
+      hold.account, at: time, amount: whole, added: excess, asset: hold.asset, run: hold.run, isNew: false)
+    {
+      throw .refused(refusal)
+    }
+    try checkFunds(hold.account, hold.asset, excess)
+  }
+
+  private func overCapture(_ number: UInt64, _ hold: Hold, _ amount: Int64) -> Failure {
+    let asset = state.catalog.assets[Int(hold.asset)]
+    let asked = Amount.text(amount, scale: asset.scale, minorDigits: asset.minorDigits)
+    let left = Amount.text(hold.remaining, scale: asset.scale, minorDigits: asset.minorDigits)
+    return Failure(
+      .overCapture, field: "amount", "Hold \(number) has \(left) \(asset.code) left; \(asked) was to be captured.",
+      details: ["hold": .int(Int64(clamping: number)), "remaining": .string(left), "requested": .string(asked)])
+  }
+}

@@ -1,0 +1,204 @@
+internal import FareboxCore
+internal import FareboxStore
+
+extension Ledger {
+  /// Moves money between accounts in one balanced transfer.
+  ///
+  /// Order of checks: key, postings (accounts, sums per asset), account states, overflow, funds.
+  ///
+  /// - Parameters:
+  ///   - reference: the transfer that this one reverses, or 0.
+  ///   - mayOverdraw: a reversal takes back what its receiver may have spent.
+  mutating func transfer(
+    _ postings: [Posting], key: BorrowedText, description: String, metadata: String, reference: UInt64 = 0,
+    mayOverdraw: Bool = false, at time: Int64, in store: any Store
+  ) throws(Rejection) -> Receipt {
+    let hash = key.isEmpty ? KeyHash.none : KeyHash(key, secret)
+    if let replay = try replayed(hash, key, in: store, compare: { _, record, heap in
+      if record.kind != RecordKind.transfer.rawValue || record.reference != reference { return "operation" }
+      let before = heap.postings
+      guard before.count == postings.count else { return "postings" }
+      for (index, pair) in zip(before, postings).enumerated()
+      where pair.0.account != pair.1.account || pair.0.asset != pair.1.asset || pair.0.amount != pair.1.amount {
+        return "postings[\(index)]"
+      }
+      if heap[.description].string ?? "" != description { return "description" }
+      return heap[.metadata].string ?? "" != metadata ? "metadata" : nil
+    }) { return replay }
+    try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
+    try checkBalanced(postings)
+    try checkPostings(postings, mayOverdraw: mayOverdraw)
+
+    // After this point the transfer must succeed.
+    var record = Record(.transfer, time: time)
+    let debit = postings.first { $0.amount < 0 } ?? postings[0]
+    record.account = debit.account
+    record.asset = debit.asset
+    record.amount = debit.amount == .min ? .max : abs(debit.amount)
+    record.reference = reference
+    record.keyHigh = hash.high
+    record.keyLow = hash.low
+    record.flags = RecordFlags.explicit
+    log.beginRecord()
+    log.addField(.key, key)
+    if !description.isEmpty { log.addField(.description, description) }
+    if !metadata.isEmpty { log.addField(.metadata, metadata) }
+    log.addPostings(postings)
+    let number = try append(record)
+    let balance = complete(number, wallet: debit.account, asset: debit.asset)
+    record.balance = balance.units
+    record.available = balance.available
+    return Ledger.receipt(number, record)
+  }
+
+  private func checkBalanced(_ postings: [Posting]) throws(Rejection) {
+    guard postings.count >= 2 else {
+      throw .failed(Failure(.invalidArgument, field: "postings", "A transfer has at least two postings."))
+    }
+    guard postings.count <= Limits.postings else {
+      throw .failed(Failure(.tooLong, field: "postings", "A transfer has at most \(Limits.postings) postings."))
+    }
+    var sums: [UInt16: Int128] = [:]
+    for posting in postings { sums[posting.asset, default: 0] += Int128(posting.amount) }
+    for (asset, sum) in sums where sum != 0 {
+      throw .failed(
+        Failure(
+          .invalidAmount, field: "postings",
+          "The postings in \(state.catalog.assets[Int(asset)].code) do not add up to zero."))
+    }
+  }
+
+  private func checkPostings(_ postings: [Posting], mayOverdraw: Bool) throws(Rejection) {
+    // One account may stand in several postings, so it is the net change that must be possible.
+    var changes: [RowPlace: Int128] = [:]
+    var order: [RowPlace] = []
+    for posting in postings {
+      let place = RowPlace(account: posting.account, asset: posting.asset)
+      if changes[place] == nil { order.append(place) }
+      changes[place, default: 0] += Int128(posting.amount)
+    }
+    for place in order {
+      let change = changes[place] ?? 0
+      let flags = state.accounts[Int(place.account)].flags
+      if flags & AccountFlags.closed != 0 || (change < 0 && flags & AccountFlags.frozen != 0 && !mayOverdraw) {
+        throw .failed(state.stateFailure(place.account, field: "postings"))
+      }
+      guard let units = Int64(exactly: change) else { throw .failed(Ledger.overflow) }
+      let index = state.balanceIndex(place.account, place.asset)
+      let balance =
+        index < 0 ? Balance(account: place.account, asset: place.asset, next: -1) : state.balances[Int(index)]
+      guard !balance.units.addingReportingOverflow(units).overflow else { throw .failed(Ledger.overflow) }
+      if units < 0, !mayOverdraw, flags & AccountFlags.unbounded == 0, 0 - change > Int128(balance.available) {
+        throw .refused(
+          Refusal(
+            .insufficientFunds, .wallet, place.account, place.asset, limit: balance.available, spent: balance.units,
+            held: balance.held, requested: units == .min ? .max : -units))
+      }
+    }
+  }
+
+  /// Returns a charge or capture to its payer, in part or as a whole, from everybody who got a share of it.
+  ///
+  /// A recipient who has spent the money owes it: a refund always returns it.
+  ///
+  /// - Parameter amount: atomic units, or nil for what is left of the charge.
+  mutating func refund(
+    _ charge: UInt64, amount: Int64?, key: BorrowedText, description: String, at time: Int64, in store: any Store
+  ) throws(Rejection) -> Receipt {
+    let hash = key.isEmpty ? KeyHash.none : KeyHash(key, secret)
+    if let replay = try replayed(hash, key, in: store, compare: { _, record, heap in
+      if record.kind != RecordKind.refund.rawValue { return "operation" }
+      if record.reference != charge { return "id" }
+      let wasWhole = record.flags & RecordFlags.explicit == 0
+      if wasWhole ? amount != nil : amount != record.amount { return "amount" }
+      return heap[.description].string ?? "" != description ? "description" : nil
+    }) { return replay }
+    try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
+    let original: Record
+    do throws(Failure) {
+      guard
+        let found = try withRecord(charge, in: store, { record, _ throws(Failure) in record }),
+        found.kind == RecordKind.charge.rawValue || found.kind == RecordKind.capture.rawValue
+      else { throw Failure(.transferNotFound, field: "id", "There is no charge \(charge).") }
+      original = found
+    } catch {
+      throw .failed(error)
+    }
+    let left = original.amount - (state.refunds[charge] ?? 0)
+    let returned = amount ?? left
+    guard returned >= 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "It must not be negative.")) }
+    guard returned <= left else {
+      throw .failed(Failure(.overRefund, field: "amount", "Only a part of charge \(charge) is left to refund."))
+    }
+    try checkCredit(state.wallet(of: original.account), original.asset, returned)
+
+    // After this point the refund must succeed.
+    var record = Record(.refund, time: time)
+    record.account = original.account
+    record.asset = original.asset
+    record.amount = returned
+    record.tool = original.tool
+    record.price = original.price
+    record.beneficiary = original.beneficiary
+    record.reference = charge
+    record.extra = original.time
+    record.keyHigh = hash.high
+    record.keyLow = hash.low
+    record.remaining = left - returned
+    if amount != nil { record.flags |= RecordFlags.explicit }
+    log.beginRecord()
+    log.addField(.key, key)
+    if !description.isEmpty { log.addField(.description, description) }
+    // What had been refunded before, because the recipients' parts follow from it.
+    log.addField(.requested, words: [original.amount - left])
+    let number = try append(record)
+    let balance = complete(number, wallet: original.account, asset: original.asset)
+    record.balance = balance.units
+    record.available = balance.available
+    return Ledger.receipt(number, record)
+  }
+
+  /// Undoes a transfer with its mirror image, once.
+  mutating func reverse(
+    _ transfer: UInt64, key: BorrowedText, description: String, at time: Int64, in store: any Store
+  ) throws(Rejection) -> Receipt {
+    let postings: [Posting]
+    do throws(Failure) {
+      let found = try withRecord(transfer, in: store) { record, heap throws(Failure) in
+        record.kind == RecordKind.transfer.rawValue ? heap.postings : nil
+      }
+      guard let found, let found else {
+        throw Failure(.transferNotFound, field: "id", "There is no transfer \(transfer).")
+      }
+      postings = found
+    } catch {
+      throw .failed(error)
+    }
+    guard postings.allSatisfy({ $0.amount != .min }) else { throw .failed(Ledger.overflow) }
+    let mirror = postings.map { Posting(account: $0.account, asset: $0.asset, amount: -$0.amount) }
+    if state.refunds[transfer] != nil, try !wasUsed(key, in: store) {
+      throw .failed(Failure(.overRefund, field: "id", "Transfer \(transfer) was reversed before."))
+    }
+    return try self.transfer(
+      mirror, key: key, description: description, metadata: "", reference: transfer, mayOverdraw: true, at: time,
+      in: store)
+  }
+}
+
+extension Ledger {
+  /// Whether an idempotency key has been used before.
+  private func wasUsed(_ key: BorrowedText, in store: any Store) throws(Rejection) -> Bool {
+    if key.isEmpty { return false }
+    do throws(Failure) {
+      return try keys.find(KeyHash(key, secret), in: store) != nil
+    } catch {
+      throw .failed(error)
+    }
+  }
+}
+
+/// An account and an asset, as a key.
+struct RowPlace: Hashable {
+  let account: UInt32
+  let asset: UInt16
+}

@@ -1,0 +1,216 @@
+internal import FareboxCore
+
+/// How a definition stands in the journal: accounts as plain fields, because there are many of them, everything else as
+/// the JSON that defined it.
+extension LedgerState {
+  /// Makes a definition part of the state.
+  mutating func define(_ kind: RecordKind, _ record: Record, _ number: UInt64, _ heap: Heap) throws(Failure) {
+    switch kind {
+    case .account: try defineAccount(record, number, heap)
+    case .accountState: try changeAccount(record)
+    case .asset: try defineAsset(heap)
+    case .skill: try defineSkill(record, definition(heap))
+    case .toolState: try changeTool(definition(heap))
+    case .rateCard: try defineRateCard(record, definition(heap))
+    case .budget: try defineBudget(record, number, definition(heap))
+    case .limits: try defineLimits(record, number, definition(heap))
+    case .refund: refunds[record.reference, default: 0] &+= record.amount
+    case .transfer: if record.reference != 0 { refunds[record.reference] = 1 }
+    case .charge, .reserve, .capture, .release, .expire, .extend, .webhook, .event, .seal: break
+    }
+  }
+
+  private func definition(_ heap: Heap) throws(Failure) -> JSON {
+    guard let text = heap[.definition].string else { throw Segment.corrupt("A definition is not text.") }
+    return try JSON.parse(text)
+  }
+
+  private mutating func defineAccount(_ record: Record, _ number: UInt64, _ heap: Heap) throws(Failure) {
+    let name = heap[.name]
+    guard !name.isEmpty, accountNames.find(name) == nil, record.account == accounts.count else {
+      throw Segment.corrupt("An account is opened twice.")
+    }
+    let parent = record.detail == 0 ? -1 : Int32(bitPattern: record.detail) - 1
+    guard parent < accounts.count else { throw Segment.corrupt("An account's parent does not exist.") }
+    let index = accountNames.add(name)
+    let inherits = record.flags & AccountFlags.parentWallet != 0 && parent >= 0
+    accounts.append(
+      Account(
+        parent: parent, wallet: inherits ? accounts[Int(parent)].wallet : Int32(bitPattern: index),
+        flags: record.flags, opened: number))
+  }
+
+  /// A change of flags, or of a credit line where `detail` is 1.
+  private mutating func changeAccount(_ record: Record) throws(Failure) {
+    guard record.account < accounts.count, record.asset < max(1, catalog.assets.count) else {
+      throw Segment.corrupt("A change names an account or asset that does not exist.")
+    }
+    if record.detail == 1 {
+      let index = makeBalance(record.account, record.asset)
+      balances[Int(index)].creditLine = record.amount
+      touch(index)
+    } else {
+      accounts[Int(record.account)].flags = record.flags
+    }
+  }
+
+  private mutating func defineAsset(_ heap: Heap) throws(Failure) {
+    var fields = try JSONFields(try definition(heap))
+    let code = try fields.text("code", limit: Limits.assetCode) ?? ""
+    let scale = try fields.integer("scale") ?? 0
+    let digits = try fields.integer("minor_digits") ?? 0
+    let name = try fields.text("name", limit: Limits.description) ?? ""
+    guard catalog.assetIndex(code) == nil else { throw Segment.corrupt("An asset is opened twice.") }
+    catalog.add(
+      try Asset(code: code, scale: UInt8(clamping: scale), minorDigits: UInt8(clamping: digits), name: name))
+  }
+
+  private mutating func changeTool(_ json: JSON) throws(Failure) {
+    var fields = try JSONFields(json)
+    let isEnabled = try fields.flag("enabled") ?? true
+    if let name = try fields.text("tool", limit: Limits.toolName) {
+      guard let tool = catalog.toolNames.find(name) else { throw Segment.corrupt("A change names an unknown tool.") }
+      catalog.updateTool(tool) { $0.isEnabled = isEnabled }
+    } else if let skill = try fields.text("skill", limit: Limits.toolName) {
+      catalog.enableSkill(skill, isEnabled)
+    }
+  }
+
+  private mutating func defineBudget(_ record: Record, _ number: UInt64, _ json: JSON) throws(Failure) {
+    var fields = try JSONFields(json)
+    let name = try fields.text("name", limit: Limits.toolName) ?? ""
+    let isRemoved = try fields.flag("removed") ?? false
+    let window = WindowKind(name: try fields.text("window", limit: 16) ?? "") ?? .lifetime
+    let countsCharges = try fields.flag("counts_charges") ?? false
+    let limit = try fields.integer("limit") ?? 0
+    var thresholds: [Int64] = []
+    for threshold in try fields.list("thresholds", limit: Limits.thresholds) ?? [] {
+      thresholds.append(threshold.int64 ?? 0)
+    }
+    guard record.account < accounts.count else { throw Segment.corrupt("A budget names an unknown account.") }
+    let owner = makeGuard(record.account)
+    let asset = countsCharges ? -1 : Int32(record.asset)
+    let existing = guards[owner].budgets.first { budgets[Int($0)].name == name && !budgets[Int($0)].isRemoved }
+    if let existing, isRemoved || (budgets[Int(existing)].window == window && budgets[Int(existing)].asset == asset) {
+      // The same window goes on counting under a new limit.
+      budgets[Int(existing)].isRemoved = isRemoved
+      budgets[Int(existing)].limit = limit
+      budgets[Int(existing)].thresholds = thresholds
+      if isRemoved { guards[owner].budgets.removeAll { $0 == existing } }
+      return
+    }
+    if let existing {
+      budgets[Int(existing)].isRemoved = true
+      guards[owner].budgets.removeAll { $0 == existing }
+    }
+    guard !isRemoved else { return }
+    guards[owner].budgets.append(Int32(budgets.count))
+    budgets.append(
+      Budget(
+        account: record.account, name: name, window: window, asset: asset, limit: limit, thresholds: thresholds,
+        created: number))
+  }
+
+  private mutating func defineLimits(_ record: Record, _ number: UInt64, _ json: JSON) throws(Failure) {
+    guard record.account < accounts.count else { throw Segment.corrupt("A limit names an unknown account.") }
+    var fields = try JSONFields(json)
+    let perCall = try fields.integer("per_call")
+    let perRun = try fields.integer("per_run")
+    let rate = try fields.integer("charges_per_hour")
+    let owner = makeGuard(record.account)
+    if guards[owner].perRun == nil || guards[owner].capAsset != record.asset {
+      guards[owner].runs = [:]
+      guards[owner].countsRunsFrom = number
+    }
+    guards[owner].capAsset = record.asset
+    guards[owner].perCall = perCall
+    guards[owner].perRun = perRun
+    if perRun == nil { guards[owner].runs = [:] }
+    guards[owner].chargesPerHour = rate.map { Int(clamping: $0) }
+    if rate == nil { guards[owner].recent = RateWindow() }
+  }
+
+  /// The index of an account's guard, made where it has none.
+  mutating func makeGuard(_ account: UInt32) -> Int {
+    let found = accounts[Int(account)].guardIndex
+    if found >= 0 { return Int(found) }
+    accounts[Int(account)].guardIndex = Int32(guards.count)
+    guards.append(AccountGuard(account: account))
+    return guards.count - 1
+  }
+
+  // MARK: Skills and rate cards
+
+  private mutating func defineSkill(_ record: Record, _ json: JSON) throws(Failure) {
+    let assets = catalog.assets
+    let manifest = try SkillManifest.parse(json, asset: { code in assets.first { $0.code == code } })
+    for tool in manifest.tools {
+      let name = tool.name
+      let index = catalog.makeTool(name)
+      let beneficiary = try makeBeneficiary(tool.split)
+      guard let asset = catalog.assetIndex(tool.price.asset.code) else {
+        throw Segment.corrupt("A price names an unknown asset.")
+      }
+      let price = catalog.addPrice(tool.price, asset: asset, tool: index, beneficiary: beneficiary)
+      let period = PricePeriod(from: record.time, to: .max, price: price)
+      catalog.updateTool(index) { entry in
+        entry.skill = manifest.id
+        entry.isEnabled = tool.isEnabled
+        Tool.insert(period, into: &entry.periods)
+      }
+    }
+    // Tools that the new version no longer has are no longer for sale.
+    if let before = catalog.skills[manifest.id] {
+      let kept = Set(manifest.tools.map(\.name))
+      for tool in before.manifest.tools where !kept.contains(tool.name) {
+        if let index = catalog.toolNames.find(tool.name) { catalog.updateTool(index) { $0.isEnabled = false } }
+      }
+    }
+    let isEnabled = catalog.skills[manifest.id]?.isEnabled ?? true
+    catalog.setSkill(Skill(manifest: manifest, isEnabled: isEnabled, registered: record.time))
+  }
+
+  /// Who a split credits, as a record names it.
+  mutating func makeBeneficiary(_ split: Split) throws(Failure) -> UInt32 {
+    var indices: [UInt32] = []
+    for part in split.parts {
+      guard let account = accountNames.find(part.account) else {
+        throw Segment.corrupt("A split names an unknown account.")
+      }
+      indices.append(account)
+    }
+    if indices.count == 1 { return indices[0] }
+    return catalog.makeSplit(split, accounts: indices) | Record.splitBit
+  }
+
+  private mutating func defineRateCard(_ record: Record, _ json: JSON) throws(Failure) {
+    let assets = catalog.assets
+    let card = try RateCard.parse(json, asset: { code in assets.first { $0.code == code } })
+    for entry in card.entries {
+      let customer = entry.customer.flatMap { accountNames.find($0) }
+      let tools = ([entry.fullName] + entry.aliases).map { catalog.makeTool("\(card.name)/\($0)") }
+      for version in entry.versions {
+        guard let asset = catalog.assetIndex(version.price.asset.code) else {
+          throw Segment.corrupt("A rate names an unknown asset.")
+        }
+        let price = catalog.addPrice(
+          version.price, asset: asset, tool: tools[0], beneficiary: LedgerState.platform)
+        // A rate without a date takes over when its card is published; before that it applies where nothing else does.
+        let isDated = version.effectiveFrom != .min || catalog.rateCards[card.name] == nil
+        let period = PricePeriod(
+          from: isDated ? version.effectiveFrom : record.time, to: version.effectiveTo, price: price)
+        for tool in tools {
+          catalog.updateTool(tool) { known in
+            if let customer {
+              Tool.insert(period, into: &known.overrides[customer, default: []])
+            } else {
+              Tool.insert(period, into: &known.periods)
+            }
+          }
+        }
+      }
+    }
+    let version = (catalog.rateCards[card.name]?.version ?? 0) + 1
+    catalog.setRateCard(StoredRateCard(card: card, published: record.time, version: version), name: card.name)
+  }
+}

@@ -1,0 +1,113 @@
+internal import FareboxCore
+
+/// Why money was refused: the binding constraint, as plain numbers that cost nothing to make.
+struct Refusal {
+  enum Constraint: String {
+    case wallet
+    case budget
+    case perCall = "per_call"
+    case perRun = "per_run"
+    case chargesPerHour = "charges_per_hour"
+    case maxCost = "max_cost"
+  }
+
+  let status: Status
+  let constraint: Constraint
+  /// The account whose constraint it is.
+  let account: UInt32
+  let asset: UInt16
+  let limit: Int64
+  let spent: Int64
+  let held: Int64
+  let requested: Int64
+  /// Index of the budget, or -1.
+  var budget: Int32 = -1
+
+  init(
+    _ status: Status, _ constraint: Constraint, _ account: UInt32, _ asset: UInt16, limit: Int64, spent: Int64 = 0,
+    held: Int64 = 0, requested: Int64
+  ) {
+    self.status = status
+    self.constraint = constraint
+    self.account = account
+    self.asset = asset
+    self.limit = limit
+    self.spent = spent
+    self.held = held
+    self.requested = requested
+  }
+}
+
+extension LedgerState {
+  /// Tells a refusal in words and facts.
+  func failure(_ refusal: Refusal) -> Failure {
+    let asset = catalog.assets[Int(refusal.asset)]
+    let countsCharges =
+      refusal.constraint == .chargesPerHour
+      || (refusal.budget >= 0 && budgets[Int(refusal.budget)].countsCharges)
+    func text(_ units: Int64) -> String {
+      countsCharges ? String(units) : Amount.text(units, scale: asset.scale, minorDigits: asset.minorDigits)
+    }
+    let name = accountNames[refusal.account]
+    var facts: [(String, JSON)] = [
+      ("constraint", .string(refusal.constraint.rawValue)), ("account", .string(name)),
+      ("limit", .string(text(refusal.limit))), ("spent", .string(text(refusal.spent))),
+      ("held", .string(text(refusal.held))), ("requested", .string(text(refusal.requested))),
+      ("unit", .string(countsCharges ? "charges" : asset.code)),
+    ]
+    if refusal.budget >= 0 {
+      let budget = budgets[Int(refusal.budget)]
+      facts.append(("budget", .string(budget.name)))
+      facts.append(("window", .string(budget.window.name)))
+      if budget.window != .lifetime { facts.append(("resets_at", .int(budget.current.end))) }
+    }
+    if refusal.held > 0 { facts.append(("held_by", .array(holders(under: refusal.account, refusal.asset, text)))) }
+    return Failure(
+      refusal.status, sentence(refusal, name, text, countsCharges ? "charges" : asset.code),
+      details: .object(JSONObject(facts)))
+  }
+
+  private func sentence(
+    _ refusal: Refusal, _ name: String, _ text: (Int64) -> String, _ unit: String
+  ) -> String {
+    let asked = "\(text(refusal.requested)) \(unit)"
+    let used = "\(text(refusal.spent)) spent and \(text(refusal.held)) held of \(text(refusal.limit))"
+    switch refusal.constraint {
+    case .wallet:
+      return "\(name) has \(text(refusal.limit)) \(unit) available, of \(text(refusal.spent)) with "
+        + "\(text(refusal.held)) held; \(asked) was asked for."
+    case .budget:
+      let budget = refusal.budget >= 0 ? budgets[Int(refusal.budget)].name : ""
+      return "Budget '\(budget)' of \(name) has \(used) \(unit); \(asked) was asked for."
+    case .perCall: return "One call may cost \(text(refusal.limit)) \(unit) on \(name); this costs \(asked)."
+    case .perRun: return "The run has \(used) \(unit) on \(name); \(asked) was asked for."
+    case .chargesPerHour: return "\(name) has made \(text(refusal.spent)) of \(text(refusal.limit)) charges this hour."
+    case .maxCost: return "The price is \(asked); max_cost is \(text(refusal.limit))."
+    }
+  }
+
+  /// The holds, largest first and five at the most, that count on an account.
+  private func holders(under account: UInt32, _ asset: UInt16, _ text: (Int64) -> String) -> [JSON] {
+    var found: [(number: UInt64, hold: Hold)] = []
+    for (number, hold) in holds where hold.asset == asset && isBelow(hold.account, account) {
+      found.append((number, hold))
+    }
+    found.sort { ($1.hold.remaining, $0.number) < ($0.hold.remaining, $1.number) }
+    return found.prefix(5).map { entry in
+      .object([
+        "hold": .int(Int64(clamping: entry.number)), "account": .string(accountNames[entry.hold.account]),
+        "amount": .string(text(entry.hold.remaining)), "expires": .int(entry.hold.expires),
+      ])
+    }
+  }
+
+  /// Whether an account is, or lies below, another, or draws on its wallet.
+  func isBelow(_ account: UInt32, _ ancestor: UInt32) -> Bool {
+    var index = Int32(bitPattern: account)
+    while index >= 0 {
+      if index == Int32(bitPattern: ancestor) { return true }
+      index = accounts[Int(index)].parent
+    }
+    return wallet(of: account) == ancestor
+  }
+}

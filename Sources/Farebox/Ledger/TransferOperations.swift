@@ -1,0 +1,169 @@
+internal import FareboxCore
+internal import FareboxStore
+
+/// Transfers and history through the JSON door.
+enum TransferOperations {
+  static let all: [Operation] = [create, reverse, get, list]
+
+  static let create = Operation(
+    "transfer.create", "Moves money between accounts in one balanced transfer of many postings.",
+    input: [
+      OperationField("postings", .list, "Each with account, amount (below zero to debit) and asset.", required: true),
+      OperationField("idempotency_key", .text, "The same key and request give the first receipt again."),
+      OperationField("description", .text, "For people."), OperationField("metadata", .object, "For programs."),
+    ], output: Shapes.receipt, errors: [.accountNotFound, .insufficientFunds, .invalidAmount, .keyConflict, .overflow]
+  ) { engine, input throws(Failure) in
+    let arena = TextArena()
+    return try engine.receiptJSON(nil) { ledger, context throws(Rejection) in
+      var postings: [Posting] = []
+      for (index, json) in input.list("postings").enumerated() {
+        postings.append(try posting(json, "postings[\(index)]", &ledger, context.time))
+      }
+      return try ledger.transfer(
+        postings, key: arena.add(input.text("idempotency_key")), description: input.text("description") ?? "",
+        metadata: input.objectText("metadata"), at: context.time, in: context.store)
+    }
+  }
+
+  private static func posting(
+    _ json: JSON, _ path: String, _ ledger: inout Ledger, _ time: Int64
+  ) throws(Rejection) -> Posting {
+    let name: String
+    let amount: String
+    let code: String?
+    do throws(Failure) {
+      var fields = try JSONFields(json, path: path)
+      name = try fields.text("account", limit: Limits.accountName) ?? ""
+      let value = try fields.required("amount")
+      guard let text = value.string ?? value.numberText else { throw fields.wrong("amount", "must be decimal text") }
+      amount = text
+      code = try fields.text("asset", limit: Limits.assetCode)
+      try fields.finish()
+    } catch {
+      throw .failed(error)
+    }
+    guard let account = ledger.state.accountNames.find(name) else {
+      throw .failed(name.withBorrowedText { ledger.state.unknownAccount($0, field: "\(path).account") })
+    }
+    let asset = try code.map { code throws(Rejection) in
+      try ledger.makeAsset(code, field: "\(path).asset", at: time)
+    } ?? ledger.defaultAsset
+    return Posting(account: account, asset: asset, amount: try ledger.units(amount, "\(path).amount", asset))
+  }
+
+  static let reverse = Operation(
+    "transfer.reverse", "Undoes a transfer with its mirror image, once.",
+    input: [
+      OperationField("id", .integer, "The transfer's number.", required: true),
+      OperationField("idempotency_key", .text, "The same key and request give the first receipt again."),
+      OperationField("description", .text, "For people."),
+    ], output: Shapes.receipt, errors: [.transferNotFound, .overRefund, .keyConflict]
+  ) { engine, input throws(Failure) in
+    let arena = TextArena()
+    let id = try input.number("id")
+    return try engine.receiptJSON(nil) { ledger, context throws(Rejection) in
+      try ledger.reverse(
+        id, key: arena.add(input.text("idempotency_key")), description: input.text("description") ?? "",
+        at: context.time, in: context.store)
+    }
+  }
+
+  private static let row = [
+    OperationField("id", .integer, "The transfer's number."), OperationField("kind", .text, "What it did."),
+    OperationField("time", .integer, "Microseconds since 1970."), OperationField("account", .text, "Who was charged."),
+    OperationField("amount", .amount, "How much."), OperationField("asset", .text, "Of what."),
+    OperationField("postings", .list, "Every leg: account, amount and asset; they add up to zero."),
+    OperationField("tool", .text, "The tool, if one was called."),
+    OperationField("reference", .integer, "The hold captured, the charge refunded."),
+    OperationField("lines", .list, "How the price came about."),
+  ]
+
+  static let get = Operation(
+    "transfer.get", "Tells everything about one entry of the journal, with how its price came about.",
+    input: [OperationField("id", .integer, "Its number.", required: true)], output: row, errors: [.transferNotFound]
+  ) { engine, input throws(Failure) in
+    let id = try input.number("id")
+    return try engine.perform(engine.readDurability) { ledger, context throws(Rejection) in
+      do throws(Failure) {
+        let json = try ledger.withRecord(id, in: context.store) { record, heap throws(Failure) in
+          try ledger.json(id, record, heap, explains: true, in: context.store)
+        }
+        guard let json else { throw Failure(.transferNotFound, field: "id", "There is no transfer \(id).") }
+        return json
+      } catch {
+        throw .failed(error)
+      }
+    }
+  }
+
+  static let list = Operation(
+    "transfer.list", "Lists the journal, newest first, of everybody or of one account.",
+    input: [
+      OperationField("account", .text, "Only what touches this account."),
+      OperationField("tool", .text, "Only calls of this tool."), OperationField("run", .text, "Only this run."),
+      OperationField("kind", .text, "Only this kind: charge, reserve, capture, release, expire, refund, transfer ..."),
+      OperationField("from", .integer, "Not before this time."), OperationField("to", .integer, "Before this time."),
+      OperationField("before", .integer, "Only numbers below this one, for the next page."),
+      OperationField("limit", .integer, "Rows, from 1 to 1,000; 100 where absent."),
+    ],
+    output: [
+      OperationField("transfers", .list, "As transfer.get, without lines."),
+      OperationField("next", .integer, "The next page's before, or null."),
+    ], errors: [.accountNotFound, .toolNotFound]
+  ) { engine, input throws(Failure) in
+    let limit = try Paging.limit(input)
+    let before = input.value("before") == nil ? UInt64.max : try input.number("before")
+    return try engine.perform(engine.readDurability) { ledger, context throws(Rejection) in
+      try ledger.page(input, limit, before, in: context.store)
+    }
+  }
+}
+
+extension Ledger {
+  fileprivate func page(
+    _ input: OperationInput, _ limit: Int, _ before: UInt64, in store: any Store
+  ) throws(Rejection) -> JSON {
+    let account = try input.text("account").map { _ throws(Rejection) in try self.account(input) }
+    let tool = try input.text("tool").map { name throws(Rejection) -> UInt32 in
+      guard let tool = state.catalog.toolNames.find(name) else {
+        throw .failed(Failure(.toolNotFound, field: "tool", "There is no tool of this name."))
+      }
+      return tool + 1
+    }
+    let kind = try input.text("kind").map { name throws(Rejection) -> UInt8 in
+      guard let kind = RecordKind.allCases.first(where: { $0.name == name }) else {
+        throw .failed(Failure(.invalidArgument, field: "kind", "There is no kind of this name."))
+      }
+      return kind.rawValue
+    }
+    let run = input.text("run")
+    let from = input.integer("from") ?? .min
+    let to = input.integer("to") ?? .max
+    var rows: [JSON] = []
+    var next: JSON = .null
+    func visit(_ number: UInt64, _ record: Record, _ heap: Heap) throws(Failure) -> Bool {
+      // Times never go back, so nothing older can match either.
+      if record.time < from { return false }
+      if record.time >= to { return true }
+      if let tool, record.tool != tool { return true }
+      if let kind, record.kind != kind { return true }
+      if let run, heap[.run].string ?? "" != run { return true }
+      if rows.count == limit {
+        next = rows.last?.object?["id"] ?? .null
+        return false
+      }
+      rows.append(try json(number, record, heap, explains: false, in: store))
+      return true
+    }
+    do throws(Failure) {
+      if let account {
+        try visitHistoryBackwards(of: account, before: before, in: store, visit)
+      } else {
+        try visitJournalBackwards(before: before, in: store, visit)
+      }
+    } catch {
+      throw .failed(error)
+    }
+    return ["transfers": .array(rows), "next": next]
+  }
+}

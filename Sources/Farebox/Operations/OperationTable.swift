@@ -1,0 +1,79 @@
+public import FareboxCore
+
+/// Every operation of the JSON door, capability by capability.
+public enum OperationTable {
+  public static let all: [Operation] =
+    MoneyOperations.all + AccountOperations.all + TransferOperations.all + ChargeOperations.all + HoldOperations.all
+    + BudgetOperations.all + PriceOperations.all + SkillOperations.all + WebhookOperations.all
+    + LedgerOperations.all
+
+  private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+
+  public static func find(_ name: String) -> Operation? {
+    byName[name]
+  }
+}
+
+extension Engine {
+  /// Carries out an operation: JSON in, JSON out.
+  ///
+  /// - Throws: `unknownOperation`, `invalidJSON`, `unknownField`, `missingField`, and what the operation throws.
+  public func call(_ operation: BorrowedText, _ input: BorrowedText) throws(Failure) -> String {
+    try checkUsable()
+    guard let name = operation.string, let found = OperationTable.find(name) else {
+      throw Failure(.unknownOperation, field: "operation", "There is no operation '\(operation.shown)'.")
+    }
+    guard input.count <= Limits.jsonBytes else {
+      throw Failure(.tooLong, field: "input", "An input has at most \(Limits.jsonBytes) bytes.")
+    }
+    let json = input.isEmpty ? JSON.object(JSONObject()) : try JSON.parse(unsafe [UInt8](input.bytes))
+    return try found.run(self, OperationInput(json, for: found)).serialized()
+  }
+
+  /// Carries out an operation for callers in Swift.
+  public func call(_ operation: String, _ input: JSON = .object(JSONObject())) throws(Failure) -> JSON {
+    try checkUsable()
+    guard let found = OperationTable.find(operation) else {
+      throw Failure(.unknownOperation, field: "operation", "There is no operation of this name.")
+    }
+    return try found.run(self, OperationInput(input, for: found))
+  }
+}
+
+/// What `farebox_describe` tells.
+public enum Description {
+  public static func json(version: UInt32) -> JSON {
+    [
+      "version": .int(Int64(version)),
+      "statuses": .array(
+        Status.table.map { entry in
+          [
+            "code": .int(Int64(entry.status.rawValue)), "name": .string(entry.name),
+            "family": .string(entry.family.rawValue), "retryable": .bool(entry.retryable), "doc": .string(entry.doc),
+          ]
+        }),
+      "operations": .array(OperationTable.all.map(\.json)),
+      "limits": Limits.json,
+    ]
+  }
+}
+
+extension Limits {
+  static var json: JSON {
+    [
+      "account_name_bytes": .int(Int64(accountName)), "account_depth": .int(Int64(accountDepth)),
+      "tool_name_bytes": .int(Int64(toolName)), "asset_code_bytes": .int(Int64(assetCode)),
+      "idempotency_key_bytes": .int(Int64(key)), "run_bytes": .int(Int64(runID)),
+      "description_bytes": .int(Int64(description)), "metadata_bytes": .int(Int64(metadata)),
+      "json_bytes": .int(Int64(Limits.jsonBytes)), "json_depth": .int(Int64(jsonDepth)),
+      "postings": .int(Int64(postings)), "recipients": .int(Int64(recipients)), "batch": .int(Int64(batch)),
+      "price_tiers": .int(Int64(tiers)), "price_components": .int(Int64(components)),
+      "budgets_per_account": .int(Int64(budgets)), "thresholds_per_budget": .int(Int64(thresholds)),
+      "charges_per_hour": .int(Int64(ratePerHour)), "page_rows": .int(Int64(page)),
+      "webhook_body_bytes": .int(Int64(webhookBody)), "webhook_secrets": .int(Int64(webhookSecrets)),
+      "webhook_signature_bytes": .int(Int64(webhookSignature)), "webhook_secret_bytes": .int(Int64(webhookSecret)),
+      "webhook_id_bytes": .int(Int64(webhookID)),
+      "hold_ms": .int(holdMilliseconds), "engines": .int(Int64(engines)),
+    ]
+  }
+}

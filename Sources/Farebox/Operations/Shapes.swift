@@ -1,0 +1,175 @@
+internal import FareboxCore
+
+/// The fields that many operations share, and the JSON of what they return.
+enum Shapes {
+  static let charge: [OperationField] = [
+    OperationField("payer", .text, "The account that is charged; its wallet pays.", required: true),
+    OperationField("tool", .text, "The tool whose price applies; or give an amount."),
+    OperationField("usage", .object, "What the call used, by meter; one request where absent."),
+    OperationField("amount", .amount, "The amount, where no tool prices it or its price is dynamic."),
+    OperationField("asset", .text, "The asset of an amount; the ledger's default where absent."),
+    OperationField("payee", .text, "Who an amount is credited to; `platform` where absent."),
+    OperationField("idempotency_key", .text, "The same key and request give the first receipt again."),
+    OperationField("run", .text, "The run that the call belongs to, for per-run caps."),
+    OperationField("call", .text, "The id of the call."),
+    OperationField("description", .text, "For people."),
+    OperationField("metadata", .object, "For programs; kept and returned."),
+  ]
+
+  static let receipt: [OperationField] = [
+    OperationField("id", .integer, "The transfer's number."),
+    OperationField("hold", .integer, "The hold's number, where there is one."),
+    OperationField("amount", .amount, "Charged, held, captured or returned."),
+    OperationField("asset", .text, "The amount's asset."),
+    OperationField("hold_remaining", .amount, "Left on the hold after this, where there is one."),
+    OperationField("balance", .amount, "Of the paying wallet after this."),
+    OperationField("available", .amount, "Balance less held plus credit line, after this."),
+    OperationField("time", .integer, "Microseconds since 1970."),
+    OperationField("price_version", .integer, "The price that applied; 0 for a given amount."),
+    OperationField("replayed", .flag, "Whether this is the receipt of an earlier call with the same key."),
+    OperationField("uncommitted", .flag, "Whether it is not in the store yet."),
+    OperationField("final", .flag, "Whether the hold is closed."),
+    OperationField("capped", .flag, "Whether a maximum bound the amount."),
+  ]
+
+  static let durability = OperationField(
+    "durability", .text, "`full`, `normal` or `relaxed`; what the engine was opened with where absent.")
+
+  static func durability(_ input: OperationInput) throws(Failure) -> Durability? {
+    switch input.text("durability") {
+    case nil: return nil
+    case "full": return .full
+    case "normal": return .normal
+    case "relaxed": return .relaxed
+    default: throw Failure(.invalidArgument, field: "durability", "It is full, normal or relaxed.")
+    }
+  }
+
+  static func json(_ receipt: Receipt, _ asset: Asset) -> JSON {
+    func text(_ units: Int64) -> JSON {
+      .string(Amount.text(units, scale: asset.scale, minorDigits: asset.minorDigits))
+    }
+    var object: JSONObject = [
+      "id": number(receipt.id), "amount": text(receipt.amount), "asset": .string(asset.code),
+      "balance": text(receipt.balance), "available": text(receipt.available), "time": .int(receipt.time),
+      "price_version": number(receipt.priceVersion), "replayed": .bool(receipt.isReplayed),
+      "uncommitted": .bool(receipt.isUncommitted), "final": .bool(receipt.isFinal), "capped": .bool(receipt.isCapped),
+    ]
+    if receipt.hold != 0 {
+      object.append("hold", number(receipt.hold))
+      object.append("hold_remaining", text(receipt.holdRemaining))
+    }
+    return .object(object)
+  }
+
+  static func number(_ value: UInt64) -> JSON {
+    .int(Int64(clamping: value))
+  }
+
+  static func lines(_ lines: [QuoteLine], _ asset: Asset) -> JSON {
+    .array(
+      lines.map { line in
+        let quantity: JSON =
+          line.meter == .value
+          ? .string(Amount.text(line.quantityMicro, scale: asset.scale, minorDigits: 0))
+          : .string(Amount.text(line.quantityMicro, scale: 6, minorDigits: 0))
+        let rate: JSON =
+          line.ratePico == .max ? .null : .string(Amount.text(line.ratePico, scale: Rate.digits, minorDigits: 0))
+        return [
+          "meter": .string(line.meter.name), "tier": line.tier < 0 ? .null : .int(Int64(line.tier)),
+          "quantity": quantity, "rate": rate,
+          "amount": .string(Amount.text(line.amount, scale: asset.scale, minorDigits: asset.minorDigits)),
+        ]
+      })
+  }
+}
+
+extension Ledger {
+  /// The scale of a request's amounts: that of its asset, or of its tool's price.
+  ///
+  /// - Returns: the asset, and whether it had to be opened.
+  mutating func assetOfRequest(_ input: OperationInput, at time: Int64) throws(Rejection) -> UInt16 {
+    if let tool = input.text("tool") {
+      let payer = input.text("payer").flatMap { state.accountNames.find($0) }
+      let price = try tool.withBorrowedText { name throws(Rejection) in
+        try pricedTool(name, customer: payer, at: time).price
+      }
+      return state.catalog.prices[Int(price)].asset
+    }
+    guard let code = input.text("asset") else { return defaultAsset }
+    return try makeAsset(code, at: time)
+  }
+
+  /// Reads an amount field in atomic units of an asset.
+  func units(_ input: OperationInput, _ field: String, _ asset: UInt16) throws(Rejection) -> Int64? {
+    guard let text = input.amount(field) else { return nil }
+    return try units(text, field, asset)
+  }
+
+  func units(_ text: String, _ field: String, _ asset: UInt16) throws(Rejection) -> Int64 {
+    do throws(Failure) {
+      return try Amount.parse(text, scale: state.catalog.assets[Int(asset)].scale, field: field)
+    } catch {
+      throw .failed(error)
+    }
+  }
+
+  /// The index of the account that a field names.
+  func account(_ input: OperationInput, _ field: String = "account") throws(Rejection) -> UInt32 {
+    let name = input.text(field) ?? ""
+    guard let index = state.accountNames.find(name) else {
+      throw .failed(name.withBorrowedText { state.unknownAccount($0, field: field) })
+    }
+    return index
+  }
+
+  /// Makes the request of an operation with the fields in `Shapes.charge`.
+  mutating func chargeRequest(
+    _ input: OperationInput, _ arena: TextArena, at time: Int64
+  ) throws(Rejection) -> ChargeRequest {
+    var request = ChargeRequest()
+    request.payer = arena.add(input.text("payer"))
+    request.tool = arena.add(input.text("tool"))
+    request.payee = arena.add(input.text("payee"))
+    request.asset = arena.add(input.text("asset"))
+    request.key = arena.add(input.text("idempotency_key"))
+    request.run = arena.add(input.text("run"))
+    request.call = arena.add(input.text("call"))
+    request.description = arena.add(input.text("description"))
+    request.metadata = arena.add(input.objectText("metadata"))
+    let asset = try assetOfRequest(input, at: time)
+    request.amount = try units(input, "amount", asset)
+    request.maxCost = try units(input, "max_cost", asset) ?? 0
+    if let usage = input.value("usage") { request.usage = try self.usage(usage, asset) }
+    return request
+  }
+
+  func usage(_ json: JSON, _ asset: UInt16) throws(Rejection) -> Usage {
+    do throws(Failure) {
+      return try Usage.parse(json, scale: state.catalog.assets[Int(asset)].scale)
+    } catch {
+      throw .failed(error)
+    }
+  }
+}
+
+extension Engine {
+  /// Runs the work of an operation that gives a receipt, and makes its JSON.
+  func receiptJSON(
+    _ durability: Durability?, isHold: Bool = false,
+    _ work: (inout Ledger, TurnContext) throws(Rejection) -> Receipt
+  ) throws(Failure) -> JSON {
+    let (result, isUncommitted) = try write(durability ?? (isHold ? holdDurability : options.durability)) {
+      ledger, context throws(Rejection) in
+      let receipt = try work(&ledger, context)
+      return (receipt, ledger.state.catalog.assets[Int(receipt.asset)])
+    }
+    switch result {
+    case .success(let (receipt, asset)):
+      var receipt = receipt
+      receipt.isUncommitted = isUncommitted
+      return Shapes.json(receipt, asset)
+    case .failure(let rejection): throw failure(rejection)
+    }
+  }
+}

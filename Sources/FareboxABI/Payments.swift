@@ -1,0 +1,223 @@
+public import CFarebox
+internal import Farebox
+internal import FareboxCore
+
+@_cdecl("farebox_price_tool") @implementation
+public func farebox_price_tool(
+  _ engine: OpaquePointer?, _ args: UnsafePointer<farebox_price_args>?, _ out: UnsafeMutablePointer<farebox_quote>?,
+  _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    let open = try unsafe Handles.engine(engine)
+    let given = try unsafe Structs.read(args, "args")
+    try unsafe Structs.check(out, "out")
+    guard let out = unsafe out else { throw Failure(.invalidArgument, field: "out", "The pointer is null.") }
+    try unsafe Structs.checkFlags(given.flags, known: 0, "args.flags")
+    try unsafe Structs.checkZero(given.reserved, "args.reserved")
+    let lines = unsafe out.pointee.lines
+    let capacity = unsafe lines == nil ? 0 : out.pointee.line_capacity
+    var count: UInt32 = 0
+    let usage = try unsafe Usage(given.usage)
+    let quote = try unsafe open.quote(
+      tool: BorrowedText(given.tool), usage: usage, customer: BorrowedText(given.customer), maxCost: given.max_cost,
+      at: given.at
+    ) { line in
+      if count < capacity, let lines = unsafe lines {
+        unsafe lines[Int(count)] = farebox_quote_line(
+          meter: farebox_meter(line.meter.rawValue), tier: line.tier, quantity_micro: line.quantityMicro,
+          rate_pico: line.ratePico, amount: line.amount)
+      }
+      count += 1
+    }
+    unsafe out.pointee.line_count = count
+    unsafe out.pointee.capped = quote.total.capped ? 1 : 0
+    unsafe out.pointee.total = quote.total.total
+    unsafe out.pointee.price_version = quote.priceVersion
+    unsafe setCode(&out.pointee.asset, quote.assetCode)
+  }
+}
+
+@_cdecl("farebox_charge") @implementation
+public func farebox_charge(
+  _ engine: OpaquePointer?, _ args: UnsafePointer<farebox_charge_args>?, _ out: UnsafeMutablePointer<farebox_receipt>?,
+  _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    let open = try unsafe Handles.engine(engine)
+    let given = try unsafe Structs.read(args, "args")
+    try unsafe Structs.check(out, "out")
+    let durability = try unsafe Durability.read(given.durability, "args.durability")
+    let receipt = try open.charge(unsafe ChargeRequest(given), durability: durability)
+    unsafe out?.pointee.fill(receipt, asset: open.assetCode(receipt.asset))
+  }
+}
+
+@_cdecl("farebox_charge_many") @implementation
+public func farebox_charge_many(
+  _ engine: OpaquePointer?, _ args: UnsafePointer<farebox_charge_args>?, _ count: Int,
+  _ out: UnsafeMutablePointer<farebox_receipt>?, _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    let open = try unsafe Handles.engine(engine)
+    if count == 0 { return }
+    guard count <= Limits.batch else {
+      throw Failure(.tooLong, field: "count", "A batch has at most \(Limits.batch) charges.")
+    }
+    guard let args = unsafe args, let out = unsafe out else {
+      throw Failure(.invalidArgument, field: unsafe args == nil ? "args" : "out", "The pointer is null.")
+    }
+    for index in 0..<count {
+      guard unsafe args[index].struct_size == UInt32(MemoryLayout<farebox_charge_args>.size),
+        unsafe out[index].struct_size == UInt32(MemoryLayout<farebox_receipt>.size)
+      else { throw Failure(.structSize, field: "args[\(index)].struct_size", "It is not a size of this struct.") }
+      guard unsafe args[index].durability == args[0].durability else {
+        throw Failure(.invalidArgument, field: "args[\(index)].durability", "A batch has one durability.")
+      }
+    }
+    let durability = try unsafe Durability.read(args[0].durability, "args[0].durability")
+    var codes = AssetCodes()
+    try open.chargeMany(count: count, durability: durability) { index throws(Failure) in
+      try unsafe ChargeRequest(args[index])
+    } result: { index, result in
+      switch result {
+      case .success(let receipt):
+        // The code follows: this runs while the ledger is locked.
+        unsafe out[index].fill(receipt, asset: InlineArray(repeating: 0))
+        codes.indices.append(receipt.asset)
+      case .failure(let failure):
+        unsafe out[index] = farebox_receipt()
+        unsafe out[index].struct_size = UInt32(MemoryLayout<farebox_receipt>.size)
+        unsafe out[index].status = failure.status.rawValue
+        codes.indices.append(nil)
+      }
+    }
+    for index in 0..<count {
+      if let asset = codes.indices[index] { unsafe setCode(&out[index].asset, codes.code(asset, open)) }
+    }
+  }
+}
+
+/// The assets of a batch, looked up once a change.
+private struct AssetCodes {
+  var indices: [UInt16?] = []
+  private var last: (index: UInt16, code: InlineArray<24, UInt8>)?
+
+  mutating func code(_ index: UInt16, _ engine: Engine) -> InlineArray<24, UInt8> {
+    if let last, last.index == index { return last.code }
+    let code = engine.assetCode(index)
+    last = (index, code)
+    return code
+  }
+}
+
+@_cdecl("farebox_reserve") @implementation
+public func farebox_reserve(
+  _ engine: OpaquePointer?, _ args: UnsafePointer<farebox_reserve_args>?, _ out: UnsafeMutablePointer<farebox_receipt>?,
+  _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    let open = try unsafe Handles.engine(engine)
+    let given = try unsafe Structs.read(args, "args")
+    try unsafe Structs.check(out, "out")
+    let durability = try unsafe Durability.read(given.durability, "args.durability")
+    let receipt = try open.reserve(
+      unsafe ChargeRequest(given), unsafe HoldTerms(given), durability: durability)
+    unsafe out?.pointee.fill(receipt, asset: open.assetCode(receipt.asset))
+  }
+}
+
+@_cdecl("farebox_capture") @implementation
+public func farebox_capture(
+  _ engine: OpaquePointer?, _ args: UnsafePointer<farebox_capture_args>?, _ out: UnsafeMutablePointer<farebox_receipt>?,
+  _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    let open = try unsafe Handles.engine(engine)
+    let given = try unsafe Structs.read(args, "args")
+    try unsafe Structs.check(out, "out")
+    let durability = try unsafe Durability.read(given.durability, "args.durability")
+    let receipt = try open.capture(unsafe CaptureRequest(given), durability: durability)
+    unsafe out?.pointee.fill(receipt, asset: open.assetCode(receipt.asset))
+  }
+}
+
+@_cdecl("farebox_release") @implementation
+public func farebox_release(
+  _ engine: OpaquePointer?, _ hold: UInt64, _ out: UnsafeMutablePointer<farebox_receipt>?,
+  _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    let open = try unsafe Handles.engine(engine)
+    try unsafe Structs.check(out, "out")
+    let receipt = try open.release(hold: hold)
+    unsafe out?.pointee.fill(receipt, asset: open.assetCode(receipt.asset))
+  }
+}
+
+@_cdecl("farebox_extend") @implementation
+public func farebox_extend(
+  _ engine: OpaquePointer?, _ hold: UInt64, _ milliseconds: UInt32, _ out: UnsafeMutablePointer<farebox_receipt>?,
+  _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    let open = try unsafe Handles.engine(engine)
+    try unsafe Structs.check(out, "out")
+    let receipt = try open.extend(hold: hold, milliseconds: Int64(milliseconds))
+    unsafe out?.pointee.fill(receipt, asset: open.assetCode(receipt.asset))
+  }
+}
+
+@_cdecl("farebox_balance") @implementation
+public func farebox_balance(
+  _ engine: OpaquePointer?, _ account: farebox_str, _ asset: farebox_str,
+  _ out: UnsafeMutablePointer<farebox_balance_result>?, _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    let open = try unsafe Handles.engine(engine)
+    try unsafe Structs.check(out, "out")
+    guard let out = unsafe out else { throw Failure(.invalidArgument, field: "out", "The pointer is null.") }
+    let report = try open.balance(of: unsafe BorrowedText(account), asset: unsafe BorrowedText(asset))
+    unsafe out.pointee.scale = UInt32(report.asset.scale)
+    unsafe out.pointee.balance = report.balance
+    unsafe out.pointee.held = report.held
+    unsafe out.pointee.credit_line = report.creditLine
+    unsafe out.pointee.available = report.available
+    unsafe setCode(&out.pointee.asset, report.assetCode)
+  }
+}
+
+@_cdecl("farebox_verify_webhook") @implementation
+public func farebox_verify_webhook(
+  _ engine: OpaquePointer?, _ args: UnsafePointer<farebox_webhook_args>?, _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    let given = try unsafe Structs.read(args, "args")
+    try unsafe Structs.checkZero(given.reserved, "args.reserved")
+    let open = try unsafe engine == nil ? nil : Handles.engine(engine)
+    guard let scheme = unsafe WebhookScheme(rawValue: given.scheme) else {
+      throw Failure(.invalidArgument, field: "args.scheme", "\(unsafe given.scheme) is not a scheme.")
+    }
+    guard unsafe given.secret_count <= Limits.webhookSecrets, unsafe given.secrets != nil || given.secret_count == 0
+    else { throw Failure(.tooLong, field: "args.secrets", "There are too many secrets, or none where some are counted.") }
+    try unsafe withUnsafeTemporaryAllocation(
+      of: UnsafeBufferPointer<UInt8>.self, capacity: max(1, Int(given.secret_count))
+    ) { buffer throws(Failure) in
+      for index in 0..<Int(unsafe given.secret_count) {
+        if let secrets = unsafe given.secrets { unsafe buffer.initializeElement(at: index, to: bytes(secrets[index])) }
+      }
+      let secrets = unsafe UnsafeBufferPointer(rebasing: buffer[0..<Int(given.secret_count)])
+      let request = unsafe WebhookRequest(
+        scheme: scheme, body: bytes(given.body), signature: bytes(given.signature), id: bytes(given.id),
+        timestamp: bytes(given.timestamp), secrets: secrets)
+      let now = unsafe given.now == 0 ? Engine.systemTime() : given.now
+      try unsafe verifyWebhook(request, now: now, toleranceSeconds: given.tolerance_s)
+      if let open { try open.guardAgainstReplay(scheme, id: unsafe BorrowedText(given.id)) }
+    }
+  }
+}
+
+private func bytes(_ text: farebox_str) -> UnsafeBufferPointer<UInt8> {
+  unsafe UnsafeBufferPointer(
+    start: UnsafeRawPointer(text.ptr)?.assumingMemoryBound(to: UInt8.self),
+    count: text.ptr == nil || text.len > Int.max ? 0 : Int(text.len))
+}

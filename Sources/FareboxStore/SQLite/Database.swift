@@ -1,0 +1,138 @@
+internal import CSQLite
+internal import FareboxCore
+
+/// A connection to one SQLite file, closed when it goes out of scope.
+@safe
+struct Database: ~Copyable {
+  private let handle: OpaquePointer
+
+  init(path: String, readOnly: Bool, mustExist: Bool) throws(Failure) {
+    var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+    flags |= readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE
+    if !mustExist && !readOnly { flags |= SQLITE_OPEN_CREATE }
+    var opened: OpaquePointer?
+    let code = unsafe sqlite3_open_v2(path, &opened, flags, nil)
+    guard code == SQLITE_OK, let opened = unsafe opened else {
+      unsafe sqlite3_close_v2(opened)
+      throw code & 0xff == SQLITE_CANTOPEN && mustExist
+        ? Failure(.storeNotFound, field: "url", "There is no ledger at this path.")
+        : Database.failure(code, "opening the ledger")
+    }
+    unsafe handle = opened
+  }
+
+  deinit {
+    unsafe sqlite3_close_v2(handle)
+  }
+
+  func setBusyTimeout(milliseconds: Int32) {
+    unsafe sqlite3_busy_timeout(handle, milliseconds)
+  }
+
+  func execute(_ sql: String) throws(Failure) {
+    let code = unsafe sqlite3_exec(handle, sql, nil, nil, nil)
+    guard code == SQLITE_OK else { throw Database.failure(code, "executing a statement") }
+  }
+
+  /// Whether a transaction is open.
+  var inTransaction: Bool {
+    unsafe sqlite3_get_autocommit(handle) == 0
+  }
+
+  func prepare(_ sql: String) throws(Failure) -> Statement {
+    var statement: OpaquePointer?
+    let code = unsafe sqlite3_prepare_v3(
+      handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
+    guard code == SQLITE_OK, let statement = unsafe statement else {
+      throw Database.failure(code, "preparing a statement")
+    }
+    return unsafe Statement(statement)
+  }
+
+  /// The failure of a result code; primary codes decide, extended ones are told.
+  static func failure(_ code: Int32, _ doing: String) -> Failure {
+    let status: Status =
+      switch code & 0xff {
+      case SQLITE_BUSY, SQLITE_LOCKED: .storeBusy
+      case SQLITE_FULL: .storeFull
+      case SQLITE_CORRUPT, SQLITE_NOTADB: .storeCorrupt
+      case SQLITE_READONLY: .storeReadOnly
+      case SQLITE_NOMEM: .noMemory
+      default: .storeIO
+      }
+    return Failure(status, "SQLite error \(code) while \(doing).")
+  }
+}
+
+/// A prepared statement, finalized when it goes out of scope.
+@safe
+struct Statement: ~Copyable {
+  private let handle: OpaquePointer
+
+  @unsafe
+  init(_ handle: OpaquePointer) {
+    unsafe self.handle = handle
+  }
+
+  deinit {
+    unsafe sqlite3_finalize(handle)
+  }
+
+  func bind(_ value: Int64, at index: Int32) {
+    unsafe sqlite3_bind_int64(handle, index, value)
+  }
+
+  /// Binds bytes that the caller keeps until the statement is reset.
+  func bind(_ bytes: UnsafeRawBufferPointer, at index: Int32) throws(Failure) {
+    // An empty blob must not be a null.
+    guard let base = bytes.baseAddress, bytes.count > 0 else {
+      unsafe sqlite3_bind_zeroblob(handle, index, 0)
+      return
+    }
+    let code = unsafe sqlite3_bind_blob64(handle, index, base, UInt64(bytes.count), nil)
+    guard code == SQLITE_OK else { throw Database.failure(code, "binding a value") }
+  }
+
+  func bind(_ text: String, at index: Int32) throws(Failure) {
+    var text = text
+    let code = text.withUTF8 { utf8 in
+      // SQLITE_TRANSIENT: SQLite copies, because the string goes out of scope first.
+      let transient = unsafe unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+      return unsafe utf8.withMemoryRebound(to: CChar.self) { characters in
+        unsafe sqlite3_bind_text(handle, index, characters.baseAddress, Int32(clamping: characters.count), transient)
+      }
+    }
+    guard code == SQLITE_OK else { throw Database.failure(code, "binding a text") }
+  }
+
+  /// Advances to the next row; false at the end.
+  func step() throws(Failure) -> Bool {
+    switch unsafe sqlite3_step(handle) {
+    case SQLITE_ROW: return true
+    case SQLITE_DONE: return false
+    case let code:
+      unsafe sqlite3_reset(handle)
+      throw Database.failure(code, "running a statement")
+    }
+  }
+
+  /// Runs a statement that returns no row, and makes it ready for the next run.
+  func run() throws(Failure) {
+    _ = try step()
+    reset()
+  }
+
+  func reset() {
+    unsafe sqlite3_reset(handle)
+  }
+
+  func int64(_ column: Int32) -> Int64 {
+    unsafe sqlite3_column_int64(handle, column)
+  }
+
+  /// The bytes of a column, valid until the next step or reset.
+  func bytes(_ column: Int32) -> UnsafeRawBufferPointer {
+    let base = unsafe sqlite3_column_blob(handle, column)
+    return unsafe UnsafeRawBufferPointer(start: base, count: Int(sqlite3_column_bytes(handle, column)))
+  }
+}

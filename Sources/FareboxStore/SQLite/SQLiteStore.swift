@@ -1,0 +1,273 @@
+public import FareboxCore
+
+/// The embedded store: one SQLite file in WAL mode, or a database in memory.
+///
+/// One row of `segments` is one segment of the journal, so a commit usually writes one page. The projections are plain
+/// sorted maps, written behind the commit path when the engine seals.
+public final class SQLiteStore: Store {
+  public let isExclusive: Bool
+  private let path: String
+  private var database: Database?
+  private var statements: Statements?
+  /// The level that `PRAGMA synchronous` stands at; changing it costs a statement, so it is changed only when needed.
+  private var syncsCommits: Bool
+
+  /// The newest layout that this version writes; an older one is migrated when it is opened.
+  static let schema: Int64 = 1
+
+  /// Opens or makes a ledger file; `nil` is a database in memory.
+  public init(
+    path: String?, exclusive: Bool, mustExist: Bool, busyTimeoutMilliseconds: UInt32
+  ) throws(Failure) {
+    let database = try Database(path: path ?? ":memory:", readOnly: false, mustExist: mustExist && path != nil)
+    self.path = path ?? ""
+    isExclusive = exclusive || path == nil
+    syncsCommits = true
+    database.setBusyTimeout(milliseconds: Int32(clamping: busyTimeoutMilliseconds))
+    if isExclusive { try database.execute("PRAGMA locking_mode = EXCLUSIVE") }
+    try database.execute(
+      """
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      PRAGMA wal_autocheckpoint = 4000;
+      PRAGMA cache_size = -65536;
+      PRAGMA temp_store = MEMORY;
+      """)
+    try SQLiteStore.migrate(database)
+    statements = try Statements(database)
+    self.database = consume database
+  }
+
+  private static func migrate(_ database: borrowing Database) throws(Failure) {
+    try database.execute("BEGIN IMMEDIATE")
+    do throws(Failure) {
+      let version = try database.prepare("PRAGMA user_version")
+      _ = try version.step()
+      let found = version.int64(0)
+      version.reset()
+      guard found <= schema else {
+        throw Failure(.storeNewer, "The ledger has layout \(found); this version knows \(schema).")
+      }
+      if found == 0 {
+        try database.execute("CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
+        try database.execute("CREATE TABLE segments (first INTEGER PRIMARY KEY, data BLOB NOT NULL)")
+        for table in ProjectionTable.allCases {
+          try database.execute(
+            """
+            CREATE TABLE \(table.name) (
+              major INTEGER NOT NULL, minor INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (major, minor)
+            ) WITHOUT ROWID
+            """)
+        }
+        try database.execute("PRAGMA user_version = \(schema)")
+      }
+      try database.execute("COMMIT")
+    } catch {
+      if database.inTransaction { try? database.execute("ROLLBACK") }
+      throw error
+    }
+  }
+
+  public func begin() throws(Failure) {
+    try use { statements throws(Failure) in try statements.begin.run() }
+  }
+
+  public func commit() throws(Failure) {
+    try use { statements throws(Failure) in try statements.commit.run() }
+  }
+
+  public func setDurable(_ durable: Bool) throws(Failure) {
+    guard durable != syncsCommits else { return }
+    try execute(durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL")
+    syncsCommits = durable
+  }
+
+  public func rollback() {
+    guard database?.inTransaction == true else { return }
+    try? execute("ROLLBACK")
+  }
+
+  public func beginRead() throws(Failure) {
+    try execute("BEGIN")
+  }
+
+  public func endRead() {
+    rollback()
+  }
+
+  public func close() {
+    statements = nil
+    database = nil
+  }
+
+  public func meta(_ name: String) throws(Failure) -> [UInt8]? {
+    try use { statements throws(Failure) in
+      defer { statements.meta.reset() }
+      try statements.meta.bind(name, at: 1)
+      guard try statements.meta.step() else { return nil }
+      return unsafe [UInt8](statements.meta.bytes(0))
+    }
+  }
+
+  public func setMeta(_ name: String, _ value: [UInt8]) throws(Failure) {
+    try use { statements throws(Failure) in
+      try statements.setMeta.bind(name, at: 1)
+      unsafe try withBytes(of: value) { bytes throws(Failure) in
+        try unsafe statements.setMeta.bind(bytes, at: 2)
+        try statements.setMeta.run()
+      }
+    }
+  }
+
+  public func lastSegment() throws(Failure) -> UInt64? {
+    try use { statements throws(Failure) in
+      defer { statements.lastSegment.reset() }
+      guard try statements.lastSegment.step() else { return nil }
+      return UInt64(bitPattern: statements.lastSegment.int64(0))
+    }
+  }
+
+  public func appendSegment(first: UInt64, _ bytes: UnsafeRawBufferPointer) throws(Failure) {
+    try use { statements throws(Failure) in
+      statements.appendSegment.bind(Int64(bitPattern: first), at: 1)
+      try unsafe statements.appendSegment.bind(bytes, at: 2)
+      try statements.appendSegment.run()
+    }
+  }
+
+  public func visitSegments(
+    from first: UInt64, _ visit: (UInt64, UnsafeRawBufferPointer) throws(Failure) -> Bool
+  ) throws(Failure) {
+    try use { statements throws(Failure) in
+      defer { statements.segmentsFrom.reset() }
+      statements.segmentsFrom.bind(Int64(bitPattern: first), at: 1)
+      while try statements.segmentsFrom.step() {
+        let name = UInt64(bitPattern: statements.segmentsFrom.int64(0))
+        guard try unsafe visit(name, statements.segmentsFrom.bytes(1)) else { return }
+      }
+    }
+  }
+
+  public func visitSegment(
+    containing record: UInt64, _ visit: (UInt64, UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    try use { statements throws(Failure) in
+      defer { statements.segmentContaining.reset() }
+      statements.segmentContaining.bind(Int64(bitPattern: record), at: 1)
+      guard try statements.segmentContaining.step() else { return }
+      let name = UInt64(bitPattern: statements.segmentContaining.int64(0))
+      try unsafe visit(name, statements.segmentContaining.bytes(1))
+    }
+  }
+
+  public func putRow(
+    _ table: ProjectionTable, _ key: RowKey, _ value: UnsafeRawBufferPointer
+  ) throws(Failure) {
+    try use { statements throws(Failure) in
+      try statements.rows(table) { rows throws(Failure) in
+        rows.put.bind(key.major, at: 1)
+        rows.put.bind(key.minor, at: 2)
+        try unsafe rows.put.bind(value, at: 3)
+        try rows.put.run()
+      }
+    }
+  }
+
+  public func deleteRow(_ table: ProjectionTable, _ key: RowKey) throws(Failure) {
+    try use { statements throws(Failure) in
+      try statements.rows(table) { rows throws(Failure) in
+        rows.delete.bind(key.major, at: 1)
+        rows.delete.bind(key.minor, at: 2)
+        try rows.delete.run()
+      }
+    }
+  }
+
+  public func deleteRows(_ table: ProjectionTable, major: Int64) throws(Failure) {
+    try use { statements throws(Failure) in
+      try statements.rows(table) { rows throws(Failure) in
+        rows.deleteAll.bind(major, at: 1)
+        try rows.deleteAll.run()
+      }
+    }
+  }
+
+  public func row(
+    _ table: ProjectionTable, _ key: RowKey, _ read: (UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) -> Bool {
+    try use { statements throws(Failure) in
+      try statements.rows(table) { rows throws(Failure) in
+        defer { rows.get.reset() }
+        rows.get.bind(key.major, at: 1)
+        rows.get.bind(key.minor, at: 2)
+        guard try rows.get.step() else { return false }
+        try unsafe read(rows.get.bytes(0))
+        return true
+      }
+    }
+  }
+
+  public func visitRows(
+    _ table: ProjectionTable, major: ClosedRange<Int64>, descending: Bool,
+    _ visit: (RowKey, UnsafeRawBufferPointer) throws(Failure) -> Bool
+  ) throws(Failure) {
+    // Prepared for each visit, so that a visit may lead to another visit of the same table.
+    guard database != nil else { throw SQLiteStore.closedFailure }
+    let order = descending ? "DESC" : "ASC"
+    let statement = try prepare(
+      """
+      SELECT major, minor, data FROM \(table.name) WHERE major BETWEEN ?1 AND ?2
+      ORDER BY major \(order), minor \(order)
+      """)
+    statement.bind(major.lowerBound, at: 1)
+    statement.bind(major.upperBound, at: 2)
+    while try statement.step() {
+      let key = RowKey(statement.int64(0), statement.int64(1))
+      guard try unsafe visit(key, statement.bytes(2)) else { return }
+    }
+  }
+
+  public func sizeOnDisk() -> Int64 {
+    guard let pages = try? prepare("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size") else {
+      return 0
+    }
+    return (try? pages.step()) == true ? pages.int64(0) : 0
+  }
+
+  private func execute(_ sql: String) throws(Failure) {
+    guard database != nil else { throw SQLiteStore.closedFailure }
+    try database?.execute(sql)
+  }
+
+  private func prepare(_ sql: String) throws(Failure) -> Statement {
+    switch database {
+    case .some(let database): return try database.prepare(sql)
+    case .none: throw SQLiteStore.closedFailure
+    }
+  }
+
+  private func use<Result>(
+    _ body: (borrowing Statements) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    switch statements {
+    case .some(let statements): return try body(statements)
+    case .none: throw SQLiteStore.closedFailure
+    }
+  }
+
+  private static let closedFailure = Failure(.closed, "The store is closed.")
+}
+
+/// Lends the bytes of an array, with the thrown type kept.
+func withBytes<Result>(
+  of array: [UInt8], _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+) throws(Failure) -> Result {
+  let outcome: Swift.Result<Result, Failure> = unsafe array.withUnsafeBytes { bytes in
+    do throws(Failure) {
+      return .success(try unsafe body(bytes))
+    } catch {
+      return .failure(error)
+    }
+  }
+  return try outcome.get()
+}

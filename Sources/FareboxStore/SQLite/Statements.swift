@@ -1,0 +1,65 @@
+internal import FareboxCore
+
+/// The statements of a SQLite store, prepared once.
+struct Statements: ~Copyable {
+  let begin: Statement
+  let commit: Statement
+  let meta: Statement
+  let setMeta: Statement
+  let lastSegment: Statement
+  let appendSegment: Statement
+  let segmentsFrom: Statement
+  let segmentContaining: Statement
+  /// One entry a projected table, in the order of the enumeration.
+  private let tables: InlineArray<11, RowStatements>
+
+  init(_ database: borrowing Database) throws(Failure) {
+    let begin = try database.prepare("BEGIN IMMEDIATE")
+    let commit = try database.prepare("COMMIT")
+    let meta = try database.prepare("SELECT value FROM meta WHERE name = ?1")
+    let setMeta = try database.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")
+    let lastSegment = try database.prepare("SELECT first FROM segments ORDER BY first DESC LIMIT 1")
+    let appendSegment = try database.prepare("INSERT INTO segments (first, data) VALUES (?1, ?2)")
+    let segmentsFrom = try database.prepare("SELECT first, data FROM segments WHERE first >= ?1 ORDER BY first")
+    let segmentContaining = try database.prepare(
+      "SELECT first, data FROM segments WHERE first <= ?1 ORDER BY first DESC LIMIT 1")
+    let tables = try InlineArray<11, RowStatements> { index throws(Failure) in
+      try RowStatements(ProjectionTable.allCases[index], database)
+    }
+    self.begin = begin
+    self.commit = commit
+    self.meta = meta
+    self.setMeta = setMeta
+    self.lastSegment = lastSegment
+    self.appendSegment = appendSegment
+    self.segmentsFrom = segmentsFrom
+    self.segmentContaining = segmentContaining
+    self.tables = tables
+  }
+
+  func rows<Result>(
+    _ table: ProjectionTable, _ body: (borrowing RowStatements) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try body(tables[table.rawValue])
+  }
+}
+
+/// The statements of one projected table.
+struct RowStatements: ~Copyable {
+  let put: Statement
+  let get: Statement
+  let delete: Statement
+  let deleteAll: Statement
+
+  init(_ table: ProjectionTable, _ database: borrowing Database) throws(Failure) {
+    let name = table.name
+    let put = try database.prepare("INSERT OR REPLACE INTO \(name) (major, minor, data) VALUES (?1, ?2, ?3)")
+    let get = try database.prepare("SELECT data FROM \(name) WHERE major = ?1 AND minor = ?2")
+    let delete = try database.prepare("DELETE FROM \(name) WHERE major = ?1 AND minor = ?2")
+    let deleteAll = try database.prepare("DELETE FROM \(name) WHERE major = ?1")
+    self.put = put
+    self.get = get
+    self.delete = delete
+    self.deleteAll = deleteAll
+  }
+}

@@ -1,0 +1,113 @@
+public import FareboxCore
+
+/// The database port: what the engine asks of a store, in the words of the ledger.
+///
+/// A store keeps one journal of segments, and beside it projections that can all be made again from the journal. It is
+/// used by one thread at a time; the engine's turnstile sees to that. Between `begin` and `commit` no other engine, in
+/// this process or another, can write. Every method throws a `Failure` of the store family, after which the caller must
+/// `rollback` and treat its state in memory as unknown.
+public protocol Store: AnyObject {
+  /// Whether this process holds the store alone, so that nobody else can have written since the last turn.
+  var isExclusive: Bool { get }
+
+  /// Starts a write transaction, waiting for other writers up to the busy timeout.
+  func begin() throws(Failure)
+  /// Sets whether a commit waits until the data has reached the disk; called between transactions.
+  func setDurable(_ durable: Bool) throws(Failure)
+  /// Ends it; everybody who begins later sees what was written.
+  func commit() throws(Failure)
+  /// Undoes it; never fails, and may be called without a transaction.
+  func rollback()
+  /// Starts and ends a read transaction: a consistent view that blocks no writer.
+  func beginRead() throws(Failure)
+  func endRead()
+  /// Releases everything; the store must not be used again.
+  func close()
+
+  func meta(_ name: String) throws(Failure) -> [UInt8]?
+  func setMeta(_ name: String, _ value: [UInt8]) throws(Failure)
+
+  // Journal. A segment is named by the number of its first record.
+  func lastSegment() throws(Failure) -> UInt64?
+  func appendSegment(first: UInt64, _ bytes: UnsafeRawBufferPointer) throws(Failure)
+  /// Visits segments in order, beginning with the one named `first` or the next after it, until `visit` returns false.
+  func visitSegments(
+    from first: UInt64, _ visit: (UInt64, UnsafeRawBufferPointer) throws(Failure) -> Bool
+  ) throws(Failure)
+  /// Visits the one segment that holds a record.
+  func visitSegment(
+    containing record: UInt64, _ visit: (UInt64, UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure)
+
+  // Projections.
+  func putRow(_ table: ProjectionTable, _ key: RowKey, _ value: UnsafeRawBufferPointer) throws(Failure)
+  func deleteRow(_ table: ProjectionTable, _ key: RowKey) throws(Failure)
+  func row(
+    _ table: ProjectionTable, _ key: RowKey, _ read: (UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) -> Bool
+  /// Visits the rows of a table whose major key is within bounds, in the order of their keys.
+  func visitRows(
+    _ table: ProjectionTable, major: ClosedRange<Int64>, descending: Bool,
+    _ visit: (RowKey, UnsafeRawBufferPointer) throws(Failure) -> Bool
+  ) throws(Failure)
+  /// Deletes all rows with a major key.
+  func deleteRows(_ table: ProjectionTable, major: Int64) throws(Failure)
+
+  /// Bytes of the store on disk, or 0 where it has none.
+  func sizeOnDisk() -> Int64
+}
+
+/// A table that is projected from the journal behind the commit path.
+///
+/// Each is a sorted map from a pair of integers to a small binary row whose layout its writer owns.
+public enum ProjectionTable: Int, CaseIterable, Sendable {
+  /// Records that define something (account, asset, price, budget): (record, 0).
+  case definitions
+  /// Balances as of the last seal: (account, asset).
+  case balances
+  /// Balances as of each seal: (account << 16 | asset, record).
+  case balancePoints
+  /// Windows of budgets as of the last seal: (budget, 0).
+  case budgets
+  /// Holds open at the last seal: (hold, 0).
+  case holds
+  /// What a run has spent and holds, as of the last seal: (account, run hash).
+  case runs
+  /// Times of recent charges under an hourly limit, as of the last seal: (account, 0).
+  case rates
+  /// Record numbers by account: (seal, account).
+  case history
+  /// What each seal covers: (seal, 0).
+  case seals
+  /// Sorted idempotency keys: (run, page).
+  case keyPages
+  /// Filter and fences of a run of keys: (run, part).
+  case keyFilters
+
+  public var name: String {
+    switch self {
+    case .definitions: "definitions"
+    case .balances: "balances"
+    case .balancePoints: "balance_points"
+    case .budgets: "budgets"
+    case .holds: "holds"
+    case .runs: "runs"
+    case .rates: "rates"
+    case .history: "history"
+    case .seals: "seals"
+    case .keyPages: "key_pages"
+    case .keyFilters: "key_filters"
+    }
+  }
+}
+
+/// The key of a projected row.
+public struct RowKey: Hashable, Sendable {
+  public let major: Int64
+  public let minor: Int64
+
+  public init(_ major: Int64, _ minor: Int64 = 0) {
+    self.major = major
+    self.minor = minor
+  }
+}

@@ -1,0 +1,167 @@
+import FareboxCore
+import Testing
+
+@Suite struct ImporterTests {
+  @Test func `imported models cost what genai-prices itself says`() throws {
+    let file = try #require(Vectors.load("genai_prices.json").object)
+    let (card, _) = try RateCardImporter.genaiPrices(file["providers"] ?? .null)
+    let cases = try Vectors.cases("genai_prices.json")
+    #expect(card.entries.count >= 35)
+    #expect(cases.count > 200)
+    for each in cases {
+      let model = try each.text("model")
+      let price = card.price(for: model, at: each["at"]?.int64 ?? 0)
+      guard let expect = each["expect"]?.object else {
+        #expect(price == nil, "\(model) depends on the time of day")
+        continue
+      }
+      let usage = try Usage.parse(each["usage"] ?? .null, scale: 9)
+      var lines = 0
+      let total = try #require(price, "\(model)").quote(usage) { _ in lines += 1 }.total
+      #expect(try total == Amount(expect.text("total"), asset: .usd).units, "\(model) \(usage.json(scale: 9))")
+      let exact = try ExactDecimal.parse(expect.text("exact"))
+      let unit = try #require(exact.rounded(scale: 9, .floor))
+      #expect((Int128(total) - unit).magnitude <= UInt128(lines), "\(model)")
+    }
+  }
+
+  @Test func `gemini's cliff is where it was measured`() throws {
+    let file = try #require(Vectors.load("genai_prices.json").object)
+    let (card, _) = try RateCardImporter.genaiPrices(file["providers"] ?? .null)
+    let price = try #require(card.price(for: "gemini-2.5-pro", at: 1_780_000_000_000_000))
+    let measured: [(Int64, Int64)] = [(200_000, 250_000_000), (200_001, 500_002_500), (300_000, 750_000_000)]
+    for (tokens, units) in measured {
+      #expect(try price.quote(Usage(inputTokens: tokens)) { _ in }.total == units)
+    }
+  }
+
+  @Test func `dated prices keep their dates`() throws {
+    let file = try #require(Vectors.load("genai_prices.json").object)
+    let (card, _) = try RateCardImporter.genaiPrices(file["providers"] ?? .null)
+    let million = try Usage(inputTokens: 1_000_000)
+    let early = try #require(card.price(for: "openai/o3", at: 1_704_067_200_000_000))
+    let late = try #require(card.price(for: "openai/o3", at: 1_780_272_000_000_000))
+    #expect(try early.quote(million) { _ in }.total == 10_000_000_000)
+    #expect(try late.quote(million) { _ in }.total == 2_000_000_000)
+  }
+
+  @Test func `whatever genai-prices says beyond our meters is listed`() throws {
+    let file = try #require(Vectors.load("genai_prices.json").object)
+    let (card, issues) = try RateCardImporter.genaiPrices(file["providers"] ?? .null)
+    let listed = Set(issues.map { "\($0.model) \($0.field) \($0.what.rawValue)" })
+    for expected in [
+      "anthropic/claude-opus-5 prices.cache_write_1h_mtok unrepresentable",
+      "anthropic/claude-opus-5 prices.web_searches_kcount unrepresentable",
+      "anthropic/claude-opus-5 price_variants unrepresentable",
+      "google/gemini-2.5-pro match unrepresentable",
+      "deepseek/deepseek-chat prices[1].constraint skipped",
+    ] {
+      #expect(listed.contains(expected), "\(expected) is not among \(listed.sorted())")
+    }
+    #expect(card.entry(for: "deepseek/deepseek-chat", customer: nil)?.versions.isEmpty == true)
+    let carried: Set = [
+      "input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "output_reasoning_mtok", "input_audio_mtok",
+      "output_audio_mtok", "requests_kcount",
+    ]
+    for provider in file["providers"]?.array ?? [] {
+      let id = provider.object?["id"]?.string ?? ""
+      for model in provider.object?["models"]?.array ?? [] {
+        let name = "\(id)/\(model.object?["id"]?.string ?? "")"
+        for field in (model.object?["prices"]?.object?.keys ?? []) where !carried.contains(field) {
+          #expect(listed.contains("\(name) prices.\(field) unrepresentable"), "\(name) lost \(field)")
+        }
+      }
+    }
+  }
+
+  @Test func `an excerpt of litellm's table gives this card and this report`() throws {
+    let file = try #require(Vectors.load("litellm.json").object)
+    let (card, issues) = try RateCardImporter.litellm(file["models"] ?? .null)
+    #expect(JSON.array(issues.map(\.json)) == file["report"])
+    for each in try Vectors.cases("litellm.json") {
+      let model = try each.text("model")
+      guard let expected = each["expect"]?.string else {
+        #expect(card.price(for: model, at: 0) == nil, "\(model)")
+        continue
+      }
+      let usage = try Usage.parse(each["usage"] ?? .null, scale: 9)
+      let total = try #require(card.price(for: model, at: 0), "\(model)").quote(usage) { _ in }.total
+      #expect(Amount(units: total, asset: .usd).decimalText == expected, "\(model) \(usage.json(scale: 9))")
+    }
+  }
+
+  @Test func `rates are rounded half to even at 1e-12, and said to be`() throws {
+    let table: JSON = [
+      "noise": ["input_cost_per_token": .number("5.0000000000000004E-8")],
+      "even": ["input_cost_per_token": .number("0.0000000000025")],
+      "odd": ["input_cost_per_token": .number("0.0000000000035")],
+      "none": ["input_cost_per_token": .number("4e-13")],
+      "exact": ["input_cost_per_token": .number("1.3e-10")],
+    ]
+    let (card, issues) = try RateCardImporter.litellm(table)
+    let rates = [
+      "noise": "0.00000005", "even": "0.000000000002", "odd": "0.000000000004", "none": "0", "exact": "0.00000000013",
+    ]
+    for (model, rate) in rates {
+      #expect(card.price(for: model, at: 0)?.components.first?.rate.description == rate, "\(model)")
+    }
+    #expect(issues.map(\.model).sorted() == ["even", "noise", "none", "odd"])
+    #expect(issues.allSatisfy { $0.what == .changed })
+  }
+
+  @Test(arguments: ["-1e-6", "NaN", "1e-40", "true"])
+  func `a rate that is no rate leaves the model out`(rate: String) throws {
+    let table: JSON = ["m": ["input_cost_per_token": .string(rate), "output_cost_per_token": "0.1"]]
+    let (card, issues) = try RateCardImporter.litellm(table)
+    #expect(card.entries.isEmpty)
+    #expect(issues.contains { $0.field == "input_cost_per_token" && $0.what == .skipped })
+  }
+
+  @Test func `of several dated prices the last that is active wins, and the first is the fallback`() throws {
+    let providers = try JSON.parse(#"""
+      [{"id":"p","name":"P","api_pattern":"x","models":[{"id":"m","match":{"equals":"m"},"prices":[
+        {"constraint":{"start_date":"2026-01-03"},"prices":{"input_mtok":1000}},
+        {"constraint":{"start_date":"2026-01-09"},"prices":{"input_mtok":9000}},
+        {"constraint":{"start_date":"2026-01-05"},"prices":{"input_mtok":5000}},
+        {"constraint":{"start_date":"2026-01-07"},"prices":{"input_mtok":7000}},
+        {"constraint":{"start_date":"2026-01-07"},"prices":{"input_mtok":7500}}]}]}]
+      """#)
+    let (card, issues) = try RateCardImporter.genaiPrices(providers)
+    let day = { (day: Int64) in (20_454 + day - 1) * 86_400_000_000 }
+    let expected: [(Int64, String)] = [
+      (0, "0.001"), (day(3), "0.001"), (day(5) - 1, "0.001"), (day(5), "0.005"), (day(7) - 1, "0.005"),
+      (day(7), "0.0075"), (day(9), "0.0075"), (day(400), "0.0075"),
+    ]
+    for (time, rate) in expected {
+      let price = try #require(card.price(for: "p/m", at: time))
+      #expect(price.components.first?.rate.description == rate, "\(time)")
+    }
+    #expect(card.entries.first?.versions.count == 3)
+    #expect(issues.isEmpty)
+  }
+
+  @Test(arguments: [
+    (#"{"input_mtok":{"base":1,"tiers":[{"start":9,"price":2},{"start":9,"price":3}]}}"#, "prices.input_mtok.tiers[1]"),
+    (#"{"input_mtok":{"base":1}}"#, "prices.input_mtok"), (#"{"input_mtok":-1}"#, "prices.input_mtok"),
+    (#"{"input_mtok":{"base":1,"tiers":[{"start":9.5,"price":2}]}}"#, "prices.input_mtok.tiers[0]"),
+    (#"{}"#, "prices"), (#"{"web_searches_kcount":3}"#, "prices"), (#"[]"#, "prices"),
+    (#"[{"constraint":{"start_date":"soon"},"prices":{"input_mtok":1}}]"#, "prices[0].constraint"),
+    (#"[{"constraint":null}]"#, "prices[0]"),
+  ])
+  func `a model whose price cannot be read stays on the card without one`(prices: String, field: String) throws {
+    let providers = try JSON.parse(
+      #"[{"id":"p","models":[{"id":"m","match":{"starts_with":"m"},"prices":\#(prices)},"#
+        + #"{"id":"n","match":{"contains":"m"},"prices":{"input_mtok":1}}]}]"#)
+    let (card, issues) = try RateCardImporter.genaiPrices(providers)
+    #expect(issues.contains { $0.model == "p/m" && $0.field == field && $0.what == .skipped }, "\(issues)")
+    #expect(card.price(for: "p/m-2", at: 0) == nil)
+    #expect(card.price(for: "p/xm", at: 0) != nil)
+  }
+
+  @Test func `inputs of another form are refused as a whole`() {
+    #expect(failure { try RateCardImporter.genaiPrices([:]) }.status == .invalidArgument)
+    #expect(failure { try RateCardImporter.genaiPrices([["name": "x"]]) }.status == .missingField)
+    #expect(failure { try RateCardImporter.litellm([]) }.status == .invalidArgument)
+    #expect(failure { try RateCardImporter.litellm(["m": 1]) }.field == "m")
+  }
+}

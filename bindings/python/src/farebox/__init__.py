@@ -1,0 +1,67 @@
+"""Farebox: the payment engine that lives inside an agent runtime.
+
+    import farebox
+
+    @farebox.pricing(cost=0.02)
+    def search(query: str) -> str: ...
+
+    with farebox.Farebox.open("farebox.db") as engine, engine.paying("user:ana", run="run-1"):
+        search("tides")
+
+Each call of ``search`` is reserved, run and captured on a double-entry ledger, or released if it raises.
+"""
+
+from __future__ import annotations
+
+from ._library import library_path
+from .context import Payment, call_id, record_usage
+from .engine import Farebox, Hold, describe
+from .errors import (
+    FareboxError,
+    HandleError,
+    HoldError,
+    InternalError,
+    KeyConflict,
+    PaymentRefused,
+    RequestError,
+    StateError,
+    StoreError,
+    WebhookError,
+)
+from .pricing import ToolPricing, estimate_tokens, is_failed_result, meter, pricing
+from .values import Balance, ChargeRequest, Quote, QuoteLine, Receipt, TickResult
+from .webhooks import verify_webhook
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Balance",
+    "ChargeRequest",
+    "Farebox",
+    "FareboxError",
+    "HandleError",
+    "Hold",
+    "HoldError",
+    "InternalError",
+    "KeyConflict",
+    "Payment",
+    "PaymentRefused",
+    "Quote",
+    "QuoteLine",
+    "Receipt",
+    "RequestError",
+    "StateError",
+    "StoreError",
+    "TickResult",
+    "ToolPricing",
+    "WebhookError",
+    "call_id",
+    "describe",
+    "estimate_tokens",
+    "is_failed_result",
+    "library_path",
+    "meter",
+    "pricing",
+    "record_usage",
+    "verify_webhook",
+]

@@ -1,0 +1,335 @@
+"""Layouts of the structs of ``farebox.h``.
+
+The ctypes structures are the single home of names, sizes and offsets; a test compares each with a C program compiled
+against the header. Calls do not build them: they pack a reused buffer with the ``struct`` formats below, which a test
+compares with the structures in turn.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from ctypes import c_char, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
+from typing import Final
+
+METERS: Final[tuple[str, ...]] = (
+    "requests",
+    "units",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "input_audio_tokens",
+    "output_audio_tokens",
+    "images",
+    "value",
+)
+"""Meters by number, in the order of ``farebox_usage``."""
+
+VERSION_NUMBER: Final = 100
+
+DURABILITY: Final[dict[str, int]] = {"default": 0, "full": 1, "normal": 2, "relaxed": 3}
+OVER_CAPTURE: Final[dict[str, int]] = {"reject": 0, "cap": 1, "overflow": 2}
+SCHEMES: Final[dict[str, int]] = {"standard": 0, "stripe": 1, "robutler": 2}
+
+OPEN_EXCLUSIVE: Final = 1
+OPEN_EXISTING: Final = 2
+CAPTURE_PARTIAL: Final = 1
+CAPTURE_AMOUNT: Final = 2
+CAPTURE_USAGE: Final = 4
+RECEIPT_REPLAYED: Final = 1
+RECEIPT_UNCOMMITTED: Final = 2
+RECEIPT_FINAL: Final = 4
+RECEIPT_CAPPED: Final = 8
+
+
+class Str(ctypes.Structure):
+    """``farebox_str``: borrowed bytes."""
+
+    _fields_ = [("ptr", c_void_p), ("len", c_size_t)]
+
+
+class Text(ctypes.Structure):
+    """``farebox_text``: owned UTF-8, released with ``farebox_text_free``."""
+
+    _fields_ = [("ptr", c_void_p), ("len", c_size_t)]
+
+
+class Error(ctypes.Structure):
+    """``farebox_error``: why a call failed."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("status", c_int32),
+        ("retryable", c_uint32),
+        ("details_len", c_uint32),
+        ("field", c_char * 128),
+        ("message", c_char * 512),
+        ("details", c_char * 3072),
+    ]
+
+
+class Options(ctypes.Structure):
+    """``farebox_options``: how an engine is opened."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("durability", c_int32),
+        ("hold_durability", c_int32),
+        ("key_memory_bytes", c_uint64),
+        ("busy_timeout_ms", c_uint32),
+        ("relaxed_records", c_uint32),
+        ("relaxed_ms", c_uint32),
+        ("reserved0", c_uint32),
+        ("clock", c_void_p),
+        ("clock_context", c_void_p),
+        ("reserved", c_uint8 * 64),
+    ]
+
+
+class TickResult(ctypes.Structure):
+    """``farebox_tick_result``: what a tick has done."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("expired_holds", c_uint32),
+        ("committed", c_uint32),
+        ("sealed", c_uint32),
+    ]
+
+
+class Usage(ctypes.Structure):
+    """``farebox_usage``: what a call used."""
+
+    _fields_ = [
+        *((meter, c_int64) for meter in METERS),
+        ("reserved_meters", c_int64 * 4),
+        ("units_micro", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class PriceArgs(ctypes.Structure):
+    """``farebox_price_args``."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("tool", Str),
+        ("customer", Str),
+        ("usage", Usage),
+        ("max_cost", c_int64),
+        ("at", c_int64),
+        ("reserved", c_uint8 * 32),
+    ]
+
+
+class QuoteLine(ctypes.Structure):
+    """``farebox_quote_line``."""
+
+    _fields_ = [
+        ("meter", c_int32),
+        ("tier", c_int32),
+        ("quantity_micro", c_int64),
+        ("rate_pico", c_int64),
+        ("amount", c_int64),
+    ]
+
+
+class Quote(ctypes.Structure):
+    """``farebox_quote``."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("line_count", c_uint32),
+        ("lines", c_void_p),
+        ("line_capacity", c_uint32),
+        ("capped", c_uint32),
+        ("total", c_int64),
+        ("price_version", c_uint64),
+        ("asset", c_char * 24),
+        ("reserved", c_uint8 * 32),
+    ]
+
+
+class ChargeArgs(ctypes.Structure):
+    """``farebox_charge_args``."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("payer", Str),
+        ("tool", Str),
+        ("payee", Str),
+        ("asset", Str),
+        ("idempotency_key", Str),
+        ("run", Str),
+        ("call", Str),
+        ("description", Str),
+        ("metadata", Str),
+        ("amount", c_int64),
+        ("max_cost", c_int64),
+        ("usage", Usage),
+        ("durability", c_int32),
+        ("reserved", c_uint8 * 28),
+    ]
+
+
+class Receipt(ctypes.Structure):
+    """``farebox_receipt``."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("status", c_int32),
+        ("flags", c_uint32),
+        ("reserved0", c_uint32),
+        ("id", c_uint64),
+        ("hold", c_uint64),
+        ("amount", c_int64),
+        ("hold_remaining", c_int64),
+        ("balance", c_int64),
+        ("available", c_int64),
+        ("time", c_int64),
+        ("price_version", c_uint64),
+        ("asset", c_char * 24),
+        ("reserved", c_uint8 * 32),
+    ]
+
+
+class ReserveArgs(ctypes.Structure):
+    """``farebox_reserve_args``: the fields of a charge up to ``usage``, then those of the hold."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("payer", Str),
+        ("tool", Str),
+        ("payee", Str),
+        ("asset", Str),
+        ("idempotency_key", Str),
+        ("run", Str),
+        ("call", Str),
+        ("description", Str),
+        ("metadata", Str),
+        ("amount", c_int64),
+        ("max_cost", c_int64),
+        ("usage", Usage),
+        ("expires_in_ms", c_uint32),
+        ("over_capture", c_int32),
+        ("durability", c_int32),
+        ("reserved", c_uint8 * 20),
+    ]
+
+
+class CaptureArgs(ctypes.Structure):
+    """``farebox_capture_args``."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("hold", c_uint64),
+        ("idempotency_key", Str),
+        ("description", Str),
+        ("metadata", Str),
+        ("amount", c_int64),
+        ("usage", Usage),
+        ("durability", c_int32),
+        ("reserved", c_uint8 * 28),
+    ]
+
+
+class BalanceResult(ctypes.Structure):
+    """``farebox_balance_result``."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("scale", c_uint32),
+        ("balance", c_int64),
+        ("held", c_int64),
+        ("credit_line", c_int64),
+        ("available", c_int64),
+        ("asset", c_char * 24),
+        ("reserved", c_uint8 * 32),
+    ]
+
+
+class WebhookArgs(ctypes.Structure):
+    """``farebox_webhook_args``."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("scheme", c_int32),
+        ("body", Str),
+        ("signature", Str),
+        ("id", Str),
+        ("timestamp", Str),
+        ("secrets", c_void_p),
+        ("secret_count", c_size_t),
+        ("tolerance_s", c_int64),
+        ("now", c_int64),
+        ("reserved", c_uint8 * 32),
+    ]
+
+
+STRUCTS: Final[dict[str, type[ctypes.Structure]]] = {
+    "farebox_str": Str,
+    "farebox_text": Text,
+    "farebox_error": Error,
+    "farebox_options": Options,
+    "farebox_tick_result": TickResult,
+    "farebox_usage": Usage,
+    "farebox_price_args": PriceArgs,
+    "farebox_quote_line": QuoteLine,
+    "farebox_quote": Quote,
+    "farebox_charge_args": ChargeArgs,
+    "farebox_receipt": Receipt,
+    "farebox_reserve_args": ReserveArgs,
+    "farebox_capture_args": CaptureArgs,
+    "farebox_balance_result": BalanceResult,
+    "farebox_webhook_args": WebhookArgs,
+}
+"""Every struct of the header by its C name."""
+
+# Formats use standard sizes without padding ("<"): each struct of the header is naturally aligned, so both agree. "Q"
+# is also a pointer or size_t (64-bit machines only), and "x" writes the zero that a reserved byte must be.
+_USAGE = "11q 32x I 4x"
+_CALL = f"<2I 18Q 2q {_USAGE}"
+
+CHARGE: Final = struct.Struct(f"{_CALL} i 28x")
+RESERVE: Final = struct.Struct(f"{_CALL} I 2i 20x")
+CAPTURE: Final = struct.Struct(f"<2I Q 6Q q {_USAGE} i 28x")
+PRICE: Final = struct.Struct(f"<2I 4Q {_USAGE} 2q 32x")
+USAGE: Final = struct.Struct(f"<{_USAGE}")
+WEBHOOK: Final = struct.Struct("<Ii 8Q 2Q 2q 32x")
+RECEIPT: Final = struct.Struct("<IiI4x 2Q 5q Q 24s 32x")
+QUOTE: Final = struct.Struct("<2I Q 2I q Q 24s 32x")
+QUOTE_LINE: Final = struct.Struct("<2i 3q")
+BALANCE: Final = struct.Struct("<2I 4q 24s 32x")
+STR: Final = struct.Struct("<2Q")
+
+FORMATS: Final[dict[str, struct.Struct]] = {
+    "farebox_charge_args": CHARGE,
+    "farebox_reserve_args": RESERVE,
+    "farebox_capture_args": CAPTURE,
+    "farebox_price_args": PRICE,
+    "farebox_usage": USAGE,
+    "farebox_webhook_args": WEBHOOK,
+    "farebox_receipt": RECEIPT,
+    "farebox_balance_result": BALANCE,
+    "farebox_quote": QUOTE,
+    "farebox_quote_line": QUOTE_LINE,
+    "farebox_str": STR,
+}
+"""The format that packs or unpacks each struct."""
+
+
+def offset(kind: type[ctypes.Structure], field: str) -> int:
+    """Returns the offset of a field in bytes.
+
+    Errors: AttributeError for a field that the struct does not have.
+    """
+    value = getattr(kind, field).offset
+    assert isinstance(value, int)
+    return value

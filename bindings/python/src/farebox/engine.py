@@ -1,0 +1,710 @@
+"""The engine: an open ledger, its charges, holds, prices and balances."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import struct
+import weakref
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Callable
+
+from . import _frames as frames
+from . import _layout as layout
+from . import _statuses as status
+from . import webhooks
+from ._batch import Batch, fill
+from ._clock import Clock, callback_of
+from ._encoding import (
+    DURABILITY,
+    borrowed,
+    encode_json,
+    given,
+    identifier,
+    metadata_json,
+    microseconds_of,
+    milliseconds_of,
+    placed,
+    take_json,
+)
+from ._frames import Frame, text_bytes
+from ._library import Library, library
+from .context import Payment
+from .errors import RequestError
+from .hold import Hold
+from .money import Money, text_of, to_units
+from .values import (
+    ZERO_USAGE,
+    Balance,
+    ChargeRequest,
+    Quantity,
+    Quote,
+    Receipt,
+    TickResult,
+    Usage,
+    usage_counts,
+)
+
+__all__ = ["Farebox", "Hold", "describe"]
+
+_RECEIPT_SIZE = layout.RECEIPT.size
+_CHARGE_SIZE = layout.CHARGE.size
+_RESERVE_SIZE = layout.RESERVE.size
+_CAPTURE_SIZE = layout.CAPTURE.size
+_PRICE_SIZE = layout.PRICE.size
+_QUOTE_SIZE = layout.QUOTE.size
+_LINE_SIZE = layout.QUOTE_LINE.size
+_BALANCE_SIZE = layout.BALANCE.size
+_pack_strs = struct.Struct("<4Q").pack_into
+_pack_quote = struct.Struct("<2I Q 2I").pack_into
+_unpack_quote = layout.QUOTE.unpack_from
+_unpack_line = layout.QUOTE_LINE.unpack_from
+_unpack_receipt = layout.RECEIPT.unpack_from
+_SCHEMES = ("sqlite:", "memory:", "postgres:", "postgresql:")
+
+
+class Farebox:
+    """An open ledger.
+
+    Ownership: close it, or use it in ``with``; what was not closed is closed when it is collected and at exit.
+    Threads: any method from any thread at any time; calls of many threads share one commit. After ``os.fork`` the child
+    gets HandleError FORKED and opens its own.
+    """
+
+    def __init__(self, handle: int, url: str, default_asset: str, default_owner: str | None, clock: Any) -> None:
+        self._library: Library = library()
+        self._handle = handle
+        self._clock = clock
+        self._scales: dict[str, int] = {}
+        self._tool_assets: dict[str, str] = {}
+        self._assets: dict[bytes, tuple[str, int]] = {bytes(24): ("", 0)}
+        self._payments: dict[tuple[str, str | None], Payment] = {}
+        self.url = url
+        self.default_asset = default_asset
+        self.default_owner = default_owner
+        self._finalizer = weakref.finalize(self, _close_quietly, self._library, handle, clock)
+
+    @classmethod
+    def open(
+        cls,
+        url: str | os.PathLike[str] = "farebox.db",
+        *,
+        durability: str = "full",
+        hold_durability: str | None = None,
+        exclusive: bool = False,
+        existing: bool = False,
+        key_memory_bytes: int | None = None,
+        busy_timeout: float | None = None,
+        default_asset: str = "USD",
+        default_owner: str | None = None,
+        clock: Clock | None = None,
+    ) -> Farebox:
+        """Opens the ledger at a path or URL, and makes it unless ``existing``.
+
+        ``url`` is a path, ``"sqlite:PATH"``, or ``"memory:"`` for a ledger that lives as long as the engine.
+        ``durability`` is when a receipt is returned: ``"full"`` after fsync, ``"normal"`` after commit, ``"relaxed"``
+        before commit (only with ``exclusive``: this process holds the ledger alone); ``hold_durability`` is the same
+        for reserve and release. ``default_asset`` is that of amounts given without one, ``default_owner`` the account
+        that earns with ``@pricing`` tools that name none. ``clock`` replaces the system's; it runs inside calls and
+        must not call the engine.
+
+        Units: ``busy_timeout`` in seconds (default 10), ``key_memory_bytes`` in bytes (default 64 MiB).
+        Errors: RequestError, StoreError, InternalError; ImportError without a library.
+        """
+        lib = library()
+        text = os.fspath(url)
+        if not text.startswith(_SCHEMES):
+            text = f"sqlite:{text}"
+        milliseconds = 0
+        if busy_timeout is not None:
+            milliseconds = max(1, milliseconds_of(busy_timeout, "busy_timeout"))
+        callback: Any = callback_of(clock) if clock is not None else None
+        try:
+            options = layout.Options(
+                struct_size=ctypes.sizeof(layout.Options),
+                flags=(layout.OPEN_EXCLUSIVE if exclusive else 0) | (layout.OPEN_EXISTING if existing else 0),
+                durability=DURABILITY[durability],
+                hold_durability=DURABILITY[hold_durability],
+                key_memory_bytes=key_memory_bytes or 0,
+                busy_timeout_ms=milliseconds,
+                clock=ctypes.cast(callback, ctypes.c_void_p) if callback is not None else None,
+            )
+        except TypeError as error:
+            raise RequestError(status.INVALID_ARGUMENT, str(error), field="options") from None
+        handle = ctypes.c_void_p()
+        frame = frames.take()
+        try:
+            encoded = text_bytes(text, "url")
+            code = lib.open(ctypes.addressof(handle), borrowed(encoded), ctypes.addressof(options), frame.error)
+            if code:
+                raise frame.failure(code)
+        finally:
+            frames.give(frame)
+        assert handle.value is not None
+        return cls(handle.value, text, default_asset, default_owner, callback)
+
+    def close(self) -> None:
+        """Commits what is relaxed and closes the ledger; closing again does nothing.
+
+        Threads: any; calls that run on other threads finish first, later ones raise HandleError CLOSED.
+        Errors: StoreError (the engine is closed all the same).
+        """
+        if self._finalizer.detach() is None:
+            return
+        frame = frames.take()
+        try:
+            code = self._library.close(self._handle, frame.error)
+            if code:
+                raise frame.failure(code)
+        finally:
+            frames.give(frame)
+
+    @property
+    def closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return not self._finalizer.alive
+
+    def __enter__(self) -> Farebox:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Farebox {self.url}{' closed' if self.closed else ''}>"
+
+    # ---- Charges and holds ----
+
+    def charge(
+        self,
+        payer: str,
+        tool: str | None = None,
+        *,
+        amount: Money | None = None,
+        asset: str | None = None,
+        payee: str | None = None,
+        usage: Usage | None = None,
+        key: str | None = None,
+        run: str | None = None,
+        call: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        max_cost: Money | None = None,
+        durability: str | None = None,
+        **meters: Quantity,
+    ) -> Receipt:
+        """Charges a payer at once: price, limits, transfer and split in one atomic step.
+
+        Give either ``tool`` with its usage (``usage=`` or meters by name, as in ``input_tokens=120``), or ``amount``
+        with ``asset``. The same ``key`` and request again give the first receipt, ``replayed``.
+
+        Units: major units of the asset; ``max_cost`` refuses a higher price.
+        Errors: RequestError, StateError, PaymentRefused, KeyConflict, StoreError, HandleError.
+        """
+        if asset is None and tool is None:
+            asset = self.default_asset
+        units, cap, counts = self._numbers(tool, amount, asset, usage, max_cost, meters)
+        frame, pointers = placed(
+            payer,
+            tool,
+            payee,
+            asset,
+            key,
+            run,
+            call,
+            description,
+            None if metadata is None else metadata_json(metadata),
+        )
+        try:
+            layout.CHARGE.pack_into(
+                frame.raw, 0, _CHARGE_SIZE, 0, *pointers, units, cap, *counts, DURABILITY[durability]
+            )
+            code = self._library.charge(self._handle, frame.args, frame.receipt, frame.error)
+            if code:
+                raise frame.failure(code)
+            return self._receipt(frame.raw)
+        finally:
+            frames.give(frame)
+
+    def charge_many(self, requests: Iterable[ChargeRequest | Mapping[str, Any]]) -> list[Receipt]:
+        """Charges many in one commit; each stands or falls alone, and its receipt's ``status`` says how.
+
+        A request is a ChargeRequest or a mapping of the arguments of ``charge``.
+
+        Errors: only those of the batch as a whole (then nothing was charged): a request that cannot be encoded,
+        RequestError TOO_LONG, HandleError, StoreError. ``Receipt.error`` is the reason of a single one.
+        """
+        items = requests if isinstance(requests, (list, tuple)) else list(requests)
+        count = len(items)
+        if count == 0:
+            return []
+        room = 64 * count + 4096
+        while True:
+            batch = Batch(count, room)
+            try:
+                fill(self, batch, items)
+                break
+            except frames.Grow as more:
+                room = 2 * room + more.needed
+        frame = frames.take()
+        try:
+            code = self._library.charge_many(self._handle, batch.args, count, batch.receipts, frame.error)
+            if code:
+                raise frame.failure(code)
+        finally:
+            frames.give(frame)
+        view = memoryview(batch.raw)[batch.receipts_at : batch.receipts_at + count * _RECEIPT_SIZE]
+        assets = self._assets
+        receipts: list[Receipt] = []
+        for (
+            _,
+            code,
+            flags,
+            number,
+            hold,
+            units,
+            left,
+            balance,
+            available,
+            when,
+            version,
+            raw,
+        ) in layout.RECEIPT.iter_unpack(view):
+            asset, scale = assets.get(raw) or self._asset(raw)
+            receipts.append(
+                Receipt(code, flags, number, hold, units, left, balance, available, when, version, asset, scale)
+            )
+        return receipts
+
+    def reserve(
+        self,
+        payer: str,
+        tool: str | None = None,
+        *,
+        amount: Money | None = None,
+        asset: str | None = None,
+        payee: str | None = None,
+        usage: Usage | None = None,
+        key: str | None = None,
+        run: str | None = None,
+        call: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        max_cost: Money | None = None,
+        expires_in: float | None = None,
+        over_capture: str = "reject",
+        durability: str | None = None,
+        **meters: Quantity,
+    ) -> Hold:
+        """Holds money for work that is about to run; use the hold in ``with``.
+
+        Held is ``amount``, or the price of the expected usage; with ``max_cost``, exactly that. ``over_capture`` says
+        what a capture beyond the hold does: ``"reject"``, ``"cap"`` or ``"overflow"`` (charge the excess).
+
+        Units: major units of the asset; ``expires_in`` in seconds (default 900).
+        Errors: as ``charge``.
+        """
+        policy = layout.OVER_CAPTURE.get(over_capture)
+        if policy is None:
+            raise RequestError(
+                status.INVALID_ARGUMENT, "over_capture is 'reject', 'cap' or 'overflow'.", field="over_capture"
+            )
+        expires = 0 if expires_in is None else milliseconds_of(expires_in, "expires_in")
+        if asset is None and tool is None:
+            asset = self.default_asset
+        units, cap, counts = self._numbers(tool, amount, asset, usage, max_cost, meters)
+        frame, pointers = placed(
+            payer,
+            tool,
+            payee,
+            asset,
+            key,
+            run,
+            call,
+            description,
+            None if metadata is None else metadata_json(metadata),
+        )
+        try:
+            layout.RESERVE.pack_into(
+                frame.raw, 0, _RESERVE_SIZE, 0, *pointers, units, cap, *counts, expires, policy, DURABILITY[durability]
+            )
+            code = self._library.reserve(self._handle, frame.args, frame.receipt, frame.error)
+            if code:
+                raise frame.failure(code)
+            return Hold(self, self._receipt(frame.raw))
+        finally:
+            frames.give(frame)
+
+    def capture(
+        self,
+        hold: int | Hold,
+        amount: Money | None = None,
+        *,
+        usage: Usage | None = None,
+        final: bool = True,
+        key: str | None = None,
+        asset: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        durability: str | None = None,
+        **meters: Quantity,
+    ) -> Receipt:
+        """Charges a hold: ``amount`` of it, the price of ``usage``, or all that is left.
+
+        Unless ``final`` is false the remainder returns to the payer at once.
+
+        Units: major units of the hold's asset; ``asset`` names it where ``hold`` is a number and it is not the default.
+        Errors: HoldError, RequestError, PaymentRefused (over-capture ``"overflow"`` only), KeyConflict, StoreError.
+        """
+        if isinstance(hold, Hold):
+            number, asset = hold.id, hold.asset
+        else:
+            number = hold
+        flags = 0 if final else layout.CAPTURE_PARTIAL
+        units = 0
+        if amount is not None:
+            flags |= layout.CAPTURE_AMOUNT
+            units = to_units(amount, self._scale(asset))
+        counts = usage_counts(usage, meters, lambda: self._scale(asset))
+        if usage is not None or meters:
+            flags |= layout.CAPTURE_USAGE
+        number = identifier(number, "hold")
+        frame, pointers = placed(key, description, None if metadata is None else metadata_json(metadata))
+        try:
+            layout.CAPTURE.pack_into(
+                frame.raw, 0, _CAPTURE_SIZE, flags, number, *pointers, units, *counts, DURABILITY[durability]
+            )
+            code = self._library.capture(self._handle, frame.args, frame.receipt, frame.error)
+            if code:
+                raise frame.failure(code)
+            return self._receipt(frame.raw)
+        finally:
+            frames.give(frame)
+
+    def release(self, hold: int | Hold) -> Receipt:
+        """Returns what is left of a hold to the payer.
+
+        Errors: HoldError, HandleError, StoreError.
+        """
+        number = identifier(hold.id if isinstance(hold, Hold) else hold, "hold")
+        frame = frames.take()
+        try:
+            code = self._library.release(self._handle, number, frame.receipt, frame.error)
+            if code:
+                raise frame.failure(code)
+            return self._receipt(frame.raw)
+        finally:
+            frames.give(frame)
+
+    def extend(self, hold: int | Hold, seconds: float) -> Receipt:
+        """Moves the expiry of an open hold to ``seconds`` from now.
+
+        Units: seconds.
+        Errors: HoldError, RequestError INVALID_ARGUMENT, HandleError, StoreError.
+        """
+        number = identifier(hold.id if isinstance(hold, Hold) else hold, "hold")
+        milliseconds = milliseconds_of(seconds, "seconds")
+        frame = frames.take()
+        try:
+            code = self._library.extend(self._handle, number, milliseconds, frame.receipt, frame.error)
+            if code:
+                raise frame.failure(code)
+            return self._receipt(frame.raw)
+        finally:
+            frames.give(frame)
+
+    # ---- Prices and balances ----
+
+    def price_tool(
+        self,
+        tool: str,
+        usage: Usage | None = None,
+        *,
+        customer: str | None = None,
+        max_cost: Money | None = None,
+        at: None | int | datetime = None,
+        **meters: Quantity,
+    ) -> Quote:
+        """Quotes a tool for a usage, without touching the ledger.
+
+        ``customer`` is the account whose own price applies; ``at`` the time whose prices apply.
+
+        Units: ``max_cost`` in major units of the tool's asset caps the total; ``at`` is a datetime or microseconds.
+        Errors: StateError, PaymentRefused UNPRICEABLE, RequestError, HandleError.
+        """
+        if usage is None and not meters:
+            counts = ZERO_USAGE
+        else:
+            counts = usage_counts(usage, meters, lambda: self._scale(self._tool_asset(tool)))
+        cap = 0 if max_cost is None else to_units(max_cost, self._scale(self._tool_asset(tool)), "max_cost")
+        moment = 0 if at is None else microseconds_of(at, "at")
+        frame, pointers = placed(tool, customer)
+        try:
+            raw = frame.raw
+            layout.PRICE.pack_into(raw, 0, _PRICE_SIZE, 0, *pointers, *counts, cap, moment)
+            lines, lines_at, room = raw, frames.LINES, frames.LINE_CAPACITY
+            address = frame.base + lines_at
+            while True:
+                _pack_quote(raw, frames.QUOTE, _QUOTE_SIZE, 0, address, room, 0)
+                code = self._library.price_tool(self._handle, frame.args, frame.quote, frame.error)
+                if code:
+                    raise frame.failure(code)
+                _, count, _, _, capped, units, version, name = _unpack_quote(raw, frames.QUOTE)
+                if count <= room:
+                    break
+                spare = Frame(count * _LINE_SIZE)
+                lines, lines_at, room, address = spare.raw, 0, count, spare.base
+            rows = tuple([_unpack_line(lines, lines_at + index * _LINE_SIZE) for index in range(count)])
+        finally:
+            frames.give(frame)
+        asset, scale = self._assets.get(name) or self._asset(name)
+        return Quote(tool, asset, scale, units, capped != 0, version, rows)
+
+    def balance(self, account: str, asset: str | None = None) -> Balance:
+        """Reads the balance of an account's wallet now; the default asset unless another is named.
+
+        Errors: StateError ACCOUNT_NOT_FOUND, ASSET_NOT_FOUND; HandleError; StoreError.
+        """
+        frame, pointers = placed(account, asset if asset is not None else self.default_asset)
+        try:
+            raw = frame.raw
+            _pack_strs(raw, frames.FIRST, *pointers)
+            layout.BALANCE.pack_into(raw, frames.CAPTURE, _BALANCE_SIZE, 0, 0, 0, 0, 0, b"")
+            code = self._library.balance(self._handle, frame.first, frame.second, frame.capture, frame.error)
+            if code:
+                raise frame.failure(code)
+            _, scale, units, held, credit_line, available, name = layout.BALANCE.unpack_from(raw, frames.CAPTURE)
+        finally:
+            frames.give(frame)
+        return Balance(account, name.rstrip(b"\0").decode(), scale, units, held, credit_line, available)
+
+    def open_account(
+        self,
+        account: str,
+        *,
+        wallet: str | None = None,
+        credit_line: Money | None = None,
+        asset: str | None = None,
+    ) -> dict[str, Any]:
+        """Opens an account; on the same terms again it changes nothing.
+
+        ``wallet`` is ``"own"``, or ``"parent"`` where the account above pays, the default below another account.
+
+        Units: ``credit_line`` in major units of ``asset``, or of the default asset.
+        Errors: StateError ACCOUNT_EXISTS, ASSET_NOT_FOUND; RequestError; StoreError.
+        """
+        fields: dict[str, Any] = {"account": account}
+        if wallet is not None:
+            fields["wallet"] = wallet
+        if credit_line is not None:
+            fields["credit_line"] = text_of(credit_line, "credit_line")
+            fields["asset"] = asset if asset is not None else self.default_asset
+        return self._call("account.open", fields)
+
+    def deposit(
+        self,
+        account: str,
+        amount: Money,
+        asset: str | None = None,
+        *,
+        key: str | None = None,
+        description: str | None = None,
+    ) -> dict[str, Any]:
+        """Puts money from outside into an account.
+
+        Units: major units of ``asset``, or of the default asset.
+        Errors: StateError, RequestError, KeyConflict, StoreError.
+        """
+        return self.call(
+            "account.deposit",
+            **given(
+                account=account,
+                amount=text_of(amount),
+                asset=asset if asset is not None else self.default_asset,
+                idempotency_key=key,
+                description=description,
+            ),
+        )
+
+    # ---- Skills, webhooks, everything else ----
+
+    def register_skill(self, manifest: Mapping[str, Any] | str | os.PathLike[str]) -> dict[str, Any]:
+        """Registers a skill and the prices of its tools, from a manifest or the path of a JSON manifest.
+
+        Registering the same manifest again changes nothing; floats in it count as the digits typed.
+
+        Errors: StateError SKILL_EXISTS, RequestError, StoreError; OSError where the file cannot be read.
+        """
+        if isinstance(manifest, Mapping):
+            content: Any = manifest
+        else:
+            try:
+                content = json.loads(Path(manifest).read_text(encoding="utf-8"), parse_float=Decimal)
+            except ValueError as error:
+                raise RequestError(status.INVALID_JSON, str(error), field="manifest") from error
+        self._tool_assets = {}
+        return self.call("skill.register", manifest=content)
+
+    def verify_webhook(
+        self,
+        body: bytes | bytearray | memoryview,
+        headers: Mapping[str, Any],
+        secrets: webhooks.Secrets,
+        *,
+        scheme: str | None = None,
+        tolerance: int | None = 300,
+        now: None | int | float | datetime = None,
+        event_id: str | None = None,
+    ) -> None:
+        """Verifies a webhook as ``farebox.verify_webhook`` does, and refuses one that this ledger has seen before.
+
+        ``event_id`` is the event's id where no header carries it (Stripe and Robutler).
+
+        Units: ``tolerance`` in seconds, None to switch the check off; ``now`` a datetime or seconds since 1970.
+        Errors: WebhookError (WEBHOOK_REPLAYED among them), RequestError, HandleError, StoreError.
+        """
+        webhooks.verify(self._library, self._handle, body, headers, secrets, scheme, tolerance, now, event_id)
+
+    def tick(self) -> TickResult:
+        """Does what is due: expires holds, commits relaxed records, seals indexes. It need never be called.
+
+        Errors: HandleError, StoreError.
+        """
+        result = layout.TickResult(struct_size=ctypes.sizeof(layout.TickResult))
+        frame = frames.take()
+        try:
+            code = self._library.tick(self._handle, ctypes.addressof(result), frame.error)
+            if code:
+                raise frame.failure(code)
+        finally:
+            frames.give(frame)
+        return TickResult(result.expired_holds, result.committed, result.sealed)
+
+    def call(self, operation: str, /, **fields: Any) -> dict[str, Any]:
+        """Carries out any operation by name; ``farebox.describe()`` lists them with their fields.
+
+        A Decimal goes in as decimal text and an aware datetime as microseconds since 1970; amounts come back as decimal
+        text. A field whose name is a word of Python is given with an underscore behind it, as in ``from_``.
+
+        Errors: RequestError UNKNOWN_OPERATION, UNKNOWN_FIELD, MISSING_FIELD, and those of the operation.
+        """
+        return self._call(operation, {name[:-1] if name.endswith("_") else name: fields[name] for name in fields})
+
+    def _call(self, operation: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        name = text_bytes(operation, "operation")
+        body = encode_json(fields)
+        text = layout.Text()
+        frame = frames.take()
+        try:
+            code = self._library.call(self._handle, borrowed(name), borrowed(body), ctypes.byref(text), frame.error)
+            if code:
+                raise frame.failure(code)
+        finally:
+            frames.give(frame)
+        return take_json(self._library, text)
+
+    def paying(
+        self,
+        payer: str,
+        run: str | None = None,
+        *,
+        on_receipt: Callable[[Receipt], None] | None = None,
+    ) -> Payment:
+        """Names who pays for the metered calls made inside ``with``, and the run they belong to.
+
+        The result may be entered again, also from other threads. ``on_receipt`` is called with the receipt of each
+        capture, on the thread of the call.
+
+        Errors: RequestError for a payer or run that is not a str.
+        """
+        return Payment(self, payer, run, on_receipt)
+
+    # ---- Encoding ----
+
+    def _payment(self, payer: str, run: str | None) -> Payment:
+        key = (payer, run)
+        found = self._payments.get(key)
+        if found is None:
+            if len(self._payments) >= 1024:
+                self._payments = {}
+            found = self._payments[key] = Payment(self, payer, run, None)
+        return found
+
+    def _scale(self, asset: str | None) -> int:
+        code = asset if asset is not None else self.default_asset
+        scale = self._scales.get(code)
+        if scale is None:
+            scale = self._scales[code] = int(self.call("asset.get", asset=code)["scale"])
+        return scale
+
+    def _tool_asset(self, tool: str) -> str:
+        asset = self._tool_assets.get(tool)
+        if asset is None:
+            asset = self._tool_assets[tool] = str(self.call("tool.inspect", tool=tool)["asset"])
+        return asset
+
+    def _asset(self, raw: bytes) -> tuple[str, int]:
+        code = raw.rstrip(b"\0").decode()
+        entry = self._assets[raw] = (code, self._scale(code))
+        return entry
+
+    def _numbers(
+        self,
+        tool: str | None,
+        amount: Money | None,
+        asset: str | None,
+        usage: Usage | None,
+        max_cost: Money | None,
+        meters: Mapping[str, Quantity],
+    ) -> tuple[int, int, tuple[int, ...]]:
+        units = 0
+        if amount is not None:
+            # Of a tool, only a dynamic price takes an amount, in the asset of the price.
+            units = to_units(
+                amount, self._scale(asset if asset is not None or tool is None else self._tool_asset(tool))
+            )
+        if max_cost is None and usage is None and not meters:
+            return units, 0, ZERO_USAGE
+
+        def scale() -> int:
+            return self._scale(asset if asset is not None or tool is None else self._tool_asset(tool))
+
+        cap = 0 if max_cost is None else to_units(max_cost, scale(), "max_cost")
+        return units, cap, usage_counts(usage, meters, scale)
+
+    def _receipt(self, raw: bytearray) -> Receipt:
+        _, code, flags, number, hold, units, left, balance, available, when, version, name = _unpack_receipt(
+            raw, frames.RECEIPT
+        )
+        asset, scale = self._assets.get(name) or self._asset(name)
+        return Receipt(code, flags, number, hold, units, left, balance, available, when, version, asset, scale)
+
+
+def describe() -> dict[str, Any]:
+    """Describes the library: version, statuses, limits, and each operation with its fields, errors and a doc line.
+
+    Threads: any.
+    Errors: InternalError NO_MEMORY; ImportError without a library.
+    """
+    lib = library()
+    text = layout.Text()
+    frame = frames.take()
+    try:
+        code = lib.describe(ctypes.byref(text), frame.error)
+        if code:
+            raise frame.failure(code)
+    finally:
+        frames.give(frame)
+    return take_json(lib, text)
+
+
+def _close_quietly(lib: Library, handle: int, clock: Any) -> None:
+    # Holds the clock until the library can no longer call it. In the child of a fork the answer is FORKED: rightly so.
+    lib.close(handle, None)

@@ -1,0 +1,139 @@
+"""Exceptions: one class a family of statuses, one number a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import _statuses as status
+
+__all__ = [
+    "FareboxError",
+    "HandleError",
+    "HoldError",
+    "InternalError",
+    "KeyConflict",
+    "PaymentRefused",
+    "RequestError",
+    "StateError",
+    "StoreError",
+    "WebhookError",
+    "error_of",
+]
+
+
+class FareboxError(Exception):
+    """A call was not carried out, in no part; the subclass says what a caller can do about it.
+
+    ``code`` and ``name`` identify the reason and never change meaning; ``message`` is one sentence for a person;
+    ``field`` is the path of the input to blame, or ``""``; ``retryable`` says whether the same request may succeed
+    later; ``details`` are the facts.
+
+    Threads: immutable once raised; it can be pickled.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        message: str = "",
+        *,
+        field: str = "",
+        retryable: bool | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        row = status.STATUSES.get(code)
+        self.code: int = code
+        self.name: str = row.name if row is not None else "UNKNOWN"
+        self.message: str = message or (row.doc if row is not None else "The library gave an unknown status.")
+        self.field: str = field
+        self.retryable: bool = bool(row is not None and row.retryable) if retryable is None else retryable
+        self.details: dict[str, Any] = dict(details) if details is not None else {}
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        place = f" ({self.field})" if self.field else ""
+        return f"{self.name}{place}: {self.message}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.code, self.message, self.field, self.retryable, self.details)
+
+
+class RequestError(FareboxError):
+    """The request is wrong as it stands: change it."""
+
+
+class HandleError(FareboxError):
+    """The engine is closed, belongs to the parent of a fork, or was called back from its own callback."""
+
+
+class StateError(FareboxError):
+    """The account, asset, tool or transfer named does not exist, or is not in a state that allows this."""
+
+
+class PaymentRefused(FareboxError):
+    """An expected "no": money, a budget, a limit or a price stood against it, and nothing was moved."""
+
+    @property
+    def constraint(self) -> dict[str, Any]:
+        """The binding constraint: its kind, limit, what is spent, and what is held and by whom.
+
+        Amounts are decimal strings in the ledger's own words; the dict is empty where the engine gave no facts.
+        """
+        inner = self.details.get("constraint")
+        return dict(inner) if isinstance(inner, dict) else dict(self.details)
+
+
+class HoldError(FareboxError):
+    """The hold is captured, released or expired, or the capture is more than is left of it."""
+
+
+class KeyConflict(FareboxError):
+    """The idempotency key was used for another request; ``field`` names the first difference."""
+
+
+class WebhookError(FareboxError):
+    """The webhook must not be trusted."""
+
+
+class StoreError(FareboxError):
+    """The store could not do it."""
+
+
+class InternalError(FareboxError):
+    """A fault of the library's own, or of the machine."""
+
+
+_FAMILIES: dict[str, type[FareboxError]] = {
+    "request": RequestError,
+    "handle": HandleError,
+    "state": StateError,
+    "refused": PaymentRefused,
+    "hold": HoldError,
+    "conflict": KeyConflict,
+    "webhook": WebhookError,
+    "store": StoreError,
+    "internal": InternalError,
+}
+
+
+def error_of(
+    code: int,
+    message: str = "",
+    *,
+    field: str = "",
+    retryable: bool | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> FareboxError:
+    """Makes the exception of a status, of the class of its family.
+
+    Errors: a number outside the table gives an InternalError that keeps the number.
+    """
+    row = status.STATUSES.get(code)
+    kind = _FAMILIES.get(row.family, InternalError) if row is not None else InternalError
+    return kind(code, message, field=field, retryable=retryable, details=details)
+
+
+def _rebuild(
+    kind: type[FareboxError], code: int, message: str, field: str, retryable: bool, details: dict[str, Any]
+) -> FareboxError:
+    return kind(code, message, field=field, retryable=retryable, details=details)
