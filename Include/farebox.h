@@ -18,7 +18,8 @@
  * - Money is an int64_t of atomic units of one asset. An atomic unit is about a nano-dollar: 1 USD is 1,000,000,000.
  *   No floating-point number ever carries money. Times are microseconds since 1970-01-01T00:00:00Z.
  * - A struct begins with `struct_size`; set it with the struct's _INIT macro. Structs grow only at the end. The library
- *   reads and writes no byte past the caller's `struct_size`. `reserved` bytes and unknown flags must be zero.
+ *   reads and writes no byte past the caller's `struct_size`, and leaves an error struct of an unknown size alone.
+ *   `reserved` bytes and unknown flags must be zero.
  * - farebox_str is borrowed: the library reads it during the call and never keeps the pointer. It need not end in NUL.
  *   farebox_text is owned by the caller once filled, and released with farebox_text_free.
  * - Every function returns a farebox_status. On failure it writes its outputs to nothing but *error, and what it was
@@ -153,7 +154,7 @@ FAREBOX_API uint32_t farebox_version_number(void);
 
 /* ---- 3. Text and errors ----------------------------------------------------------------------------------------- */
 
-/* Borrowed UTF-8 or bytes. {NULL, 0} means absent. */
+/* Borrowed UTF-8 or bytes. A NULL pointer or a length of 0 means absent. */
 typedef struct farebox_str {
     const char *ptr;
     size_t len;
@@ -311,7 +312,8 @@ typedef struct farebox_price_args {
 
 #define FAREBOX_PRICE_ARGS_INIT {sizeof(farebox_price_args), 0, {NULL, 0}, {NULL, 0}, {0}, 0, 0, {0}}
 
-/* One component of a quote: quantity x rate + flat = amount, rounded half to even once. */
+/* One component of a quote: quantity x rate + flat = amount, rounded half to even once. For packages the quantity counts
+ * packages; for a percentage it is the value in atomic units; a dynamic amount has no rate. */
 typedef struct farebox_quote_line {
     farebox_meter meter;
     int32_t tier;           /* index of the tier, or -1 */
@@ -353,10 +355,14 @@ enum {
     FAREBOX_OVER_CAPTURE_OVERFLOW = 2 /* charge the excess like a new charge, limits included */
 };
 
+enum {
+    FAREBOX_AMOUNT_GIVEN = 1 /* `amount` counts although it is 0: the callback of a dynamic price may give nothing */
+};
+
 /* One charge. Give either `tool` and its usage, or `amount` and `asset`. */
 typedef struct farebox_charge_args {
     uint32_t struct_size;
-    uint32_t flags; /* none yet */
+    uint32_t flags; /* FAREBOX_AMOUNT_GIVEN */
     farebox_str payer;
     farebox_str tool;
     farebox_str payee; /* credited account of an explicit amount; absent is "platform" */
@@ -366,7 +372,7 @@ typedef struct farebox_charge_args {
     farebox_str call;
     farebox_str description;
     farebox_str metadata; /* a JSON object */
-    int64_t amount;       /* atomic units; 0 with a tool */
+    int64_t amount;       /* atomic units; with a tool only where its price is dynamic */
     int64_t max_cost;     /* refuse (OVER_MAX_COST) above this; 0 is none */
     farebox_usage usage;
     farebox_durability durability;
@@ -413,7 +419,8 @@ FAREBOX_API farebox_status farebox_charge(farebox_engine *engine, const farebox_
                                           farebox_receipt *out, farebox_error *error);
 
 /* Charges many in one commit; each stands or falls alone, and out[i].status says how.
- * Ownership: args and out are arrays of `count` structs of equal struct_size; out must not be NULL.
+ * Ownership: args and out are arrays of `count` structs of equal struct_size; out must not be NULL. All items have one
+ *            durability.
  * Threads:   any.
  * Errors:    those of the batch as a whole: HANDLE, CLOSED, FORKED, REENTRANT, STRUCT_SIZE, TOO_LONG, STORE_* (then
  *            nothing was charged).
@@ -425,7 +432,7 @@ FAREBOX_API farebox_status farebox_charge_many(farebox_engine *engine, const far
  * max_cost, exactly max_cost is held. */
 typedef struct farebox_reserve_args {
     uint32_t struct_size;
-    uint32_t flags; /* none yet */
+    uint32_t flags; /* FAREBOX_AMOUNT_GIVEN */
     farebox_str payer;
     farebox_str tool;
     farebox_str payee;

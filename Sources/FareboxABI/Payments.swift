@@ -60,7 +60,8 @@ public func farebox_charge_many(
   unsafe answer(error) { () throws(Failure) in
     let open = try unsafe Handles.engine(engine)
     if count == 0 { return }
-    guard count <= Limits.batch else {
+    // A size_t beyond the half of its range arrives as a negative number.
+    guard (0...Limits.batch).contains(count) else {
       throw Failure(.tooLong, field: "count", "A batch has at most \(Limits.batch) charges.")
     }
     guard let args = unsafe args, let out = unsafe out else {
@@ -76,7 +77,10 @@ public func farebox_charge_many(
     }
     let durability = try unsafe Durability.read(args[0].durability, "args[0].durability")
     var codes = AssetCodes()
-    try open.chargeMany(count: count, durability: durability) { index throws(Failure) in
+    try open.chargeMany(
+      count: count, durability: durability,
+      hint: { index in unsafe (BorrowedText(args[index].idempotency_key), BorrowedText(args[index].payer)) }
+    ) { index throws(Failure) in
       try unsafe ChargeRequest(args[index])
     } result: { index, result in
       switch result {

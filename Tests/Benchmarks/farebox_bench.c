@@ -131,7 +131,7 @@ static void make_ledger(const settings *s)
         }
     }
     for (int k = 0; k < BENCH_PAYERS; k++) {
-        call(engine, "account.deposit", "{\"account\":\"%s\",\"amount\":\"1000000\",\"asset\":\"USD\"}", payer_names[k]);
+        call(engine, "account.deposit", "{\"account\":\"%s\",\"amount\":\"100000\",\"asset\":\"USD\"}", payer_names[k]);
         if (strcmp(s->budget, "payer") == 0) {
             budget(engine, payer_names[k]);
         }
@@ -460,10 +460,10 @@ static void register_tools(farebox_engine *engine)
             length += (size_t)snprintf(tools + length, 512, "{\"cost\":\"0.%04d\"}}", k + 1);
         } else {
             length += (size_t)snprintf(tools + length, 512,
-                                       "{\"per\":\"unit\",\"mode\":\"graduated\",\"tiers\":["
-                                       "{\"up_to\":\"1000\",\"cost\":\"0.0100\"},"
-                                       "{\"up_to\":\"10000\",\"cost\":\"0.0080\"},"
-                                       "{\"cost\":\"0.00%02d\"}]}}",
+                                       "{\"components\":[{\"meter\":\"units\",\"model\":\"graduated\",\"tiers\":["
+                                       "{\"up_to\":\"1000\",\"rate\":\"0.0100\"},"
+                                       "{\"up_to\":\"10000\",\"rate\":\"0.0080\"},"
+                                       "{\"rate\":\"0.00%02d\"}]}]}}",
                                        k % 80 + 1);
         }
     }

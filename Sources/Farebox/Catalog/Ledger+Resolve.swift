@@ -41,7 +41,10 @@ extension Ledger {
     _ name: BorrowedText, customer: UInt32?, at time: Int64
   ) throws(Rejection) -> (tool: UInt32, price: UInt32) {
     guard let tool = state.catalog.toolIndex(name) else {
-      throw .failed(Failure(.toolNotFound, field: "tool", "There is no tool '\(name.shown)'."))
+      throw .failed(
+        name.isText
+          ? Failure(.toolNotFound, field: "tool", "There is no tool '\(name.shown)'.")
+          : Failure(.invalidUTF8, field: "tool", "It is not UTF-8 text without NUL."))
     }
     guard state.catalog.isEnabled(tool) else {
       throw .failed(Failure(.toolDisabled, field: "tool", "Tool '\(name.shown)' or its skill is disabled."))

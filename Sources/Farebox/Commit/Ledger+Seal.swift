@@ -163,8 +163,7 @@ extension Ledger {
 
   /// Writes, for each account touched, the numbers of the records that touch it.
   private func storeHistory(_ id: Int64, in store: any Store) throws(Failure) {
-    // A stable sort by account: within one account the records stay in order.
-    let lists = state.tail.sorted()
+    let lists = sortedByAccount(state.tail)
     var start = 0
     var numbers = ContiguousArray<UInt32>()
     while start < lists.count {
@@ -179,5 +178,19 @@ extension Ledger {
       try putRow(store, .history, RowKey(id, Int64(account)), numbers[...])
       start = end
     }
+  }
+
+  /// A counting sort by account, which leaves the records of one account in their order.
+  private func sortedByAccount(_ entries: ContiguousArray<UInt64>) -> ContiguousArray<UInt64> {
+    var places = ContiguousArray<Int>(repeating: 0, count: state.accounts.count + 1)
+    for entry in entries { places[Int(entry >> 32) + 1] += 1 }
+    for index in places.indices.dropFirst() { places[index] += places[index - 1] }
+    var sorted = ContiguousArray<UInt64>(repeating: 0, count: entries.count)
+    for entry in entries {
+      let account = Int(entry >> 32)
+      sorted[places[account]] = entry
+      places[account] += 1
+    }
+    return sorted
   }
 }

@@ -82,10 +82,11 @@ final class TurnTicket {
   let isDurable: Bool
   let isRelaxed: Bool
   let now: Int64
-  /// Decides against the ledger; runs on the leader's thread, while the caller waits.
-  let work: (inout Ledger, TurnContext) -> Void
+  /// Decides against the ledger; runs on the leader's thread, while the caller waits. Nobody may hold it any more when
+  /// the caller goes on, because it borrows from the caller's frame.
+  private var work: ((inout Ledger, TurnContext) -> Void)?
   /// Why the turn as a whole failed, written by the leader.
-  var failure: Failure?
+  private(set) var failure: Failure?
   var isUncommitted = false
 
   init(isDurable: Bool, isRelaxed: Bool, now: Int64, work: @escaping (inout Ledger, TurnContext) -> Void) {
@@ -93,6 +94,19 @@ final class TurnTicket {
     self.isRelaxed = isRelaxed
     self.now = now
     self.work = work
+  }
+
+  /// Does the work, once.
+  func decide(_ ledger: inout Ledger, _ context: TurnContext) {
+    let work = self.work
+    self.work = nil
+    work?(&ledger, context)
+  }
+
+  /// Gives up the work of a turn that failed before it.
+  func abandon(_ failure: Failure) {
+    work = nil
+    self.failure = failure
   }
 }
 

@@ -12,11 +12,13 @@ extension Engine {
   /// Charges many in one commit; each stands or falls alone.
   ///
   /// - Parameters:
+  ///   - hint: the key and payer of an index, so that memory can be fetched before it is needed.
   ///   - request: makes the request of an index; called once for each, while the batch is decided.
   ///   - result: takes the receipt of an index, or the status that it was refused with.
   /// - Throws: what failed for the batch as a whole; then nothing was charged.
   public func chargeMany(
-    count: Int, durability: Durability? = nil, request: (Int) throws(Failure) -> ChargeRequest,
+    count: Int, durability: Durability? = nil, hint: (Int) -> (key: BorrowedText, payer: BorrowedText),
+    request: (Int) throws(Failure) -> ChargeRequest,
     result: (Int, Result<Receipt, Failure>) -> Void
   ) throws(Failure) {
     guard count <= Limits.batch else {
@@ -25,6 +27,7 @@ extension Engine {
     let (outcome, _) = try write(durability ?? options.durability) { ledger, context throws(Rejection) in
       ledger.log.reserveCapacity(count)
       for index in 0..<count {
+        if index + Ledger.prefetchDistance < count { ledger.prefetch(hint(index + Ledger.prefetchDistance)) }
         do throws(Rejection) {
           let next: ChargeRequest
           do throws(Failure) {

@@ -202,7 +202,7 @@ public final class Engine: @unchecked Sendable {
         try runCommitted(group)
       }
     } catch {
-      for ticket in group.tickets { ticket.failure = error }
+      for ticket in group.tickets { ticket.abandon(error) }
     }
   }
 
@@ -228,9 +228,13 @@ public final class Engine: @unchecked Sendable {
     let isDurable = group.tickets.contains(where: \.isDurable)
     try store.setDurable(isDurable)
     try transaction { () throws(Failure) in
+      var wroteRelaxed = false
       let pending = try decide(group) { ledger, time throws(Failure) in
         if !self.isExclusive { try ledger.catchUp(from: self.store) }
-        if !ledger.log.isEmpty { try self.writeLog(&ledger) }
+        if !ledger.log.isEmpty {
+          try self.writeLog(&ledger)
+          wroteRelaxed = true
+        }
         if ledger.wantsSeal {
           self.metrics.countSeal(Int(ledger.state.nextRecord - 1 - ledger.state.sealedThrough))
           try ledger.seal(at: max(time, ledger.state.time), in: self.store)
@@ -239,7 +243,7 @@ public final class Engine: @unchecked Sendable {
       if pending > 0 {
         try withLedger { ledger throws(Failure) in try writeLog(&ledger) }
       }
-      return pending > 0
+      return pending > 0 || wroteRelaxed
     }
   }
 
@@ -255,7 +259,7 @@ public final class Engine: @unchecked Sendable {
         let time = max(now, ledger.state.time)
         try due(&ledger, time)
         let context = TurnContext(time: time, store: store)
-        for ticket in group.tickets { ticket.work(&ledger, context) }
+        for ticket in group.tickets { ticket.decide(&ledger, context) }
         return .success(ledger.log.count)
       } catch {
         self.isStale = true

@@ -9,6 +9,8 @@ struct Log: ~Copyable {
   private var heap = ContiguousArray<UInt8>()
   /// Where the record being written has its first field.
   private var fieldsStart = 0
+  /// The segment being written; kept, because giving its memory back and asking for it again costs page faults.
+  private var row = ContiguousArray<UInt8>()
   /// Where each segment begins: (record, heap).
   private var segments: ContiguousArray<(record: Int, heap: Int)> = []
 
@@ -91,7 +93,7 @@ struct Log: ~Copyable {
   /// - Parameters:
   ///   - first: the number of the log's first record.
   ///   - previous: the hash of the journal's last segment; becomes that of the new last one.
-  func writeSegments(
+  mutating func writeSegments(
     first: UInt64, writer: UInt64, previous: inout Digest,
     _ write: (UInt64, UnsafeRawBufferPointer) throws(Failure) -> Void
   ) throws(Failure) {
@@ -102,19 +104,25 @@ struct Log: ~Copyable {
       let header = SegmentHeader(
         count: end.record - start.record, heapBytes: end.heap - start.heap, first: name, writer: writer,
         previous: previous)
-      var failure: Failure?
-      let size = SegmentHeader.size + header.bodyBytes
-      unsafe withUnsafeTemporaryAllocation(byteCount: size, alignment: 16) { row in
-        let target = unsafe UnsafeMutableRawBufferPointer(rebasing: row[0..<size])
-        unsafe fill(target, header, records: start.record..<end.record, heap: start.heap..<end.heap)
-        previous = unsafe header.seal(target)
+      row.removeAll(keepingCapacity: true)
+      row.append(contentsOf: repeatElement(0, count: SegmentHeader.size))
+      unsafe records.withUnsafeBytes { bytes in
+        unsafe row.append(
+          contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start.record * Record.size..<end.record * Record.size]))
+      }
+      unsafe heap.withUnsafeBytes { bytes in
+        unsafe row.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[start.heap..<end.heap]))
+      }
+      let outcome: Result<Digest, Failure> = unsafe row.withUnsafeMutableBytes { bytes in
+        let hash = unsafe header.seal(bytes)
         do throws(Failure) {
-          try unsafe write(name, UnsafeRawBufferPointer(target))
+          try unsafe write(name, UnsafeRawBufferPointer(bytes))
+          return .success(hash)
         } catch {
-          failure = error
+          return .failure(error)
         }
       }
-      if let failure { throw failure }
+      previous = try outcome.get()
     }
   }
 
@@ -122,21 +130,6 @@ struct Log: ~Copyable {
     records.removeAll(keepingCapacity: true)
     heap.removeAll(keepingCapacity: true)
     segments.removeAll(keepingCapacity: true)
-  }
-
-  private func fill(
-    _ target: UnsafeMutableRawBufferPointer, _ header: SegmentHeader, records range: Range<Int>, heap heapRange: Range<Int>
-  ) {
-    unsafe records.withUnsafeBytes { bytes in
-      let part = unsafe UnsafeRawBufferPointer(
-        rebasing: bytes[range.lowerBound * Record.size..<range.upperBound * Record.size])
-      unsafe UnsafeMutableRawBufferPointer(rebasing: target[SegmentHeader.size...]).copyMemory(from: part)
-    }
-    unsafe heap.withUnsafeBytes { bytes in
-      let part = unsafe UnsafeRawBufferPointer(rebasing: bytes[heapRange])
-      let start = SegmentHeader.size + range.count * Record.size
-      unsafe UnsafeMutableRawBufferPointer(rebasing: target[start...]).copyMemory(from: part)
-    }
   }
 
   private mutating func addHead(_ field: HeapField, _ length: Int) {

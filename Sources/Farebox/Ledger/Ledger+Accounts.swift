@@ -167,7 +167,8 @@ extension Ledger {
 
 extension LedgerState {
   func unknownAccount(_ name: BorrowedText, field: String) -> Failure {
-    name.isEmpty
+    if !name.isEmpty && !name.isText { return Failure(.invalidUTF8, field: field, "It is not UTF-8 text without NUL.") }
+    return name.isEmpty
       ? Failure(.missingField, field: field, "It must name an account.")
       : Failure(.accountNotFound, field: field, "There is no account '\(name.shown)'.")
   }

@@ -93,6 +93,14 @@ struct NameTable: ~Copyable {
     }
   }
 
+  /// Tells the processor that a name is about to be looked up.
+  func prefetch(_ name: BorrowedText) {
+    let slot = Int(truncatingIfNeeded: hash(name)) & (slots.count - 1)
+    unsafe slots.withUnsafeBufferPointer { buffer in
+      if let base = buffer.baseAddress { unsafe prefetchMemory(base + slot) }
+    }
+  }
+
   /// A multiply-and-fold hash of eight bytes at a time.
   private func hash(_ name: BorrowedText) -> UInt64 {
     let bytes = unsafe name.bytes
@@ -103,12 +111,18 @@ struct NameTable: ~Copyable {
       hash = fold(hash ^ word)
       offset += 8
     }
-    var rest: UInt64 = 0
-    while offset < name.count {
-      rest = rest << 8 | UInt64(unsafe bytes[offset])
-      offset += 1
-    }
+    let rest = unsafe tail(bytes, from: offset)
     return fold(hash ^ rest)
+  }
+
+  /// The last bytes as one word; a word that overlaps the one before is cheaper than a loop over bytes.
+  private func tail(_ bytes: UnsafeRawBufferPointer, from offset: Int) -> UInt64 {
+    let left = bytes.count - offset
+    if left == 0 { return 0 }
+    if bytes.count >= 8 { return unsafe bytes.loadUnaligned(fromByteOffset: bytes.count - 8, as: UInt64.self) }
+    var word: UInt64 = 0
+    for index in offset..<bytes.count { word = word << 8 | UInt64(unsafe bytes[index]) }
+    return word
   }
 
   private func fold(_ word: UInt64) -> UInt64 {

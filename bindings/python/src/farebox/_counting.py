@@ -52,8 +52,8 @@ def counter_of(per: str, units: UnitsOf | None, parameters: list[inspect.Paramet
                 return {meter_name: _text_size(args, len) + _text_size(kwargs, len, keys=False)}
             return {meter_name: 0 if meter_name.endswith("_tokens") or meter_name == "value" else 1}
         given: Any = given_by(*args, **kwargs)
-        if isinstance(given, Mapping) and not isinstance(units, str):
-            return given
+        if callable(units):  # it gives a usage; an argument may also be what is to be measured
+            return given if isinstance(given, Mapping) else {meter_name: given}
         if isinstance(given, (int, float, Decimal)):
             return {meter_name: given}
         if per in _INPUT_TOKENS:

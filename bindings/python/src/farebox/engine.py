@@ -647,7 +647,7 @@ class Farebox:
     def _tool_asset(self, tool: str) -> str:
         asset = self._tool_assets.get(tool)
         if asset is None:
-            asset = self._tool_assets[tool] = str(self.call("tool.inspect", tool=tool)["asset"])
+            asset = self._tool_assets[tool] = str(self.call("tool.inspect", tool=tool)["pricing"]["currency"])
         return asset
 
     def _asset(self, raw: bytes) -> tuple[str, int]:
