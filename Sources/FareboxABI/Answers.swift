@@ -49,7 +49,7 @@ private func copy<Field: BitwiseCopyable>(_ text: String, into field: inout Fiel
 
 extension farebox_receipt {
   /// Writes a receipt; the struct size stays the caller's.
-  mutating func fill(_ receipt: Receipt, asset code: InlineArray<24, UInt8>) {
+  mutating func fill(_ receipt: Receipt) {
     status = Status.ok.rawValue
     flags =
       (receipt.isReplayed ? UInt32(FAREBOX_RECEIPT_REPLAYED) : 0)
@@ -65,7 +65,7 @@ extension farebox_receipt {
     available = receipt.available
     time = receipt.time
     price_version = receipt.priceVersion
-    setCode(&asset, code)
+    setCode(&asset, receipt.assetCode)
   }
 }
 

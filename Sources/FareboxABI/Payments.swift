@@ -48,7 +48,7 @@ public func farebox_charge(
     try unsafe Structs.check(out, "out")
     let durability = try unsafe Durability.read(given.durability, "args.durability")
     let receipt = try open.charge(unsafe ChargeRequest(given), durability: durability)
-    unsafe out?.pointee.fill(receipt, asset: open.assetCode(receipt.asset))
+    unsafe out?.pointee.fill(receipt)
   }
 }
 
@@ -76,7 +76,6 @@ public func farebox_charge_many(
       }
     }
     let durability = try unsafe Durability.read(args[0].durability, "args[0].durability")
-    var codes = AssetCodes()
     try open.chargeMany(
       count: count, durability: durability,
       hint: { index in unsafe (BorrowedText(args[index].idempotency_key), BorrowedText(args[index].payer)) }
@@ -85,32 +84,13 @@ public func farebox_charge_many(
     } result: { index, result in
       switch result {
       case .success(let receipt):
-        // The code follows: this runs while the ledger is locked.
-        unsafe out[index].fill(receipt, asset: InlineArray(repeating: 0))
-        codes.indices.append(receipt.asset)
+        unsafe out[index].fill(receipt)
       case .failure(let failure):
         unsafe out[index] = farebox_receipt()
         unsafe out[index].struct_size = UInt32(MemoryLayout<farebox_receipt>.size)
         unsafe out[index].status = failure.status.rawValue
-        codes.indices.append(nil)
       }
     }
-    for index in 0..<count {
-      if let asset = codes.indices[index] { unsafe setCode(&out[index].asset, codes.code(asset, open)) }
-    }
-  }
-}
-
-/// The assets of a batch, looked up once a change.
-private struct AssetCodes {
-  var indices: [UInt16?] = []
-  private var last: (index: UInt16, code: InlineArray<24, UInt8>)?
-
-  mutating func code(_ index: UInt16, _ engine: Engine) -> InlineArray<24, UInt8> {
-    if let last, last.index == index { return last.code }
-    let code = engine.assetCode(index)
-    last = (index, code)
-    return code
   }
 }
 
@@ -126,7 +106,7 @@ public func farebox_reserve(
     let durability = try unsafe Durability.read(given.durability, "args.durability")
     let receipt = try open.reserve(
       unsafe ChargeRequest(given), unsafe HoldTerms(given), durability: durability)
-    unsafe out?.pointee.fill(receipt, asset: open.assetCode(receipt.asset))
+    unsafe out?.pointee.fill(receipt)
   }
 }
 
@@ -141,7 +121,7 @@ public func farebox_capture(
     try unsafe Structs.check(out, "out")
     let durability = try unsafe Durability.read(given.durability, "args.durability")
     let receipt = try open.capture(unsafe CaptureRequest(given), durability: durability)
-    unsafe out?.pointee.fill(receipt, asset: open.assetCode(receipt.asset))
+    unsafe out?.pointee.fill(receipt)
   }
 }
 
@@ -154,7 +134,7 @@ public func farebox_release(
     let open = try unsafe Handles.engine(engine)
     try unsafe Structs.check(out, "out")
     let receipt = try open.release(hold: hold)
-    unsafe out?.pointee.fill(receipt, asset: open.assetCode(receipt.asset))
+    unsafe out?.pointee.fill(receipt)
   }
 }
 
@@ -167,7 +147,7 @@ public func farebox_extend(
     let open = try unsafe Handles.engine(engine)
     try unsafe Structs.check(out, "out")
     let receipt = try open.extend(hold: hold, milliseconds: Int64(milliseconds))
-    unsafe out?.pointee.fill(receipt, asset: open.assetCode(receipt.asset))
+    unsafe out?.pointee.fill(receipt)
   }
 }
 

@@ -15,7 +15,8 @@ enum Structs {
       throw Failure(.invalidArgument, field: name, "The pointer is null.")
     }
     let size = Int(unsafe UnsafeRawPointer(pointer).loadUnaligned(as: UInt32.self))
-    guard size == MemoryLayout<Value>.size || sizes.contains(size) else {
+    if size == MemoryLayout<Value>.size { return unsafe pointer.pointee }
+    guard sizes.contains(size) else {
       throw Failure(.structSize, field: "\(name).struct_size", "\(size) is not a size of this struct.")
     }
     return unsafe withUnsafeTemporaryAllocation(of: Value.self, capacity: 1) { buffer in

@@ -52,19 +52,17 @@ struct Catalog: ~Copyable {
 
   /// The price of a tool for a customer at a time, or nil where it has none then.
   func priceIndex(_ tool: UInt32, customer: UInt32?, at time: Int64) -> UInt32? {
-    let entry = tools[Int(tool)]
-    if let customer, !entry.overrides.isEmpty, let own = entry.overrides[customer],
+    if let customer, !tools[Int(tool)].overrides.isEmpty, let own = tools[Int(tool)].overrides[customer],
       let price = Tool.price(in: own, at: time)
     {
       return price
     }
-    return Tool.price(in: entry.periods, at: time)
+    return Tool.price(in: tools[Int(tool)].periods, at: time)
   }
 
   /// Whether the tool and its skill are switched on.
   func isEnabled(_ tool: UInt32) -> Bool {
-    let entry = tools[Int(tool)]
-    return entry.isEnabled && (entry.skill.flatMap { skills[$0]?.isEnabled } ?? true)
+    tools[Int(tool)].isEnabled && !tools[Int(tool)].isSkillDisabled
   }
 
   /// Applies a price version to a usage.
@@ -108,10 +106,15 @@ struct Catalog: ~Copyable {
 
   mutating func setSkill(_ skill: Skill) {
     skills[skill.manifest.id] = skill
+    enableSkill(skill.manifest.id, skill.isEnabled)
   }
 
+  /// Switches a skill, and with it each of its tools, so that a charge need not look for the skill.
   mutating func enableSkill(_ id: String, _ isEnabled: Bool) {
     skills[id]?.isEnabled = isEnabled
+    for tool in skills[id]?.manifest.tools ?? [] {
+      if let index = toolNames.find(tool.name) { tools[Int(index)].isSkillDisabled = !isEnabled }
+    }
   }
 
   mutating func setRateCard(_ card: StoredRateCard, name: String) {
@@ -124,6 +127,8 @@ struct Tool {
   /// The id of its skill, or nil for an entry of a rate card.
   var skill: String?
   var isEnabled = true
+  /// Whether its skill as a whole is switched off.
+  var isSkillDisabled = false
   /// Prices by time, latest start first.
   var periods: [PricePeriod] = []
   /// Prices of single customers, by account.

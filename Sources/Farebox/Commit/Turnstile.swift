@@ -50,15 +50,8 @@ final class Turnstile: Sendable {
   /// Waits for the callers of the group before to come back, then closes the group.
   private func gather(_ group: TurnGroup) {
     let deadline = farebox_steady_clock() + Turnstile.gatherNanoseconds
-    while true {
-      let isComplete = queue.withLock { queue in
-        let isComplete = group.tickets.count >= group.expected || farebox_steady_clock() >= deadline
-        if isComplete { queue.waiting = nil }
-        return isComplete
-      }
-      if isComplete { return }
-      sched_yield()
-    }
+    while group.joined < group.expected, farebox_steady_clock() < deadline { sched_yield() }
+    queue.withLock { $0.waiting = nil }
   }
 
   private func finish(_ group: TurnGroup) {
@@ -121,13 +114,14 @@ final class TurnGroup: @unchecked Sendable {
   var isQueued = false
   /// How many callers are likely to come.
   var expected = 0
-  /// Two words to sleep on: the turn, for the leader, and the end, for the others.
+  /// Two words to sleep on, the turn for the leader and the end for the others, and how many have joined.
   private let words: UnsafeMutablePointer<UInt32>
 
   init(_ ticket: TurnTicket) {
     tickets = [ticket]
-    unsafe words = .allocate(capacity: 2)
-    unsafe words.initialize(repeating: 0, count: 2)
+    unsafe words = .allocate(capacity: 3)
+    unsafe words.initialize(repeating: 0, count: 3)
+    unsafe words[2] = 1
   }
 
   deinit {
@@ -137,8 +131,12 @@ final class TurnGroup: @unchecked Sendable {
   /// Adds a caller and returns its position.
   func join(_ ticket: TurnTicket) -> Int {
     tickets.append(ticket)
+    unsafe farebox_store_release(words + 2, UInt32(tickets.count))
     return tickets.count - 1
   }
+
+  /// How many callers there are; may be read without the queue's lock.
+  var joined: Int { Int(unsafe farebox_load_acquire(words + 2)) }
 
   func waitForTurn() {
     unsafe TurnGroup.wait(words)

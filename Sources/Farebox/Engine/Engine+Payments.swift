@@ -152,14 +152,6 @@ extension Engine {
     return (total, version.code, UInt64(version.index) + 1)
   }
 
-  /// The code of an asset that a receipt or quote names by index, padded with zeros.
-  public func assetCode(_ index: UInt16) -> InlineArray<24, UInt8> {
-    withLedger { ledger in
-      ledger.state.catalog.assetCodes.indices.contains(Int(index))
-        ? ledger.state.catalog.assetCodes[Int(index)] : InlineArray(repeating: 0)
-    }
-  }
-
   /// What a tick has done.
   public struct TickReport: Sendable {
     public let expiredHolds: Int

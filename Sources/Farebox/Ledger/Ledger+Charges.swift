@@ -43,6 +43,7 @@ extension Ledger {
     receipt.time = time
     receipt.priceVersion = UInt64(order.price)
     receipt.asset = order.asset
+    receipt.assetCode = state.catalog.assetCodes[Int(order.asset)]
     receipt.isCapped = order.isCapped
     return receipt
   }
@@ -82,6 +83,7 @@ extension Ledger {
     receipt.time = time
     receipt.priceVersion = UInt64(order.price)
     receipt.asset = order.asset
+    receipt.assetCode = state.catalog.assetCodes[Int(order.asset)]
     receipt.isCapped = order.isCapped
     return receipt
   }

@@ -57,7 +57,7 @@ extension Ledger {
     if excess > 0 { try raiseThresholds(hold.account, at: time) }
     record.balance = balance.units
     record.available = balance.available
-    return Ledger.receipt(number, record)
+    return receipt(number, record)
   }
 
   /// Returns what is left of a hold.
@@ -87,7 +87,7 @@ extension Ledger {
     let balance = complete(extended, wallet: hold.account, asset: hold.asset)
     record.balance = balance.units
     record.available = balance.available
-    return Ledger.receipt(extended, record)
+    return receipt(extended, record)
   }
 
   /// Expires every hold whose time is over, and returns how many there were.
@@ -119,7 +119,7 @@ extension Ledger {
     let balance = complete(ended, wallet: hold.account, asset: hold.asset)
     record.balance = balance.units
     record.available = balance.available
-    return Ledger.receipt(ended, record)
+    return receipt(ended, record)
   }
 
   /// The open hold of a number, or the status that says what became of it.

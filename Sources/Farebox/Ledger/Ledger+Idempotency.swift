@@ -21,7 +21,7 @@ extension Ledger {
             .keyConflict, field: field, "The idempotency key was used for another request, which differs here.",
             details: ["first": .int(Int64(clamping: number))])
         }
-        var receipt = Ledger.receipt(number, record)
+        var receipt = self.receipt(number, record)
         receipt.isReplayed = true
         return receipt
       }

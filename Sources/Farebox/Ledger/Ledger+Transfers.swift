@@ -48,7 +48,7 @@ extension Ledger {
     let balance = complete(number, wallet: debit.account, asset: debit.asset)
     record.balance = balance.units
     record.available = balance.available
-    return Ledger.receipt(number, record)
+    return receipt(number, record)
   }
 
   private func checkBalanced(_ postings: [Posting]) throws(Rejection) {
@@ -155,7 +155,7 @@ extension Ledger {
     let balance = complete(number, wallet: original.account, asset: original.asset)
     record.balance = balance.units
     record.available = balance.available
-    return Ledger.receipt(number, record)
+    return receipt(number, record)
   }
 
   /// Undoes a transfer with its mirror image, once.

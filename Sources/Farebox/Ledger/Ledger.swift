@@ -66,7 +66,7 @@ struct Ledger: ~Copyable {
   }
 
   /// The receipt of a record that debits or holds.
-  static func receipt(_ number: UInt64, _ record: Record) -> Receipt {
+  func receipt(_ number: UInt64, _ record: Record) -> Receipt {
     var receipt = Receipt()
     receipt.id = number
     receipt.amount = record.amount
@@ -76,6 +76,7 @@ struct Ledger: ~Copyable {
     receipt.time = record.time
     receipt.priceVersion = UInt64(record.price)
     receipt.asset = record.asset
+    receipt.assetCode = state.catalog.assetCodes[Int(record.asset)]
     receipt.isFinal = record.flags & RecordFlags.final != 0
     receipt.isCapped = record.flags & RecordFlags.capped != 0
     switch RecordKind(rawValue: record.kind) {

@@ -84,6 +84,8 @@ public struct Receipt: Sendable {
   public var time: Int64 = 0
   public var priceVersion: UInt64 = 0
   public var asset: UInt16 = 0
+  /// The asset's code padded with zeros.
+  public var assetCode = InlineArray<24, UInt8>(repeating: 0)
   public var isReplayed = false
   public var isUncommitted = false
   public var isFinal = false
