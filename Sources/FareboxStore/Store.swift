@@ -84,6 +84,12 @@ public enum ProjectionTable: Int, CaseIterable, Sendable {
   /// Filter and fences of a run of keys: (run, part).
   case keyFilters
 
+  /// Whether a row may fill a page; such a table is keyed by major << 24 | minor, because a SQLite table without a rowid
+  /// would put the greater part of each row on a page of its own.
+  public var hasLargeRows: Bool {
+    self == .keyPages || self == .keyFilters
+  }
+
   public var name: String {
     switch self {
     case .definitions: "definitions"

@@ -103,7 +103,7 @@ extension Ledger {
       ]
       log.beginRecord()
       log.addField(.definition, event.serialized())
-      _ = try append(record)
+      _ = try append(&record)
     }
   }
 }

@@ -26,7 +26,6 @@ extension Ledger {
   /// Applies the segments that others have written since.
   mutating func catchUp(from store: any Store) throws(Failure) {
     var wasSealed = false
-    var previous: Digest?
     try unsafe store.visitSegments(from: state.nextRecord) { first, row throws(Failure) in
       let segment = try unsafe Segment(row)
       guard first == state.nextRecord, segment.first == first else {
@@ -35,24 +34,20 @@ extension Ledger {
       guard segment.previous == state.hash, segment.isIntact else {
         throw Segment.corrupt("Segment \(first) does not carry on the hash chain.")
       }
-      for index in 0..<segment.count {
-        let (record, heap) = try segment.record(at: index)
+      try segment.visitRecords { number, record, heap throws(Failure) in
         if record.kind == RecordKind.seal.rawValue {
           wasSealed = true
           keys.forgetRecent()
         }
-        let number = state.nextRecord
         try state.apply(record, heap)
-        if record.keyHigh | record.keyLow != 0 {
-          keys.insert(KeyHash(high: record.keyHigh, low: record.keyLow), record: number)
-        }
+        let hash = keyHash(record, heap)
+        if !hash.isNone { keys.insert(hash, record: number) }
+        return true
       }
       state.hash = segment.hash
-      previous = segment.hash
       return true
     }
     if wasSealed, let seal = try Ledger.lastSeal(in: store) { try keys.load(seal.runs, from: store) }
-    if let previous { state.hash = previous }
   }
 
   /// The newest seal, or nil in a young ledger.
@@ -68,11 +63,9 @@ extension Ledger {
   private mutating func loadDefinitions(through last: UInt64, from store: any Store) throws(Failure) {
     let all = 0...Int64(clamping: last)
     try unsafe store.visitRows(.definitions, major: all, descending: false) { key, bytes throws(Failure) in
-      guard bytes.count >= Record.size else { throw Segment.corrupt("A definition has the wrong length.") }
-      let record = unsafe bytes.loadUnaligned(as: Record.self)
+      let (record, heap) = try unsafe Record.decode(bytes, at: 0)
       guard let kind = RecordKind(rawValue: record.kind) else { throw Segment.corrupt("A definition has no kind.") }
-      let fields = unsafe UnsafeRawBufferPointer(rebasing: bytes[Record.size...])
-      try state.define(kind, record, UInt64(key.major), unsafe Heap(fields))
+      try state.define(kind, record, UInt64(key.major), heap)
       return true
     }
   }
@@ -125,16 +118,17 @@ extension Ledger {
       let captured = unsafe bytes.loadUnaligned(fromByteOffset: 8, as: Int64.self)
       let expires = unsafe bytes.loadUnaligned(fromByteOffset: 16, as: Int64.self)
       var wasFound = false
-      try unsafe store.visitSegment(containing: number) { first, row throws(Failure) in
-        let (record, heap) = try unsafe Segment(row).record(at: Int(clamping: number - first))
-        guard record.kind == RecordKind.reserve.rawValue, record.account < state.accounts.count else { return }
-        wasFound = true
-        var hold = state.newHold(record, heap)
-        hold.remaining = remaining
-        hold.captured = captured
-        hold.expires = expires
-        state.holds[number] = hold
-        state.expiries.add(number, expires: expires)
+      try unsafe store.visitSegment(containing: number) { _, row throws(Failure) in
+        try unsafe Segment(row).withRecord(number) { record, heap throws(Failure) in
+          guard record.kind == RecordKind.reserve.rawValue, record.account < state.accounts.count else { return }
+          wasFound = true
+          var hold = state.newHold(record, heap)
+          hold.remaining = remaining
+          hold.captured = captured
+          hold.expires = expires
+          state.holds[number] = hold
+          state.expiries.add(number, expires: expires)
+        }
       }
       guard wasFound else { throw Segment.corrupt("The reservation of an open hold is missing.") }
       return true

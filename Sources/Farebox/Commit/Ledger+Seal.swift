@@ -76,7 +76,7 @@ extension Ledger {
     let last = state.nextRecord - 1
     let first = state.sealedThrough + 1
     let id = Int64(clamping: last)
-    let runs = try keys.seal(id: id << 4, in: store)
+    let runs = try keys.seal(in: store)
     try storeDefinitions(in: store)
     try storeBalances(last, in: store)
     try storeBudgets(in: store)
@@ -91,7 +91,7 @@ extension Ledger {
     record.account = LedgerState.platform
     log.beginRecord()
     do throws(Rejection) {
-      _ = try append(record)
+      _ = try append(&record)
     } catch {
       throw Failure(.internal, "A seal could not be applied.")
     }
@@ -105,13 +105,15 @@ extension Ledger {
       var next = index
       try unsafe store.visitSegment(containing: numbers[index]) { first, row throws(Failure) in
         let segment = try unsafe Segment(row)
-        while next < numbers.count, numbers[next] < first + UInt64(segment.count) {
-          let (record, heap) = try segment.record(at: Int(numbers[next] - first))
+        guard numbers[next] >= first else { return }
+        try segment.visitRecords(from: Int(clamping: numbers[next] - first)) { number, record, heap throws(Failure) in
+          guard next < numbers.count else { return false }
+          guard number == numbers[next] else { return true }
           var bytes = ContiguousArray<UInt8>()
-          unsafe withUnsafeBytes(of: record) { unsafe bytes.append(contentsOf: $0) }
-          unsafe bytes.append(contentsOf: heap.all)
-          try putRow(store, .definitions, RowKey(Int64(clamping: numbers[next])), bytes[...])
+          unsafe record.encode(fields: ContiguousArray(heap.all), to: &bytes)
+          try putRow(store, .definitions, RowKey(Int64(clamping: number)), bytes[...])
           next += 1
+          return true
         }
       }
       guard next > index else { throw Segment.corrupt("A definition is missing from the journal.") }

@@ -65,14 +65,14 @@ extension Ledger {
         throw Segment.corrupt("Segment \(first) does not carry on the hash chain.")
       }
       guard segment.isIntact else { throw Segment.corrupt("Segment \(first) is not what was hashed.") }
-      for index in 0..<segment.count {
-        let (record, heap) = try segment.record(at: index)
+      try segment.visitRecords { _, record, heap throws(Failure) in
         guard record.time >= replay.time else {
           throw Segment.corrupt("Record \(replay.nextRecord) is older than the one before.")
         }
         try checkBalanced(replay, record, heap)
         try replay.apply(record, heap)
         audit.records += 1
+        return true
       }
       // What is only kept for the next seal is not needed here.
       replay.clearUnsealed()

@@ -93,8 +93,9 @@ extension Ledger {
         let segment = try unsafe Segment(row)
         let range = first..<first + UInt64(segment.count)
         while goesOn, index < numbers.count, range.contains(numbers[index]) {
-          let (record, heap) = try segment.record(at: Int(numbers[index] - first))
-          goesOn = try visit(numbers[index], record, heap)
+          try segment.withRecord(numbers[index]) { record, heap throws(Failure) in
+            goesOn = try visit(numbers[index], record, heap)
+          }
           index += 1
         }
       }

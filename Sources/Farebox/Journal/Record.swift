@@ -51,10 +51,10 @@ enum RecordKind: UInt8, CaseIterable {
   }
 }
 
-/// One line of the journal: 104 bytes without padding, written as they stand in memory (little-endian).
+/// One line of the journal, as it is decided, applied and read back; `Record+Encoding` says how it is written.
 ///
-/// Everything of variable length is in the segment's heap, as fields (see `HeapField`). Names are indices given out by
-/// earlier records, so a journal can be read from its beginning without anything else.
+/// Everything of variable length is in its fields (see `HeapField`). Names are indices given out by earlier records, so
+/// a journal can be read from its beginning without anything else.
 struct Record {
   var kind: UInt8
   /// `RecordFlags`.
@@ -70,21 +70,15 @@ struct Record {
   var tool: UInt32 = 0
   /// Who is credited: the index of an account, or of a split with `splitBit`.
   var beneficiary: UInt32 = 0
-  /// The record that this one is about: the hold captured, the charge refunded.
-  var reference: UInt64 = 0
-  /// The idempotency key's hash; both words are 0 for a record without a key.
-  var keyHigh: UInt64 = 0
-  var keyLow: UInt64 = 0
   /// Index of the price version + 1, or 0.
   var price: UInt32 = 0
-  var heapLength: UInt32 = 0
-  /// Where the record's fields begin in the segment's heap.
-  var heapOffset: UInt32 = 0
   /// A small number whose meaning the kind decides.
   var detail: UInt32 = 0
-  /// Expiry of a hold; the part of a capture beyond its hold.
+  /// The record that this one is about: the hold captured, the charge refunded.
+  var reference: UInt64 = 0
+  /// Expiry of a hold; the part of a capture beyond its hold; when a refunded charge was made.
   var extra: Int64 = 0
-  /// Left on the hold after this record.
+  /// Left on the hold, or of the charge, after this record.
   var remaining: Int64 = 0
   /// The paying wallet's balance after this record.
   var balance: Int64 = 0
@@ -92,7 +86,6 @@ struct Record {
   var available: Int64 = 0
 
   static let splitBit: UInt32 = 1 << 31
-  static let size = 104
 
   init(_ kind: RecordKind, time: Int64) {
     self.kind = kind.rawValue
@@ -109,7 +102,7 @@ enum RecordFlags {
   static let explicit: UInt8 = 4
 }
 
-/// A field of variable length in a segment's heap: tag, 24-bit length, bytes.
+/// A field of variable length: tag, 24-bit length, bytes.
 enum HeapField: UInt8 {
   case key = 1
   case run = 2
@@ -124,7 +117,7 @@ enum HeapField: UInt8 {
   case requested = 10
 }
 
-/// One leg of a transfer as it stands in the heap: 16 bytes.
+/// One leg of a transfer as it stands in its field: 16 bytes.
 struct Posting {
   var account: UInt32
   var asset: UInt16

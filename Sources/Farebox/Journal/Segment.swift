@@ -1,15 +1,15 @@
 internal import FareboxCore
 
-/// The head of a segment: 96 bytes, then records, then the heap of their fields.
+/// The head of a segment: 96 bytes, then its records one after the other.
 ///
 ///     0  "FBX1"                 16  first record (8)
 ///     4  version (2)            24  writer (8)
-///     6  bytes a record (2)     32  hash of the segment before (32)
+///     6  zero (2)               32  hash of the segment before (32)
 ///     8  records (4)            64  hash of everything but itself (32)
-///    12  heap bytes (4)
+///    12  bytes of records (4)
 struct SegmentHeader {
   let count: Int
-  let heapBytes: Int
+  let bodyBytes: Int
   let first: UInt64
   let writer: UInt64
   let previous: Digest
@@ -19,15 +19,13 @@ struct SegmentHeader {
   static let version: UInt16 = 1
   private static let hashOffset = 64
 
-  var bodyBytes: Int { count * Record.size + heapBytes }
-
   /// Writes the head in front of a body that is in place, and returns the segment's hash.
   func seal(_ row: UnsafeMutableRawBufferPointer) -> Digest {
     unsafe row.storeBytes(of: SegmentHeader.magic, toByteOffset: 0, as: UInt32.self)
     unsafe row.storeBytes(of: SegmentHeader.version, toByteOffset: 4, as: UInt16.self)
-    unsafe row.storeBytes(of: UInt16(Record.size), toByteOffset: 6, as: UInt16.self)
+    unsafe row.storeBytes(of: 0, toByteOffset: 6, as: UInt16.self)
     unsafe row.storeBytes(of: UInt32(truncatingIfNeeded: count), toByteOffset: 8, as: UInt32.self)
-    unsafe row.storeBytes(of: UInt32(truncatingIfNeeded: heapBytes), toByteOffset: 12, as: UInt32.self)
+    unsafe row.storeBytes(of: UInt32(truncatingIfNeeded: bodyBytes), toByteOffset: 12, as: UInt32.self)
     unsafe row.storeBytes(of: first, toByteOffset: 16, as: UInt64.self)
     unsafe row.storeBytes(of: writer, toByteOffset: 24, as: UInt64.self)
     unsafe previous.store(in: row, at: 32)
@@ -66,10 +64,10 @@ struct Segment {
       throw Failure(.storeNewer, "A segment has layout \(version).")
     }
     let count = Int(unsafe row.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
-    let heapBytes = Int(unsafe row.loadUnaligned(fromByteOffset: 12, as: UInt32.self))
-    guard unsafe row.loadUnaligned(fromByteOffset: 6, as: UInt16.self) == UInt16(Record.size),
-      row.count == SegmentHeader.size + count * Record.size + heapBytes
-    else { throw Segment.corrupt("A segment has the wrong length.") }
+    let bodyBytes = Int(unsafe row.loadUnaligned(fromByteOffset: 12, as: UInt32.self))
+    guard row.count == SegmentHeader.size + bodyBytes, count > 0, count <= Log.segmentRecords else {
+      throw Segment.corrupt("A segment has the wrong length.")
+    }
     unsafe self.row = row
     self.count = count
     first = unsafe row.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
@@ -82,14 +80,34 @@ struct Segment {
     unsafe SegmentHeader.hash(row) == hash
   }
 
-  func record(at index: Int) throws(Failure) -> (Record, Heap) {
-    guard index >= 0, index < count else { throw Segment.corrupt("A segment lacks a record.") }
-    let record = unsafe row.loadUnaligned(
-      fromByteOffset: SegmentHeader.size + index * Record.size, as: Record.self)
-    let start = SegmentHeader.size + count * Record.size + Int(record.heapOffset)
-    let end = start + Int(record.heapLength)
-    guard unsafe end <= row.count else { throw Segment.corrupt("A record's fields end outside its segment.") }
-    return (record, unsafe Heap(UnsafeRawBufferPointer(rebasing: row[start..<end])))
+  /// Lends the records in order with their numbers, until `visit` returns false.
+  ///
+  /// - Parameter index: of the first one to lend.
+  func visitRecords(
+    from index: Int = 0, _ visit: (UInt64, Record, Heap) throws(Failure) -> Bool
+  ) throws(Failure) {
+    var offset = SegmentHeader.size
+    for position in 0..<count {
+      guard let size = unsafe Record.size(in: row, at: offset) else {
+        throw Segment.corrupt("A segment lacks a record.")
+      }
+      if position >= index {
+        let (record, heap) = try unsafe Record.decode(row, at: offset)
+        guard try visit(first + UInt64(position), record, heap) else { return }
+      }
+      offset += size
+    }
+  }
+
+  /// Lends one record; nothing happens where the segment does not have it.
+  func withRecord(
+    _ number: UInt64, _ body: (Record, Heap) throws(Failure) -> Void
+  ) throws(Failure) {
+    guard number >= first, number - first < UInt64(count) else { return }
+    try visitRecords(from: Int(number - first)) { _, record, heap throws(Failure) in
+      try body(record, heap)
+      return false
+    }
   }
 
   static func corrupt(_ message: String) -> Failure {

@@ -47,18 +47,17 @@ struct KeyIndex: ~Copyable {
 
   /// Moves the recent keys into the store, and merges where a level is full.
   ///
-  /// - Parameter id: a number that no run has had; numbers from it on are used.
   /// - Returns: what the index consists of now, to be stored with the seal.
-  mutating func seal(id: Int64, in store: any Store) throws(Failure) -> [KeyRunSummary] {
+  mutating func seal(in store: any Store) throws(Failure) -> [KeyRunSummary] {
     let entries = recent.drainSorted()
     if !entries.isEmpty {
-      var writer = KeyRunWriter(id: id, level: 0, keys: entries.count, bitsPerKey: bitsPerKey(adding: entries.count))
+      var writer = KeyRunWriter(id: nextRunID, level: 0, keys: entries.count, bitsPerKey: bitsPerKey(adding: entries.count))
       for entry in entries { try writer.append(entry, to: store) }
       runs.append(try writer.finish(in: store))
     }
     var level: Int64 = 0
     while runs.count(where: { $0.level == level }) >= KeyIndex.fanIn {
-      try merge(level: level, id: id + level + 1, in: store)
+      try merge(level: level, in: store)
       level += 1
     }
     return runs.map { KeyRunSummary(id: $0.id, level: $0.level, count: Int64($0.count)) }
@@ -81,21 +80,25 @@ struct KeyIndex: ~Copyable {
     recent.removeAll()
   }
 
-  private mutating func merge(level: Int64, id: Int64, in store: any Store) throws(Failure) {
+  /// Runs are numbered in the order of their making.
+  private var nextRunID: Int64 { (runs.map(\.id).max() ?? 0) + 1 }
+
+  private mutating func merge(level: Int64, in store: any Store) throws(Failure) {
     let merged = runs.filter { $0.level == level }
     let keys = merged.reduce(0) { $0 + $1.count }
-    var writer = KeyRunWriter(id: id, level: level + 1, keys: keys, bitsPerKey: bitsPerKey(adding: 0))
-    var readers = merged.map { KeyRunReader($0) }
+    var writer = KeyRunWriter(id: nextRunID, level: level + 1, keys: keys, bitsPerKey: bitsPerKey(adding: 0))
+    var readers: [KeyRunReader] = []
+    for run in merged { readers.append(try KeyRunReader(run, store)) }
     while true {
-      var least: (entry: KeyEntry, reader: Int)?
-      for index in readers.indices {
-        guard let entry = try readers[index].peek(store) else { continue }
-        if let current = least, current.entry.high <= entry.high { continue }
-        least = (entry, index)
+      var least = 0
+      for index in readers.indices.dropFirst() where readers[index].high < readers[least].high { least = index }
+      if readers[least].isAtEnd {
+        // At the end a reader gives the highest key, which a run may also hold.
+        guard let other = readers.firstIndex(where: { !$0.isAtEnd }) else { break }
+        least = other
       }
-      guard let least else { break }
-      try writer.append(least.entry, to: store)
-      readers[least.reader].advance()
+      try writer.append(readers[least].current, to: store)
+      try readers[least].advance(store)
     }
     let run = try writer.finish(in: store)
     for old in merged { try old.remove(from: store) }

@@ -3,7 +3,7 @@ internal import FareboxStore
 
 /// A sealed, sorted run of idempotency keys in the store, with what is kept of it in memory.
 ///
-/// Pages of 250 entries fill one database page each. The first key of each page (the fences) and a filter stay in
+/// Pages of 505 entries fill one database page each. The first key of each page (the fences) and a filter stay in
 /// memory, so a key that the run holds costs one page read, and one that it does not hold usually none.
 struct KeyRun {
   let id: Int64
@@ -12,7 +12,7 @@ struct KeyRun {
   let fences: ContiguousArray<UInt64>
   let filter: KeyFilter
 
-  static let entriesInPage = 250
+  static let entriesInPage = 505
   /// Words of filter or fences in one row of the store.
   private static let wordsInPart = 65_536
   private static let fencesPart: Int64 = 1 << 20
@@ -154,33 +154,43 @@ struct KeyRunReader {
   private var index = 0
   private var nextPage: Int64 = 0
   private let pages: Int64
+  /// The entry at the cursor; the highest possible one at the end.
+  private(set) var current = KeyEntry(high: .max, low: .max)
+  private(set) var isAtEnd = false
 
-  init(_ run: KeyRun) {
+  init(_ run: KeyRun, _ store: any Store) throws(Failure) {
     id = run.id
     pages = Int64(run.fences.count)
+    try readPage(store)
   }
 
-  /// The entry at the cursor, or nil at the end.
-  mutating func peek(_ store: any Store) throws(Failure) -> KeyEntry? {
-    if index == page.count {
-      guard nextPage < pages else { return nil }
-      page.removeAll(keepingCapacity: true)
-      index = 0
-      var entries = ContiguousArray<KeyEntry>()
-      _ = try unsafe store.row(.keyPages, RowKey(id, nextPage)) { bytes throws(Failure) in
-        for offset in 0..<bytes.count / KeyEntry.size {
-          entries.append(unsafe bytes.loadUnaligned(fromByteOffset: offset * KeyEntry.size, as: KeyEntry.self))
-        }
-      }
-      guard !entries.isEmpty else { throw Failure(.storeCorrupt, "A page of idempotency keys is missing.") }
-      page = entries
-      nextPage += 1
-    }
-    return page[index]
-  }
+  var high: UInt64 { current.high }
 
-  mutating func advance() {
+  mutating func advance(_ store: any Store) throws(Failure) {
     index += 1
+    if index < page.count {
+      current = page[index]
+    } else {
+      try readPage(store)
+    }
+  }
+
+  private mutating func readPage(_ store: any Store) throws(Failure) {
+    guard nextPage < pages else {
+      isAtEnd = true
+      current = KeyEntry(high: .max, low: .max)
+      return
+    }
+    page.removeAll(keepingCapacity: true)
+    _ = try unsafe store.row(.keyPages, RowKey(id, nextPage)) { bytes throws(Failure) in
+      for offset in 0..<bytes.count / KeyEntry.size {
+        page.append(unsafe bytes.loadUnaligned(fromByteOffset: offset * KeyEntry.size, as: KeyEntry.self))
+      }
+    }
+    guard let first = page.first else { throw Failure(.storeCorrupt, "A page of idempotency keys is missing.") }
+    current = first
+    index = 0
+    nextPage += 1
   }
 }
 

@@ -153,17 +153,10 @@ enum AccountOperations {
         Posting(account: isDeposit ? LedgerState.external : wallet, asset: asset, amount: -units),
         Posting(account: isDeposit ? wallet : LedgerState.external, asset: asset, amount: units),
       ]
-      var receipt = try ledger.transfer(
+      // A deposit's receipt is about the account that got the money, not about the world outside.
+      return try ledger.transfer(
         postings, key: arena.add(input.text("idempotency_key")), description: input.text("description") ?? "",
-        metadata: input.objectText("metadata"), at: context.time, in: context.store)
-      if isDeposit, !receipt.isReplayed {
-        // A deposit's receipt is about the account that got the money, not about the world outside.
-        let report = ledger.balanceReport(wallet, asset)
-        ledger.log.setLastBalance(report.balance, available: report.available)
-        receipt.balance = report.balance
-        receipt.available = report.available
-      }
-      return receipt
+        metadata: input.objectText("metadata"), tells: account, at: context.time, in: context.store)
     }
   }
 

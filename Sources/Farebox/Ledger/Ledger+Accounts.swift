@@ -51,7 +51,7 @@ extension Ledger {
     if unbounded { record.flags |= AccountFlags.unbounded }
     log.beginRecord()
     log.addField(.name, name)
-    _ = try append(record)
+    _ = try append(&record)
     return record.account
   }
 
@@ -77,7 +77,7 @@ extension Ledger {
     record.account = account
     record.flags = flags
     log.beginRecord()
-    _ = try append(record)
+    _ = try append(&record)
   }
 
   /// Closes an account that has neither money nor holds nor open accounts below it; it stays in the history.
@@ -121,7 +121,7 @@ extension Ledger {
     record.flags = state.accounts[Int(account)].flags
     record.detail = 1
     log.beginRecord()
-    _ = try append(record)
+    _ = try append(&record)
   }
 
   /// The asset of a code, opened from the built-in table where the ledger has not used it yet.
@@ -161,7 +161,7 @@ extension Ledger {
     record.asset = asset
     log.beginRecord()
     log.addField(.definition, json.serialized())
-    _ = try append(record)
+    _ = try append(&record)
   }
 }
 

@@ -29,23 +29,11 @@ extension Ledger {
     try check(order, at: time)
 
     // After this point the charge must succeed.
-    var record = Record(.charge, time: time)
-    fill(&record, order, hash)
+    var record = record(.charge, order, at: time)
     beginFields(request)
-    let number = try append(record)
-    let balance = complete(number, wallet: order.account, asset: order.asset)
+    let number = try append(&record, key: hash, tells: order.account)
     try raiseThresholds(order.account, at: time)
-    var receipt = Receipt()
-    receipt.id = number
-    receipt.amount = order.amount
-    receipt.balance = balance.units
-    receipt.available = balance.available
-    receipt.time = time
-    receipt.priceVersion = UInt64(order.price)
-    receipt.asset = order.asset
-    receipt.assetCode = state.catalog.assetCodes[Int(order.asset)]
-    receipt.isCapped = order.isCapped
-    return receipt
+    return receipt(number, record)
   }
 
   /// Sets money aside; the same checks in the same order as `charge`.
@@ -64,28 +52,14 @@ extension Ledger {
     try check(order, at: time)
 
     // After this point the reservation must succeed.
-    var record = Record(.reserve, time: time)
-    fill(&record, order, hash)
+    var record = record(.reserve, order, at: time)
     record.detail = UInt32(terms.overCapture.rawValue)
     record.extra = time + terms.expiresInMilliseconds * 1_000
     record.remaining = order.amount
     beginFields(request)
-    let number = try append(record)
-    let balance = complete(number, wallet: order.account, asset: order.asset)
+    let number = try append(&record, key: hash, tells: order.account)
     try raiseThresholds(order.account, at: time)
-    var receipt = Receipt()
-    receipt.id = number
-    receipt.hold = number
-    receipt.amount = order.amount
-    receipt.holdRemaining = order.amount
-    receipt.balance = balance.units
-    receipt.available = balance.available
-    receipt.time = time
-    receipt.priceVersion = UInt64(order.price)
-    receipt.asset = order.asset
-    receipt.assetCode = state.catalog.assetCodes[Int(order.asset)]
-    receipt.isCapped = order.isCapped
-    return receipt
+    return receipt(number, record)
   }
 
   /// Refuses an order that its payer may not, or cannot, pay.
@@ -156,17 +130,17 @@ extension Ledger {
   static let overflow = Failure(
     .overflow, field: "amount", "The balance would not fit into 64 bits of atomic units.")
 
-  private func fill(_ record: inout Record, _ order: Order, _ hash: KeyHash) {
+  private func record(_ kind: RecordKind, _ order: Order, at time: Int64) -> Record {
+    var record = Record(kind, time: time)
     record.asset = order.asset
     record.account = order.account
     record.amount = order.amount
     record.tool = order.tool
     record.beneficiary = order.beneficiary
     record.price = order.price
-    record.keyHigh = hash.high
-    record.keyLow = hash.low
     if order.isExplicit { record.flags |= RecordFlags.explicit }
     if order.isCapped { record.flags |= RecordFlags.capped }
+    return record
   }
 
   private mutating func beginFields(_ request: ChargeRequest) {
@@ -177,15 +151,6 @@ extension Ledger {
     log.addField(.description, request.description)
     log.addField(.metadata, request.metadata)
     if !request.usage.isSingleRequest { log.addField(.usage, words: request.usage.words) }
-  }
-
-  /// Writes the paying wallet's new balance into the record, for its receipt.
-  mutating func complete(_ number: UInt64, wallet account: UInt32, asset: UInt16) -> Balance {
-    let wallet = state.wallet(of: account)
-    let index = state.balanceIndex(wallet, asset)
-    let balance = index < 0 ? Balance(account: wallet, asset: asset, next: -1) : state.balances[Int(index)]
-    log.setLastBalance(balance.units, available: balance.available)
-    return balance
   }
 
   /// Refuses texts that are too long or not text.

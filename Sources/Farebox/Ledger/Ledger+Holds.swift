@@ -39,8 +39,6 @@ extension Ledger {
     record.beneficiary = hold.beneficiary
     record.reference = request.hold
     record.extra = excess
-    record.keyHigh = hash.high
-    record.keyLow = hash.low
     record.remaining = request.isFinal ? 0 : hold.remaining - (amount - excess)
     if request.isFinal { record.flags |= RecordFlags.final }
     if isCapped { record.flags |= RecordFlags.capped }
@@ -52,11 +50,8 @@ extension Ledger {
     // What was asked for, because a cap hides it and a repeat must be compared with it.
     if isCapped, case .units(let units) = request.amount { log.addField(.requested, words: [units]) }
     if case .usage(let usage) = request.amount { log.addField(.usage, words: usage.words) }
-    let number = try append(record)
-    let balance = complete(number, wallet: hold.account, asset: hold.asset)
+    let number = try append(&record, key: hash, tells: hold.account)
     if excess > 0 { try raiseThresholds(hold.account, at: time) }
-    record.balance = balance.units
-    record.available = balance.available
     return receipt(number, record)
   }
 
@@ -83,10 +78,7 @@ extension Ledger {
     record.extra = time + milliseconds * 1_000
     record.remaining = hold.remaining
     log.beginRecord()
-    let extended = try append(record)
-    let balance = complete(extended, wallet: hold.account, asset: hold.asset)
-    record.balance = balance.units
-    record.available = balance.available
+    let extended = try append(&record, tells: hold.account)
     return receipt(extended, record)
   }
 
@@ -115,10 +107,7 @@ extension Ledger {
     record.reference = number
     record.flags = RecordFlags.final
     log.beginRecord()
-    let ended = try append(record)
-    let balance = complete(ended, wallet: hold.account, asset: hold.asset)
-    record.balance = balance.units
-    record.available = balance.available
+    let ended = try append(&record, tells: hold.account)
     return receipt(ended, record)
   }
 

@@ -9,9 +9,10 @@ extension Ledger {
   /// - Parameters:
   ///   - reference: the transfer that this one reverses, or 0.
   ///   - mayOverdraw: a reversal takes back what its receiver may have spent.
+  ///   - account: whose balance the receipt tells; nil is the first that is debited.
   mutating func transfer(
     _ postings: [Posting], key: BorrowedText, description: String, metadata: String, reference: UInt64 = 0,
-    mayOverdraw: Bool = false, at time: Int64, in store: any Store
+    mayOverdraw: Bool = false, tells account: UInt32? = nil, at time: Int64, in store: any Store
   ) throws(Rejection) -> Receipt {
     let hash = key.isEmpty ? KeyHash.none : KeyHash(key, secret)
     if let replay = try replayed(hash, key, in: store, compare: { _, record, heap in
@@ -36,18 +37,13 @@ extension Ledger {
     record.asset = debit.asset
     record.amount = debit.amount == .min ? .max : abs(debit.amount)
     record.reference = reference
-    record.keyHigh = hash.high
-    record.keyLow = hash.low
     record.flags = RecordFlags.explicit
     log.beginRecord()
     log.addField(.key, key)
     if !description.isEmpty { log.addField(.description, description) }
     if !metadata.isEmpty { log.addField(.metadata, metadata) }
     log.addPostings(postings)
-    let number = try append(record)
-    let balance = complete(number, wallet: debit.account, asset: debit.asset)
-    record.balance = balance.units
-    record.available = balance.available
+    let number = try append(&record, key: hash, tells: account ?? debit.account)
     return receipt(number, record)
   }
 
@@ -142,8 +138,6 @@ extension Ledger {
     record.beneficiary = original.beneficiary
     record.reference = charge
     record.extra = original.time
-    record.keyHigh = hash.high
-    record.keyLow = hash.low
     record.remaining = left - returned
     if amount != nil { record.flags |= RecordFlags.explicit }
     log.beginRecord()
@@ -151,10 +145,7 @@ extension Ledger {
     if !description.isEmpty { log.addField(.description, description) }
     // What had been refunded before, because the recipients' parts follow from it.
     log.addField(.requested, words: [original.amount - left])
-    let number = try append(record)
-    let balance = complete(number, wallet: original.account, asset: original.asset)
-    record.balance = balance.units
-    record.available = balance.available
+    let number = try append(&record, key: hash, tells: original.account)
     return receipt(number, record)
   }
 

@@ -23,22 +23,44 @@ struct Ledger: ~Copyable {
   /// The number of the first record that is not written yet.
   var firstUnwritten: UInt64 { state.nextRecord - UInt64(log.count) }
 
-  /// Completes the record begun in the log, and makes it part of the state and the keys.
+  /// Makes the record that was begun in the log part of the state, the keys and the log.
   ///
+  /// - Parameters:
+  ///   - hash: of the record's idempotency key.
+  ///   - account: whose wallet's balance the record tells for its receipt; nil is none.
   /// - Returns: its number.
-  mutating func append(_ record: Record) throws(Rejection) -> UInt64 {
+  mutating func append(
+    _ record: inout Record, key hash: KeyHash = .none, tells account: UInt32? = nil
+  ) throws(Rejection) -> UInt64 {
     let number = state.nextRecord
-    let appended = log.append(record)
     do throws(Failure) {
-      try state.apply(appended, lastOf: log)
+      try state.apply(record, fieldsOf: log)
     } catch {
       // A decided record always applies; were it not so, the engine would reload the ledger.
       throw .failed(Failure(.internal, "A decided record could not be applied: \(error.message)"))
     }
-    if record.keyHigh | record.keyLow != 0 {
-      keys.insert(KeyHash(high: record.keyHigh, low: record.keyLow), record: number)
+    if let account {
+      let index = state.balanceIndex(state.wallet(of: account), record.asset)
+      if index >= 0 {
+        record.balance = state.balances[Int(index)].units
+        record.available = state.balances[Int(index)].available
+      }
     }
+    log.append(record)
+    if !hash.isNone { keys.insert(hash, record: number) }
     return number
+  }
+
+  /// The hash under which a record's key is in the index.
+  func keyHash(_ record: Record, _ heap: Heap) -> KeyHash {
+    let key = heap[.key]
+    if key.isEmpty { return .none }
+    return KeyHash(key, record.kind == RecordKind.webhook.rawValue ? webhookSecret(record.detail) : secret)
+  }
+
+  /// Another secret than the one of charges, so that no webhook's id can be taken for an idempotency key.
+  func webhookSecret(_ scheme: UInt32) -> SipHashKey {
+    SipHashKey(word0: ~secret.word0, word1: secret.word1 ^ UInt64(scheme + 1))
   }
 
   /// Finds a record, written or not, and lends it with its fields.
@@ -47,20 +69,13 @@ struct Ledger: ~Copyable {
   ) throws(Failure) -> Result? {
     guard number > 0, number < state.nextRecord else { return nil }
     if number >= firstUnwritten {
-      let outcome: Swift.Result<Result, Failure> = log.withRecord(at: Int(number - firstUnwritten)) { record, heap in
-        do throws(Failure) {
-          return .success(try body(record, heap))
-        } catch {
-          return .failure(error)
-        }
-      }
-      return try outcome.get()
+      return try log.withRecord(at: Int(number - firstUnwritten), body)
     }
     var result: Result?
     try unsafe store.visitSegment(containing: number) { _, row throws(Failure) in
-      let segment = try unsafe Segment(row)
-      let (record, heap) = try segment.record(at: Int(clamping: number - segment.first))
-      result = try body(record, heap)
+      try unsafe Segment(row).withRecord(number) { record, heap throws(Failure) in
+        result = try body(record, heap)
+      }
     }
     return result
   }
@@ -102,8 +117,8 @@ enum Rejection: Error {
 }
 
 extension LedgerState {
-  mutating func apply(_ record: Record, lastOf log: borrowing Log) throws(Failure) {
-    let outcome: Result<Void, Failure> = log.withLastFields { heap in
+  mutating func apply(_ record: Record, fieldsOf log: borrowing Log) throws(Failure) {
+    let outcome: Result<Void, Failure> = log.withFields { heap in
       do throws(Failure) {
         try apply(record, heap)
         return .success(())

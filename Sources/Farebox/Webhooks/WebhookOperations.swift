@@ -71,8 +71,7 @@ extension Engine {
       throw Failure(.invalidArgument, field: "id", "A replay guard needs an id of at most \(Limits.key) bytes.")
     }
     try perform(options.durability) { ledger, context throws(Rejection) in
-      // Another key than the one of charges, so that no webhook's id can be taken for an idempotency key.
-      let hash = KeyHash(id, ledger.webhookSecret(scheme))
+      let hash = KeyHash(id, ledger.webhookSecret(UInt32(scheme.rawValue)))
       do throws(Failure) {
         if let seen = try ledger.keys.find(hash, in: context.store),
           try ledger.withRecord(seen, in: context.store, { _, heap throws(Failure) in heap[.key].equals(id) }) == true
@@ -85,17 +84,9 @@ extension Engine {
       var record = Record(.webhook, time: context.time)
       record.account = LedgerState.platform
       record.detail = UInt32(scheme.rawValue)
-      record.keyHigh = hash.high
-      record.keyLow = hash.low
       ledger.log.beginRecord()
       ledger.log.addField(.key, id)
-      _ = try ledger.append(record)
+      _ = try ledger.append(&record, key: hash)
     }
-  }
-}
-
-extension Ledger {
-  fileprivate func webhookSecret(_ scheme: WebhookScheme) -> SipHashKey {
-    SipHashKey(word0: ~secret.word0, word1: secret.word1 ^ UInt64(scheme.rawValue + 1))
   }
 }

@@ -55,11 +55,13 @@ public final class SQLiteStore: Store {
         try database.execute("CREATE TABLE segments (first INTEGER PRIMARY KEY, data BLOB NOT NULL)")
         for table in ProjectionTable.allCases {
           try database.execute(
-            """
-            CREATE TABLE \(table.name) (
-              major INTEGER NOT NULL, minor INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (major, minor)
-            ) WITHOUT ROWID
-            """)
+            table.hasLargeRows
+              ? "CREATE TABLE \(table.name) (place INTEGER PRIMARY KEY, data BLOB NOT NULL)"
+              : """
+              CREATE TABLE \(table.name) (
+                major INTEGER NOT NULL, minor INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (major, minor)
+              ) WITHOUT ROWID
+              """)
         }
         try database.execute("PRAGMA user_version = \(schema)")
       }
@@ -217,10 +219,15 @@ public final class SQLiteStore: Store {
     guard database != nil else { throw SQLiteStore.closedFailure }
     let order = descending ? "DESC" : "ASC"
     let statement = try prepare(
-      """
-      SELECT major, minor, data FROM \(table.name) WHERE major BETWEEN ?1 AND ?2
-      ORDER BY major \(order), minor \(order)
-      """)
+      table.hasLargeRows
+        ? """
+        SELECT place >> 24, place & 16777215, data FROM \(table.name)
+        WHERE place BETWEEN ?1 << 24 AND (?2 << 24) + 16777215 ORDER BY place \(order)
+        """
+        : """
+        SELECT major, minor, data FROM \(table.name) WHERE major BETWEEN ?1 AND ?2
+        ORDER BY major \(order), minor \(order)
+        """)
     statement.bind(major.lowerBound, at: 1)
     statement.bind(major.upperBound, at: 2)
     while try statement.step() {

@@ -53,10 +53,15 @@ struct RowStatements: ~Copyable {
 
   init(_ table: ProjectionTable, _ database: borrowing Database) throws(Failure) {
     let name = table.name
-    let put = try database.prepare("INSERT OR REPLACE INTO \(name) (major, minor, data) VALUES (?1, ?2, ?3)")
-    let get = try database.prepare("SELECT data FROM \(name) WHERE major = ?1 AND minor = ?2")
-    let delete = try database.prepare("DELETE FROM \(name) WHERE major = ?1 AND minor = ?2")
-    let deleteAll = try database.prepare("DELETE FROM \(name) WHERE major = ?1")
+    let key = table.hasLargeRows ? "place = (?1 << 24) + ?2" : "major = ?1 AND minor = ?2"
+    let keys = table.hasLargeRows ? "place BETWEEN ?1 << 24 AND (?1 << 24) + 16777215" : "major = ?1"
+    let put = try database.prepare(
+      table.hasLargeRows
+        ? "INSERT OR REPLACE INTO \(name) (place, data) VALUES ((?1 << 24) + ?2, ?3)"
+        : "INSERT OR REPLACE INTO \(name) (major, minor, data) VALUES (?1, ?2, ?3)")
+    let get = try database.prepare("SELECT data FROM \(name) WHERE \(key)")
+    let delete = try database.prepare("DELETE FROM \(name) WHERE \(key)")
+    let deleteAll = try database.prepare("DELETE FROM \(name) WHERE \(keys)")
     self.put = put
     self.get = get
     self.delete = delete

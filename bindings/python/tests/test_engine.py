@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -403,3 +404,56 @@ def test_values_print_well(engine: Farebox) -> None:
     assert isinstance(hold, Hold) and repr(hold) == f"<Hold {hold.id} 0.5 USD>"
     assert repr(engine) == "<Farebox memory:>"
     assert repr(engine.paying("user:ana", run="r")) == "<Payment user:ana run r>"
+
+
+DYNAMIC = {"id": "s", "version": "1.0.0", "tools": [{"name": "dyn", "pricing": {"components": [{"model": "dynamic"}]}}]}
+
+
+def test_a_dynamic_price_may_come_to_nothing(engine: Farebox) -> None:
+    engine.register_skill(DYNAMIC)
+    assert engine.charge("user:ana", "dyn", amount=0).amount == 0
+    with engine.reserve("user:ana", "dyn", amount=0) as hold:
+        assert hold.amount == 0
+    many = engine.charge_many(
+        [
+            {"payer": "user:ana", "tool": "dyn", "amount": 0},
+            {"payer": "user:ana", "tool": "dyn", "amount": "0.25"},
+            {"payer": "user:ana", "tool": "dyn", "amount": 0, "metadata": {"a": 1}},
+            {"payer": "user:ana", "tool": "dyn"},
+        ]
+    )
+    assert [receipt.units for receipt in many[:3]] == [0, 250_000_000, 0]
+    refused = many[3].error
+    assert refused is not None and refused.name == "UNPRICEABLE"
+    assert engine.balance("user:ana").balance == Decimal("9.75")
+
+
+@pytest.mark.parametrize("durability", ["relaxed", "normal", "full"])
+def test_threads_on_one_ledger_keep_every_receipt(tmp_path: Path, durability: str) -> None:
+    path = tmp_path / "ledger.db"
+    threads, each = 8, 200
+    with Farebox.open(path, durability=durability, exclusive=durability == "relaxed") as engine:
+        engine.deposit("user:ana", 100)
+
+        def work(number: int) -> list[int]:
+            found = []
+            for index in range(each):
+                key = f"{number}/{index}"
+                if index % 2:
+                    found.append(engine.charge("user:ana", amount="0.01", key=key).id)
+                else:
+                    with engine.reserve("user:ana", amount="0.05", key=key) as hold:
+                        found.append(hold.capture("0.01").id)
+            return found
+
+        with ThreadPoolExecutor(threads) as pool:
+            numbers = [number for found in pool.map(work, range(threads)) for number in found]
+        assert len(set(numbers)) == threads * each
+    with Farebox.open(path, existing=True) as engine:
+        assert engine.balance("user:ana").balance == 100 - Decimal("0.01") * threads * each
+        assert engine.balance("user:ana").held == 0
+        assert engine.call("ledger.verify")["valid"] is True
+        assert engine.call("ledger.reconcile")["balanced"] is True
+        for number in numbers[:: threads * 3]:
+            assert engine.call("transfer.get", id=number)["amount"] == "0.01"
+        assert engine.charge("user:ana", amount="0.01", key="7/1").replayed

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import _frames as frames
 from . import _layout as layout
 from . import _statuses as status
-from ._encoding import DURABILITY, metadata_json
+from ._encoding import DURABILITY, amount_flag, metadata_json
 from ._frames import text_bytes
 from .errors import RequestError
 from .money import to_units
@@ -85,11 +85,12 @@ def fill(engine: Farebox, batch: Batch, items: Sequence[ChargeRequest | Mapping[
                 asset = engine.default_asset
             if usage is None and metadata is None and cap is None and not meters:
                 # Most items differ in key, call and amount only: the rest is packed once.
-                head = heads.get((payer, tool, asset, payee, run, description, durability))
+                flags = amount_flag(tool, amount)
+                head = heads.get((payer, tool, asset, payee, run, description, durability, flags))
                 if head is None:
                     packed = layout.CHARGE.pack(
                         size,
-                        0,
+                        flags,
                         *place(payer, "payer"),
                         *place(tool, "tool"),
                         *place(payee, "payee"),
@@ -108,7 +109,7 @@ def fill(engine: Farebox, batch: Batch, items: Sequence[ChargeRequest | Mapping[
                         DURABILITY[durability],
                     )
                     head = packed, 0 if amount is None or asset is None else engine._scale(asset)
-                    heads[payer, tool, asset, payee, run, description, durability] = head
+                    heads[payer, tool, asset, payee, run, description, durability, flags] = head
                 raw[at : at + size] = head[0]
                 if key is not None:
                     _pack_str(raw, at + _KEY_AT, *place(key, "key"))
@@ -128,7 +129,7 @@ def fill(engine: Farebox, batch: Batch, items: Sequence[ChargeRequest | Mapping[
                     raw,
                     at,
                     size,
-                    0,
+                    amount_flag(tool, amount),
                     *place(payer, "payer"),
                     *place(tool, "tool"),
                     *place(payee, "payee"),

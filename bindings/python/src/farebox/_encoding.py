@@ -68,6 +68,11 @@ DURABILITY[None] = 0
 DURABILITY.update(layout.DURABILITY)
 
 
+def amount_flag(tool: str | None, amount: Any) -> int:
+    """The flag of an amount that counts although it is 0: a dynamic price may come to nothing."""
+    return 0 if amount is None or tool is None else layout.AMOUNT_GIVEN
+
+
 def identifier(value: int, field: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**64:
         raise RequestError(status.INVALID_ARGUMENT, "An id is a whole number of 64 bits.", field=field)

@@ -35,6 +35,7 @@ SCHEMES: Final[dict[str, int]] = {"standard": 0, "stripe": 1, "robutler": 2}
 
 OPEN_EXCLUSIVE: Final = 1
 OPEN_EXISTING: Final = 2
+AMOUNT_GIVEN: Final = 1
 CAPTURE_PARTIAL: Final = 1
 CAPTURE_AMOUNT: Final = 2
 CAPTURE_USAGE: Final = 4

@@ -406,7 +406,7 @@ class Meter:
         payer, tool, run = payment.payer_text, self._tool_text, payment.run_text
         template = payment.templates[self] = layout.RESERVE.pack(
             _RESERVE_SIZE,
-            0,
+            layout.AMOUNT_GIVEN if self.dynamic else 0,
             payer.address,
             payer.size,
             tool.address,

@@ -22,6 +22,7 @@ from ._batch import Batch, fill
 from ._clock import Clock, callback_of
 from ._encoding import (
     DURABILITY,
+    amount_flag,
     borrowed,
     encode_json,
     given,
@@ -211,6 +212,7 @@ class Farebox:
         if asset is None and tool is None:
             asset = self.default_asset
         units, cap, counts = self._numbers(tool, amount, asset, usage, max_cost, meters)
+        flags = amount_flag(tool, amount)
         frame, pointers = placed(
             payer,
             tool,
@@ -224,7 +226,7 @@ class Farebox:
         )
         try:
             layout.CHARGE.pack_into(
-                frame.raw, 0, _CHARGE_SIZE, 0, *pointers, units, cap, *counts, DURABILITY[durability]
+                frame.raw, 0, _CHARGE_SIZE, flags, *pointers, units, cap, *counts, DURABILITY[durability]
             )
             code = self._library.charge(self._handle, frame.args, frame.receipt, frame.error)
             if code:
@@ -320,6 +322,7 @@ class Farebox:
         if asset is None and tool is None:
             asset = self.default_asset
         units, cap, counts = self._numbers(tool, amount, asset, usage, max_cost, meters)
+        flags = amount_flag(tool, amount)
         frame, pointers = placed(
             payer,
             tool,
@@ -333,7 +336,17 @@ class Farebox:
         )
         try:
             layout.RESERVE.pack_into(
-                frame.raw, 0, _RESERVE_SIZE, 0, *pointers, units, cap, *counts, expires, policy, DURABILITY[durability]
+                frame.raw,
+                0,
+                _RESERVE_SIZE,
+                flags,
+                *pointers,
+                units,
+                cap,
+                *counts,
+                expires,
+                policy,
+                DURABILITY[durability],
             )
             code = self._library.reserve(self._handle, frame.args, frame.receipt, frame.error)
             if code:
