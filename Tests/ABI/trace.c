@@ -127,9 +127,9 @@ static farebox_engine *new_ledger(const char *folder)
     farebox_engine *engine = open_ledger(0);
     MUST(json_call(engine, NULL, "account.deposit", "{\"account\":\"user:ana\",\"amount\":\"1000000000\"}"));
     MUST(json_call(engine, NULL, "rate_card.publish",
-                   "{\"card\":{\"name\":\"trace\",\"currency\":\"USD\",\"entries\":[{\"name\":\"model\",\"components\":["
-                   "{\"meter\":\"input_tokens\",\"rate\":\"%s\",\"per\":\"1000000\"},"
-                   "{\"meter\":\"output_tokens\",\"rate\":\"%s\",\"per\":\"1000000\"}]}]}}",
+                   "{\"card\":{\"name\":\"trace\",\"currency\":\"USD\",\"entries\":[{\"name\":\"model\",\"price\":{\"components\":["
+                   "{\"meter\":\"input_tokens\",\"rate\":\"%s\",\"per\":1000000},"
+                   "{\"meter\":\"output_tokens\",\"rate\":\"%s\",\"per\":1000000}]}}]}}",
                    rates[0], rates[1]));
     return engine;
 }

@@ -5,8 +5,10 @@ extension Ledger {
   ///
   /// - Parameter reserving: a reservation holds `max_cost`, or the price's own maximum where the usage is not known yet;
   ///   a charge is refused above `max_cost`.
-  func resolve(_ request: ChargeRequest, at time: Int64, reserving: Bool) throws(Rejection) -> Order {
-    guard let account = state.account(request.payer) else {
+  func resolve(
+    _ request: ChargeRequest, known: Foreknown, at time: Int64, reserving: Bool
+  ) throws(Rejection) -> Order {
+    guard let account = known.payer ?? state.account(request.payer) else {
       throw .failed(state.unknownAccount(request.payer, field: "payer"))
     }
     guard request.maxCost >= 0 else {

@@ -26,8 +26,15 @@ extension Engine {
     }
     let (outcome, _) = try write(durability ?? options.durability) { ledger, context throws(Rejection) in
       ledger.log.reserveCapacity(count)
+      var ahead = InlineArray<8, Foreknown>(repeating: .nothing)
+      func foresee(_ index: Int) {
+        guard index < count else { return }
+        let names = hint(index)
+        ahead[index & 7] = ledger.foresee(names.key, payer: names.payer)
+      }
+      for index in 0..<Ledger.foresight { foresee(index) }
       for index in 0..<count {
-        if index + Ledger.prefetchDistance < count { ledger.prefetch(hint(index + Ledger.prefetchDistance)) }
+        foresee(index + Ledger.foresight)
         do throws(Rejection) {
           let next: ChargeRequest
           do throws(Failure) {
@@ -35,7 +42,8 @@ extension Engine {
           } catch {
             throw .failed(error)
           }
-          result(index, .success(try ledger.charge(next, at: context.time, in: context.store)))
+          let receipt = try ledger.charge(next, known: ahead[index & 7], at: context.time, in: context.store)
+          result(index, .success(receipt))
         } catch {
           result(index, .failure(ledger.failure(error)))
         }

@@ -26,7 +26,7 @@ extension Record {
   }
 
   /// Appends the record and its fields.
-  func encode(fields: ContiguousArray<UInt8>, to bytes: inout ContiguousArray<UInt8>) {
+  func encode(fields: borrowing ContiguousArray<UInt8>, to bytes: inout ContiguousArray<UInt8>) {
     var words: Words = []
     if detail != 0 { words.insert(.detail) }
     if reference != 0 { words.insert(.reference) }
@@ -61,7 +61,7 @@ extension Record {
       add(.available, UInt64(bitPattern: available))
       unsafe bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: head[0..<end]))
     }
-    bytes.append(contentsOf: fields)
+    unsafe fields.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) }
   }
 
   /// The bytes that a record takes, or nil where there is no whole record at an offset.

@@ -69,11 +69,9 @@ struct KeyTable: ~Copyable {
     return sorted
   }
 
-  /// Forgets everything and gives back the memory.
+  /// Forgets everything; the memory is kept, because the next keys will need it again.
   mutating func removeAll() {
-    unsafe slots.deallocate()
-    capacityBits = KeyTable.smallestBits
-    unsafe slots = KeyTable.allocate(KeyTable.slotCount(capacityBits))
+    unsafe slots.update(repeating: KeyEntry(high: 0, low: 0), count: KeyTable.slotCount(capacityBits))
     count = 0
   }
 

@@ -19,13 +19,17 @@ extension Ledger {
   /// Charges a payer at once.
   ///
   /// Order of checks: key, texts, payer, tool or amount, price, account state, caps, rate, budgets, wallet, overflow.
-  mutating func charge(_ request: ChargeRequest, at time: Int64, in store: any Store) throws(Rejection) -> Receipt {
-    let hash = request.key.isEmpty ? KeyHash.none : KeyHash(request.key, secret)
+  ///
+  /// - Parameter known: what `foresee` has found of this request.
+  mutating func charge(
+    _ request: ChargeRequest, known: Foreknown = .nothing, at time: Int64, in store: any Store
+  ) throws(Rejection) -> Receipt {
+    let hash = request.key.isEmpty || !known.key.isNone ? known.key : KeyHash(request.key, secret)
     if let replay = try replayed(hash, request.key, in: store, compare: { ledger, record, heap in
       ledger.difference(.charge, request, record, heap)
     }) { return replay }
     try Ledger.checkTexts(request)
-    let order = try resolve(request, at: time, reserving: false)
+    let order = try resolve(request, known: known, at: time, reserving: false)
     try check(order, at: time)
 
     // After this point the charge must succeed.
@@ -48,7 +52,7 @@ extension Ledger {
     guard (1...Limits.holdMilliseconds).contains(terms.expiresInMilliseconds) else {
       throw .failed(Failure(.invalidArgument, field: "expires_in_ms", "A hold lasts from 1 ms to 366 days."))
     }
-    let order = try resolve(request, at: time, reserving: true)
+    let order = try resolve(request, known: .nothing, at: time, reserving: true)
     try check(order, at: time)
 
     // After this point the reservation must succeed.
