@@ -134,7 +134,9 @@ def import_rates(engine: Farebox, model: str, path: Path | None) -> str:
     form, data, source = price_data(path)
     cards = {card["name"]: card for card in engine.call("rate_card.list")["rate_cards"]}
     if form in cards and cards[form]["source"] == source:
-        print(f"rates     {cards[form]['entries']:,} models of {source} are on the ledger (version {cards[form]['version']})")
+        print(
+            f"rates     {cards[form]['entries']:,} models of {source} are on the ledger (version {cards[form]['version']})"
+        )
     else:
         card = engine.call("rate_card.import", format=form, data=data, source=source)
         kinds: dict[str, int] = {}
@@ -261,7 +263,7 @@ def bill(
     seconds = 0.0
     rows = iter(rows)
     while group := list(itertools.islice(rows, 1 if single else batch)):
-        requests = [
+        requests: list[dict[str, Any]] = [
             {
                 "payer": payer,
                 "tool": tool,
@@ -275,8 +277,8 @@ def bill(
         if single:
             try:
                 receipts = [engine.charge(**requests[0])]
-            except farebox.PaymentRefused as error:
-                refused.append((group[0].number, error))
+            except farebox.PaymentRefused as refusal:
+                refused.append((group[0].number, refusal))
                 receipts = []
         else:
             receipts = engine.charge_many(requests)
@@ -294,6 +296,25 @@ def bill(
     return Bill(total, charged, replayed, refused, seconds, charged_now)
 
 
+def described(engine: Farebox, tool: str) -> list[str]:
+    """What a model charges for input and output, in words."""
+    pricing = engine.call("tool.inspect", tool=tool)["pricing"]
+    engine.price_tool(tool, {"input_tokens": 1})  # refuses in words what has no price now
+    lines = []
+    for component in pricing["components"]:
+        meters = component.get("meters") or [component["meter"]]
+        for meter in ("input_tokens", "output_tokens"):
+            if meter in meters:
+                tiers = component.get("tiers") or [component]
+                said = []
+                for tier in tiers:
+                    rate = plain_amount(Decimal(tier["rate"]) * MILLION / component.get("per", 1))
+                    bound = f" up to {int(tier['up_to']):,} tokens of input" if "up_to" in tier else ""
+                    said.append(f"{rate} USD a million{bound}")
+                lines.append(f"{meter.replace('_', ' ')}: {', then '.join(said)}")
+    return lines
+
+
 def plain_amount(amount: Decimal) -> str:
     """All digits that an amount has, at least two after the point, without an exponent."""
     text = f"{amount.normalize():f}"
@@ -308,10 +329,14 @@ def arguments_of(given: list[str] | None) -> argparse.Namespace:
     rates = parser.add_mutually_exclusive_group()
     rates.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME", help=f"by default {DEFAULT_MODEL}")
     rates.add_argument("--rates", metavar="IN/OUT", help="USD per million input and output tokens, such as 2.50/10")
-    parser.add_argument("--prices", type=Path, metavar="FILE.json", help="a price list in the JSON of genai-prices or litellm")
+    parser.add_argument(
+        "--prices", type=Path, metavar="FILE.json", help="a price list in the JSON of genai-prices or litellm"
+    )
     parser.add_argument("--ledger", type=Path, metavar="PATH", help="by default one in a temporary folder")
     parser.add_argument("--payer", default="user:trace", help="the account that is billed")
-    parser.add_argument("--bill", metavar="NAME", help="names the bill in its idempotency keys; by default the file's name")
+    parser.add_argument(
+        "--bill", metavar="NAME", help="names the bill in its idempotency keys; by default the file's name"
+    )
     parser.add_argument("--single", action="store_true", help="one commit a call rather than batches")
     parser.add_argument("--batch", type=int, default=8192, metavar="N", help="calls in one commit, 8,192 by default")
     parser.add_argument("--durability", default="full", choices=["full", "normal"], help="full: fsync before a receipt")
@@ -342,15 +367,16 @@ def run(options: argparse.Namespace, path: Path) -> int:
                 price = listed_price(find_model(data, options.model), datetime.datetime.now(datetime.timezone.utc))
             except LookupError as reason:
                 print(f"          the total is not checked apart from the engine: {reason}")
-        for line in engine.price_tool(tool, {"input_tokens": 1_000_000, "output_tokens": 1_000_000}).lines:
-            if line.quantity:
-                print(f"price     {line.meter}: {plain_amount(line.amount)} USD for a million")
+        for line in described(engine, tool):
+            print(f"price     {line}")
         engine.open_account(options.payer, credit_line=CREDIT_LINE)
         before = engine.balance(options.payer).balance
 
         done = bill(engine, rows, tool, options.payer, name, single=options.single, batch=options.batch)
         how = "single calls" if options.single else f"batches of {options.batch:,}"
-        print(f"billed    {done.charged:,} calls charged, {done.replayed:,} replayed, {len(done.refused):,} refused, in {how}")
+        print(
+            f"billed    {done.charged:,} calls charged, {done.replayed:,} replayed, {len(done.refused):,} refused, in {how}"
+        )
         if done.seconds and rows:
             rate = len(rows) / done.seconds
             print(f"speed     {rate:,.0f} calls a second ({done.seconds:.3f} s, durability {options.durability})")
@@ -369,7 +395,9 @@ def run(options: argparse.Namespace, path: Path) -> int:
             failures.append(f"row {number} was refused: {error}")
         verified = engine.call("ledger.verify")
         balanced = engine.call("ledger.reconcile")["balanced"]
-        print(f"journal   {'verified' if verified['valid'] else 'INVALID'}: {verified['records']:,} records, sha256 {verified['hash']}")
+        print(
+            f"journal   {'verified' if verified['valid'] else 'INVALID'}: {verified['records']:,} records, sha256 {verified['hash']}"
+        )
         print(f"ledger    {'balanced' if balanced else 'NOT BALANCED'}")
         if not (verified["valid"] and balanced):
             failures.append("the ledger does not verify")

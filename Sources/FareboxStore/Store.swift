@@ -53,6 +53,9 @@ public protocol Store: AnyObject {
   /// Deletes all rows with a major key.
   func deleteRows(_ table: ProjectionTable, major: Int64) throws(Failure)
 
+  /// Deletes all rows of a table.
+  func deleteAllRows(_ table: ProjectionTable) throws(Failure)
+
   /// Bytes of the store on disk, or 0 where it has none.
   func sizeOnDisk() -> Int64
 }
@@ -79,15 +82,34 @@ public enum ProjectionTable: Int, CaseIterable, Sendable {
   case history
   /// What each seal covers: (seal, 0).
   case seals
-  /// Sorted idempotency keys: (run, page).
-  case keyPages
   /// Filter and fences of a run of keys: (run, part).
   case keyFilters
+  /// Sorted idempotency keys by level of their run: (run, page). A merge empties a level, which costs next to nothing for
+  /// a whole table and as much as writing it for rows of one.
+  case keyPages0
+  case keyPages1
+  case keyPages2
+  case keyPages3
+  case keyPages4
+
+  /// The pages of a level's runs; there are levels 0 to 4.
+  public static func keyPages(level: Int64) -> ProjectionTable {
+    switch level {
+    case 0: .keyPages0
+    case 1: .keyPages1
+    case 2: .keyPages2
+    case 3: .keyPages3
+    default: .keyPages4
+    }
+  }
 
   /// Whether a row may fill a page; such a table is keyed by major << 24 | minor, because a SQLite table without a rowid
   /// would put the greater part of each row on a page of its own.
   public var hasLargeRows: Bool {
-    self == .keyPages || self == .keyFilters
+    switch self {
+    case .keyFilters, .keyPages0, .keyPages1, .keyPages2, .keyPages3, .keyPages4: true
+    case .definitions, .balances, .balancePoints, .budgets, .holds, .runs, .rates, .history, .seals: false
+    }
   }
 
   public var name: String {
@@ -101,8 +123,12 @@ public enum ProjectionTable: Int, CaseIterable, Sendable {
     case .rates: "rates"
     case .history: "history"
     case .seals: "seals"
-    case .keyPages: "key_pages"
     case .keyFilters: "key_filters"
+    case .keyPages0: "key_pages_0"
+    case .keyPages1: "key_pages_1"
+    case .keyPages2: "key_pages_2"
+    case .keyPages3: "key_pages_3"
+    case .keyPages4: "key_pages_4"
     }
   }
 }

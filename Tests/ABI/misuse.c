@@ -461,6 +461,20 @@ static void everywhere(farebox_engine *engine, uint64_t hold, farebox_str text, 
     EXPECT(kept, reserve_with(engine, RESERVE(metadata), text));
     EXPECT(kept, capture_with(engine, hold, CAPTURE(description), text));
     EXPECT(kept, capture_with(engine, hold, CAPTURE(metadata), text));
+    /* In the last of a batch, which is looked at ahead of its turn. */
+    enum { BATCH = 40 };
+    static farebox_charge_args batch[BATCH];
+    static farebox_receipt receipts[BATCH];
+    for (int k = 0; k < BATCH; k++) {
+        batch[k] = a_charge();
+        receipts[k] = (farebox_receipt)FAREBOX_RECEIPT_INIT;
+    }
+    batch[BATCH - 2].idempotency_key = text;
+    batch[BATCH - 1].payer = text;
+    EXPECT(FAREBOX_OK, farebox_charge_many(engine, batch, BATCH, receipts, NULL));
+    EQUAL(FAREBOX_OK, receipts[0].status);
+    EQUAL(key, receipts[BATCH - 2].status);
+    EQUAL(expected->account, receipts[BATCH - 1].status);
     if (key != FAREBOX_OK) {
         EXPECT(key, reserve_with(engine, RESERVE(idempotency_key), text));
         EXPECT(key, capture_with(engine, hold, CAPTURE(idempotency_key), text));

@@ -56,7 +56,8 @@ struct KeyIndex: ~Copyable {
       runs.append(try writer.finish(in: store))
     }
     var level: Int64 = 0
-    while runs.count(where: { $0.level == level }) >= KeyIndex.fanIn {
+    // Runs of the last level, of two thousand million keys each by default, are never merged.
+    while level < KeyRun.lastLevel, runs.count(where: { $0.level == level }) >= KeyIndex.fanIn {
       try merge(level: level, in: store)
       level += 1
     }
@@ -101,7 +102,8 @@ struct KeyIndex: ~Copyable {
       try readers[least].advance(store)
     }
     let run = try writer.finish(in: store)
-    for old in merged { try old.remove(from: store) }
+    try store.deleteAllRows(.keyPages(level: level))
+    for old in merged { try store.deleteRows(.keyFilters, major: old.id) }
     runs.removeAll { $0.level == level }
     runs.insert(run, at: runs.firstIndex { $0.level <= level } ?? runs.endIndex)
   }

@@ -30,7 +30,7 @@ struct KeyRun {
     while continues, page < fences.count, page < 0 || fences[page] <= hash.high {
       continues = false
       let key = RowKey(id, Int64(page))
-      guard try unsafe store.row(.keyPages, key, { bytes throws(Failure) in
+      guard try unsafe store.row(.keyPages(level: level), key, { bytes throws(Failure) in
         let entries = bytes.count / KeyEntry.size
         for index in 0..<entries {
           let entry = unsafe bytes.loadUnaligned(fromByteOffset: index * KeyEntry.size, as: KeyEntry.self)
@@ -102,11 +102,8 @@ struct KeyRun {
     }
   }
 
-  /// Deletes the run from the store.
-  func remove(from store: any Store) throws(Failure) {
-    try store.deleteRows(.keyPages, major: id)
-    try store.deleteRows(.keyFilters, major: id)
-  }
+  /// The highest level that the store has a table for.
+  static let lastLevel: Int64 = 4
 }
 
 /// Writes a run as its entries arrive in order.
@@ -142,7 +139,7 @@ struct KeyRunWriter: ~Copyable {
   }
 
   private mutating func writePage(to store: any Store) throws(Failure) {
-    try putRow(store, .keyPages, RowKey(id, Int64(fences.count - 1)), page[...])
+    try putRow(store, .keyPages(level: level), RowKey(id, Int64(fences.count - 1)), page[...])
     page.removeAll(keepingCapacity: true)
   }
 }
@@ -150,6 +147,7 @@ struct KeyRunWriter: ~Copyable {
 /// Reads a run from its first entry to its last.
 struct KeyRunReader {
   private let id: Int64
+  private let table: ProjectionTable
   private var page = ContiguousArray<KeyEntry>()
   private var index = 0
   private var nextPage: Int64 = 0
@@ -160,6 +158,7 @@ struct KeyRunReader {
 
   init(_ run: KeyRun, _ store: any Store) throws(Failure) {
     id = run.id
+    table = .keyPages(level: run.level)
     pages = Int64(run.fences.count)
     try readPage(store)
   }
@@ -182,7 +181,7 @@ struct KeyRunReader {
       return
     }
     page.removeAll(keepingCapacity: true)
-    _ = try unsafe store.row(.keyPages, RowKey(id, nextPage)) { bytes throws(Failure) in
+    _ = try unsafe store.row(table, RowKey(id, nextPage)) { bytes throws(Failure) in
       for offset in 0..<bytes.count / KeyEntry.size {
         page.append(unsafe bytes.loadUnaligned(fromByteOffset: offset * KeyEntry.size, as: KeyEntry.self))
       }

@@ -190,9 +190,15 @@ public final class SQLiteStore: Store {
   public func deleteRows(_ table: ProjectionTable, major: Int64) throws(Failure) {
     try use { statements throws(Failure) in
       try statements.rows(table) { rows throws(Failure) in
-        rows.deleteAll.bind(major, at: 1)
-        try rows.deleteAll.run()
+        rows.deleteMajor.bind(major, at: 1)
+        try rows.deleteMajor.run()
       }
+    }
+  }
+
+  public func deleteAllRows(_ table: ProjectionTable) throws(Failure) {
+    try use { statements throws(Failure) in
+      try statements.rows(table) { rows throws(Failure) in try rows.deleteAll.run() }
     }
   }
 

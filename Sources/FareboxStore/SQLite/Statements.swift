@@ -11,7 +11,7 @@ struct Statements: ~Copyable {
   let segmentsFrom: Statement
   let segmentContaining: Statement
   /// One entry a projected table, in the order of the enumeration.
-  private let tables: InlineArray<11, RowStatements>
+  private let tables: InlineArray<15, RowStatements>
 
   init(_ database: borrowing Database) throws(Failure) {
     let begin = try database.prepare("BEGIN IMMEDIATE")
@@ -23,7 +23,7 @@ struct Statements: ~Copyable {
     let segmentsFrom = try database.prepare("SELECT first, data FROM segments WHERE first >= ?1 ORDER BY first")
     let segmentContaining = try database.prepare(
       "SELECT first, data FROM segments WHERE first <= ?1 ORDER BY first DESC LIMIT 1")
-    let tables = try InlineArray<11, RowStatements> { index throws(Failure) in
+    let tables = try InlineArray<15, RowStatements> { index throws(Failure) in
       try RowStatements(ProjectionTable.allCases[index], database)
     }
     self.begin = begin
@@ -49,6 +49,7 @@ struct RowStatements: ~Copyable {
   let put: Statement
   let get: Statement
   let delete: Statement
+  let deleteMajor: Statement
   let deleteAll: Statement
 
   init(_ table: ProjectionTable, _ database: borrowing Database) throws(Failure) {
@@ -61,10 +62,12 @@ struct RowStatements: ~Copyable {
         : "INSERT OR REPLACE INTO \(name) (major, minor, data) VALUES (?1, ?2, ?3)")
     let get = try database.prepare("SELECT data FROM \(name) WHERE \(key)")
     let delete = try database.prepare("DELETE FROM \(name) WHERE \(key)")
-    let deleteAll = try database.prepare("DELETE FROM \(name) WHERE \(keys)")
+    let deleteMajor = try database.prepare("DELETE FROM \(name) WHERE \(keys)")
+    let deleteAll = try database.prepare("DELETE FROM \(name)")
     self.put = put
     self.get = get
     self.delete = delete
+    self.deleteMajor = deleteMajor
     self.deleteAll = deleteAll
   }
 }

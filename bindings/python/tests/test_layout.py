@@ -108,7 +108,14 @@ def test_constants_equal_the_header(compiled: dict[str, int]) -> None:
         if prefix == "FAREBOX_WEBHOOK_":  # the statuses have one of this prefix
             expected.pop("FAREBOX_WEBHOOK_REPLAYED", None)
         assert {f"{prefix}{name.upper()}": number for name, number in table.items()} == expected
-    for name in ("OPEN_EXCLUSIVE", "OPEN_EXISTING", "AMOUNT_GIVEN", "CAPTURE_PARTIAL", "CAPTURE_AMOUNT", "CAPTURE_USAGE"):
+    for name in (
+        "OPEN_EXCLUSIVE",
+        "OPEN_EXISTING",
+        "AMOUNT_GIVEN",
+        "CAPTURE_PARTIAL",
+        "CAPTURE_AMOUNT",
+        "CAPTURE_USAGE",
+    ):
         assert getattr(layout, name) == compiled[f"FAREBOX_{name}"]
     for name in ("REPLAYED", "UNCOMMITTED", "FINAL", "CAPPED"):
         assert getattr(layout, f"RECEIPT_{name}") == compiled[f"FAREBOX_RECEIPT_{name}"]
