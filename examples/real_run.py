@@ -401,7 +401,8 @@ def report_receipts(engine: Farebox, calls: list[Call]) -> None:
             continue
         entry = engine.call("transfer.get", id=call.receipt.id)
         print(
-            f"  #{entry['id']} {tool} for {call.payer}: {money(entry['amount'])} USD, hold #{entry['reference']} captured"
+            f"  #{entry['id']} {tool} for {call.payer}: {money(entry['amount'])} USD,"
+            f" hold #{entry['reference']} captured"
         )
         # What is captured in full has its lines on the hold.
         lines = entry.get("lines") or engine.call("transfer.get", id=entry["reference"]).get("lines", [])
@@ -433,7 +434,8 @@ def report_refusals(calls: list[Call]) -> None:
             if facts.get("constraint") == "budget":
                 print(
                     f"          the {facts['window']}'s budget of {facts['account']}: limit {money(facts['limit'])},"
-                    f" spent {money(facts['spent'])}, held {money(facts['held'])}, asked for {money(facts['requested'])}"
+                    f" spent {money(facts['spent'])}, held {money(facts['held'])},"
+                    f" asked for {money(facts['requested'])}"
                 )
             else:
                 print(
@@ -455,7 +457,8 @@ def report_failures(engine: Farebox, calls: list[Call]) -> None:
     released = engine.call("transfer.list", kind="release", limit=4)["transfers"]
     for entry in released:
         print(
-            f"  #{entry['id']} returned {money(entry['amount'])} USD of hold #{entry['reference']} to {entry['account']}"
+            f"  #{entry['id']} returned {money(entry['amount'])} USD of hold #{entry['reference']}"
+            f" to {entry['account']}"
         )
 
 
@@ -571,7 +574,8 @@ async def real_run(ledger: Path, temporary: Path) -> int:
             outcomes = Counter(call.outcome for call in each)
             total = sum((call.receipt.amount for call in each if call.receipt is not None), Decimal(0))
             print(
-                f"  {payer:<36}{outcomes['charged']:>9}{outcomes['failed']:>9}{outcomes['refused']:>9}{money(total):>16}"
+                f"  {payer:<36}{outcomes['charged']:>9}{outcomes['failed']:>9}{outcomes['refused']:>9}"
+                f"{money(total):>16}"
             )
 
         report_receipts(engine, calls)
@@ -581,8 +585,8 @@ async def real_run(ledger: Path, temporary: Path) -> int:
         title("Budget")
         budget = engine.call("budget.list", account=SCOUT)["budgets"][0]
         print(
-            f"  '{budget['name']}' of {budget['account']}: {money(budget['spent'])} of {money(budget['limit'])} USD spent,"
-            f" {money(budget['held'])} held"
+            f"  '{budget['name']}' of {budget['account']}: {money(budget['spent'])} of {money(budget['limit'])} USD"
+            f" spent, {money(budget['held'])} held"
         )
         events = engine.call("event.list")["events"]
         for event in reversed(events):
@@ -607,7 +611,8 @@ async def real_run(ledger: Path, temporary: Path) -> int:
         verified = engine.call("ledger.verify")
         reconciled = engine.call("ledger.reconcile")
         print(
-            f"  verified: {verified['records']:,} records in {verified['segments']:,} segments, sha256 {verified['hash']}"
+            f"  verified: {verified['records']:,} records in {verified['segments']:,} segments,"
+            f" sha256 {verified['hash']}"
         )
         print(
             f"  reconciled: every account's postings add up to its balance, {reconciled['open_holds']} holds are open"

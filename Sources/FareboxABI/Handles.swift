@@ -1,6 +1,5 @@
 internal import Farebox
 internal import FareboxCore
-internal import Synchronization
 
 /// The engines that this process has open, by handle.
 ///
@@ -12,7 +11,12 @@ enum Handles {
     var generation: UInt32 = 0
   }
 
-  private static let slots = Mutex<[Slot]>([])
+  /// Only reached through `withSlots`, whose lock makes it safe, also across a fork.
+  private nonisolated(unsafe) static var guardedSlots: [Slot] = []
+
+  private static func withSlots<Result>(_ body: (inout [Slot]) -> Result) -> Result {
+    Fork.withLock { unsafe body(&guardedSlots) }
+  }
 
   /// Odd, so that no handle can be the address of an aligned object.
   private static let tag: UInt = 0b101
@@ -21,7 +25,7 @@ enum Handles {
 
   /// Gives an engine a handle.
   static func add(_ engine: Engine) throws(Failure) -> OpaquePointer {
-    let handle = unsafe slots.withLock { slots -> OpaquePointer? in
+    let handle = unsafe withSlots { slots -> OpaquePointer? in
       var index = slots.firstIndex { $0.engine == nil } ?? slots.count
       if index == slots.count {
         guard slots.count < Limits.engines else { return nil }
@@ -42,7 +46,7 @@ enum Handles {
   /// The engine of a handle.
   static func engine(_ handle: OpaquePointer?) throws(Failure) -> Engine {
     let place = try unsafe place(handle)
-    let found = slots.withLock { slots -> (engine: Engine?, wasGiven: Bool) in
+    let found = withSlots { slots -> (engine: Engine?, wasGiven: Bool) in
       guard place.index < slots.count else { return (nil, false) }
       let slot = slots[place.index]
       if slot.generation == place.generation { return (slot.engine, true) }
@@ -57,7 +61,7 @@ enum Handles {
   static func remove(_ handle: OpaquePointer?) throws(Failure) -> Engine {
     let engine = try unsafe engine(handle)
     let place = try unsafe place(handle)
-    slots.withLock { slots in
+    withSlots { slots in
       if slots[place.index].generation == place.generation { slots[place.index].engine = nil }
     }
     return engine

@@ -34,12 +34,34 @@ extension Ledger {
             .skillExists, field: "manifest.tools[\(index)].name", "Tool '\(tool.name)' belongs to skill '\(owner)'."))
       }
     }
+    try checkRecipients(manifest)
+
+    // After this point the registration must succeed.
     for tool in manifest.tools {
       _ = try makeAsset(tool.price.asset.code, field: "manifest.currency", at: time)
       for part in tool.split.parts { _ = try makeAccount(part.account, at: time) }
     }
     try define(.skill, manifest.json, at: time)
     return (manifest, true)
+  }
+
+  /// Refuses recipients that could not be opened or credited.
+  private func checkRecipients(_ manifest: SkillManifest) throws(Rejection) {
+    for (index, tool) in manifest.tools.enumerated() {
+      for part in tool.split.parts {
+        if let found = state.accountNames.find(part.account) {
+          guard state.accounts[Int(found)].flags & AccountFlags.closed == 0 else {
+            throw .failed(state.stateFailure(found, field: "manifest.tools[\(index)]"))
+          }
+          continue
+        }
+        do throws(Failure) {
+          try AccountName.validate(part.account, field: "manifest.tools[\(index)]")
+        } catch {
+          throw .failed(error)
+        }
+      }
+    }
   }
 
   /// Switches a skill on or off.

@@ -72,7 +72,9 @@ extension Ledger {
 
   private mutating func loadBalances(from store: any Store) throws(Failure) {
     try unsafe store.visitRows(.balances, major: 0 ... .max, descending: false) { key, bytes throws(Failure) in
-      guard bytes.count == 24, key.major < state.accounts.count, key.minor < state.catalog.assets.count else {
+      guard bytes.count == 24, key.major < state.accounts.count, key.minor >= 0,
+        key.minor < state.catalog.assets.count
+      else {
         throw Segment.corrupt("A stored balance names an unknown account or asset.")
       }
       let index = Int(state.makeBalance(UInt32(key.major), UInt16(key.minor)))
@@ -112,7 +114,7 @@ extension Ledger {
   /// Opens the holds again: what never changes is in the record of the reservation.
   private mutating func loadHolds(from store: any Store) throws(Failure) {
     try unsafe store.visitRows(.holds, major: 0...0, descending: false) { key, bytes throws(Failure) in
-      guard bytes.count == 24 else { throw Segment.corrupt("A stored hold has the wrong length.") }
+      guard bytes.count == 24, key.minor > 0 else { throw Segment.corrupt("A stored hold has the wrong length.") }
       let number = UInt64(key.minor)
       let remaining = unsafe bytes.loadUnaligned(as: Int64.self)
       let captured = unsafe bytes.loadUnaligned(fromByteOffset: 8, as: Int64.self)

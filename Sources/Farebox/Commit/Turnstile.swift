@@ -74,6 +74,8 @@ final class Turnstile: Sendable {
 final class TurnTicket {
   let isDurable: Bool
   let isRelaxed: Bool
+  /// Whether the store is closed when this turn is over.
+  let isLast: Bool
   let now: Int64
   /// Decides against the ledger; runs on the leader's thread, while the caller waits. Nobody may hold it any more when
   /// the caller goes on, because it borrows from the caller's frame.
@@ -82,9 +84,13 @@ final class TurnTicket {
   private(set) var failure: Failure?
   var isUncommitted = false
 
-  init(isDurable: Bool, isRelaxed: Bool, now: Int64, work: @escaping (inout Ledger, TurnContext) -> Void) {
+  init(
+    isDurable: Bool, isRelaxed: Bool, isLast: Bool, now: Int64,
+    work: @escaping (inout Ledger, TurnContext) -> Void
+  ) {
     self.isDurable = isDurable
     self.isRelaxed = isRelaxed
+    self.isLast = isLast
     self.now = now
     self.work = work
   }

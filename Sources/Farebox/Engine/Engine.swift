@@ -22,13 +22,18 @@ public final class Engine: @unchecked Sendable {
   private var pendingSince: Int64 = 0
   /// Whether the state in memory may differ from the store, because a commit failed half-way.
   private var isStale = false
+  private let isClosing = Atomic(false)
   private let isClosed = Atomic(false)
   private let forkGeneration: UInt32
   let metrics = EngineMetrics()
 
   /// Opens the ledger at a URL: `sqlite:PATH`, or `memory:`.
-  public init(url: String, options: EngineOptions = EngineOptions()) throws(Failure) {
-    let store = try Engine.openStore(url, options)
+  public convenience init(url: String, options: EngineOptions = EngineOptions()) throws(Failure) {
+    try self.init(store: Engine.openStore(url, options), options: options)
+  }
+
+  /// Opens the ledger in a store, which the engine closes.
+  init(store: any Store, options: EngineOptions) throws(Failure) {
     self.store = store
     self.options = options
     isExclusive = store.isExclusive
@@ -110,12 +115,14 @@ public final class Engine: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - durability: what to wait for.
+  ///   - isLast: whether the store is closed after this turn.
   ///   - work: decides against the ledger; runs on this thread or on another caller's, while this one waits.
   /// - Returns: whether the work is not committed yet.
   /// - Throws: the failure of the turn as a whole, after which nothing of it happened.
   @discardableResult
   func write<Result>(
-    _ durability: Durability, _ work: (inout Ledger, TurnContext) throws(Rejection) -> Result
+    _ durability: Durability, isLast: Bool = false,
+    _ work: (inout Ledger, TurnContext) throws(Rejection) -> Result
   ) throws(Failure) -> (result: Swift.Result<Result, Rejection>, isUncommitted: Bool) {
     try checkUsable()
     guard durability != .relaxed || isExclusive else {
@@ -127,8 +134,9 @@ public final class Engine: @unchecked Sendable {
     var failure: Failure?
     var isUncommitted = false
     withoutActuallyEscaping(work) { work in
-      let ticket = TurnTicket(isDurable: durability == .full, isRelaxed: durability == .relaxed, now: now) {
-        ledger, context in
+      let ticket = TurnTicket(
+        isDurable: durability == .full, isRelaxed: durability == .relaxed, isLast: isLast, now: now
+      ) { ledger, context in
         do throws(Rejection) {
           result = .success(try work(&ledger, context))
         } catch {
@@ -204,6 +212,7 @@ public final class Engine: @unchecked Sendable {
     } catch {
       for ticket in group.tickets { ticket.abandon(error) }
     }
+    if group.tickets.contains(where: \.isLast) { store.close() }
   }
 
   /// Decides in memory; the records are committed by a later turn.
@@ -358,23 +367,13 @@ public final class Engine: @unchecked Sendable {
       isClosed.store(true, ordering: .releasing)
       throw Failure(.forked, "The engine was opened before a fork; the parent closes it.")
     }
-    var problem: Failure?
-    do throws(Failure) {
-      _ = try write(.full) { _, _ throws(Rejection) in }
-    } catch {
-      if error.status == .closed || error.status == .reentrant { throw error }
-      problem = error
-    }
-    guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else {
+    guard !isClosing.exchange(true, ordering: .acquiringAndReleasing) else {
       throw Failure(.closed, "The engine was closed.")
     }
-    // A last turn, which waits for those that are under way.
-    let ticket = TurnTicket(isDurable: false, isRelaxed: true, now: 0) { _, _ in }
-    turnstile.pass(ticket) { _ in store.close() }
-    if let problem { throw problem }
+    // The last turn waits for those that are under way; whoever comes later finds the store closed.
+    defer { isClosed.store(true, ordering: .releasing) }
+    _ = try write(.full, isLast: true) { _, _ throws(Rejection) in }
   }
-
-  var storeSize: Int64 { store.sizeOnDisk() }
 }
 
 /// What the work of a turn may use besides the ledger.

@@ -40,7 +40,7 @@ extension Ledger {
     var last: UInt64 = 0
     let place = Int64(account) << 16 | Int64(asset)
     try unsafe store.visitRows(.balancePoints, major: place...place, descending: true) { key, bytes throws(Failure) in
-      guard bytes.count == 16 else { throw Segment.corrupt("A sealed balance has the wrong length.") }
+      guard bytes.count == 16, key.minor >= 0 else { throw Segment.corrupt("A sealed balance has the wrong length.") }
       guard unsafe bytes.loadUnaligned(fromByteOffset: 8, as: Int64.self) <= time else { return true }
       units = unsafe bytes.loadUnaligned(as: Int64.self)
       last = UInt64(key.minor)

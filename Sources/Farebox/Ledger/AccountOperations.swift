@@ -145,6 +145,8 @@ enum AccountOperations {
       } ?? ledger.defaultAsset
       let units = try ledger.units(input, "amount", asset) ?? 0
       guard units > 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "It must be more than zero.")) }
+      let key = arena.add(input.text("idempotency_key"))
+      try Ledger.checkText(key, "idempotency_key", Limits.key)
       let account =
         isDeposit
         ? try ledger.makeAccount(input.text("account") ?? "", at: context.time) : try ledger.account(input)
@@ -155,7 +157,7 @@ enum AccountOperations {
       ]
       // A deposit's receipt is about the account that got the money, not about the world outside.
       return try ledger.transfer(
-        postings, key: arena.add(input.text("idempotency_key")), description: input.text("description") ?? "",
+        postings, key: key, description: input.text("description") ?? "",
         metadata: input.objectText("metadata"), tells: account, at: context.time, in: context.store)
     }
   }

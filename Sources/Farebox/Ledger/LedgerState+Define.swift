@@ -30,8 +30,8 @@ extension LedgerState {
     guard !name.isEmpty, accountNames.find(name) == nil, record.account == accounts.count else {
       throw Segment.corrupt("An account is opened twice.")
     }
-    let parent = record.detail == 0 ? -1 : Int32(bitPattern: record.detail) - 1
-    guard parent < accounts.count else { throw Segment.corrupt("An account's parent does not exist.") }
+    let parent = Int32(bitPattern: record.detail) &- 1
+    guard parent >= -1, parent < accounts.count else { throw Segment.corrupt("An account's parent does not exist.") }
     let index = accountNames.add(name)
     let inherits = record.flags & AccountFlags.parentWallet != 0 && parent >= 0
     accounts.append(
@@ -87,7 +87,9 @@ extension LedgerState {
     for threshold in try fields.list("thresholds", limit: Limits.thresholds) ?? [] {
       thresholds.append(threshold.int64 ?? 0)
     }
-    guard record.account < accounts.count else { throw Segment.corrupt("A budget names an unknown account.") }
+    guard record.account < accounts.count, record.asset < catalog.assets.count else {
+      throw Segment.corrupt("A budget names an unknown account or asset.")
+    }
     let owner = makeGuard(record.account)
     let asset = countsCharges ? -1 : Int32(record.asset)
     let existing = guards[owner].budgets.first { budgets[Int($0)].name == name && !budgets[Int($0)].isRemoved }
@@ -112,7 +114,9 @@ extension LedgerState {
   }
 
   private mutating func defineLimits(_ record: Record, _ number: UInt64, _ json: JSON) throws(Failure) {
-    guard record.account < accounts.count else { throw Segment.corrupt("A limit names an unknown account.") }
+    guard record.account < accounts.count, record.asset < catalog.assets.count else {
+      throw Segment.corrupt("A limit names an unknown account or asset.")
+    }
     var fields = try JSONFields(json)
     let perCall = try fields.integer("per_call")
     let perRun = try fields.integer("per_run")

@@ -24,8 +24,10 @@ _RECEIPT_SIZE = layout.RECEIPT.size
 _KEY_AT = layout.offset(layout.ChargeArgs, "idempotency_key")
 _CALL_AT = layout.offset(layout.ChargeArgs, "call")
 _AMOUNT_AT = layout.offset(layout.ChargeArgs, "amount")
+_USAGE_AT = layout.offset(layout.ChargeArgs, "usage")
 _pack_str = layout.STR.pack_into
 _pack_amount = struct.Struct("<q").pack_into
+_pack_usage = layout.USAGE.pack_into
 
 
 class Batch:
@@ -83,8 +85,8 @@ def fill(engine: Farebox, batch: Batch, items: Sequence[ChargeRequest | Mapping[
             (payer, tool, amount, asset, payee, usage, key, run, call, description, metadata, cap, durability) = request
             if asset is None and tool is None:
                 asset = engine.default_asset
-            if usage is None and metadata is None and cap is None and not meters:
-                # Most items differ in key, call and amount only: the rest is packed once.
+            if metadata is None and cap is None:
+                # Most items differ in key, call, amount and usage only: the rest is packed once.
                 flags = amount_flag(tool, amount)
                 head = heads.get((payer, tool, asset, payee, run, description, durability, flags))
                 if head is None:
@@ -123,6 +125,8 @@ def fill(engine: Farebox, batch: Batch, items: Sequence[ChargeRequest | Mapping[
                             amount, head[1] or engine._scale(asset if asset is not None else engine._tool_asset(tool))
                         ),
                     )
+                if usage is not None or meters:
+                    _pack_usage(raw, at + _USAGE_AT, *engine._counts(tool, asset, usage, meters))
             else:
                 units, maximum, counts = engine._numbers(tool, amount, asset, usage, cap, meters)
                 layout.CHARGE.pack_into(

@@ -683,14 +683,26 @@ class Farebox:
             units = to_units(
                 amount, self._scale(asset if asset is not None or tool is None else self._tool_asset(tool))
             )
-        if max_cost is None and usage is None and not meters:
-            return units, 0, ZERO_USAGE
+        cap = 0
+        if max_cost is not None:
+            cap = to_units(
+                max_cost,
+                self._scale(asset if asset is not None or tool is None else self._tool_asset(tool)),
+                "max_cost",
+            )
+        return units, cap, self._counts(tool, asset, usage, meters)
 
-        def scale() -> int:
-            return self._scale(asset if asset is not None or tool is None else self._tool_asset(tool))
-
-        cap = 0 if max_cost is None else to_units(max_cost, scale(), "max_cost")
-        return units, cap, usage_counts(usage, meters, scale)
+    def _counts(
+        self, tool: str | None, asset: str | None, usage: Usage | None, meters: Mapping[str, Quantity]
+    ) -> tuple[int, ...]:
+        if usage is None and not meters:
+            return ZERO_USAGE
+        # Only a `value` has a scale, so most usages never ask for it.
+        return usage_counts(
+            usage,
+            meters,
+            lambda: self._scale(asset if asset is not None or tool is None else self._tool_asset(tool)),
+        )
 
     def _receipt(self, raw: bytearray) -> Receipt:
         _, code, flags, number, hold, units, left, balance, available, when, version, name = _unpack_receipt(

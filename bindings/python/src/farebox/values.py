@@ -34,6 +34,7 @@ ZERO_USAGE: tuple[int, ...] = (0,) * 12
 _RATE_UNKNOWN = 2**63 - 1
 _MICRO = 10**6
 _COUNT_MAX = 2**63 - 1
+_INDEX = {meter: index for index, meter in enumerate(layout.METERS)}
 
 
 class Receipt(NamedTuple):
@@ -270,14 +271,18 @@ def usage_counts(usage: Usage | None, meters: Mapping[str, Quantity], scale: Any
 
 
 def _count(counts: list[int], meter: str, quantity: Quantity, scale: Any) -> None:
-    try:
-        index = layout.METERS.index(meter)
-    except ValueError:
+    index = _INDEX.get(meter)
+    if index is None:
         raise RequestError(
             status.UNKNOWN_FIELD,
             f"No meter has this name; there are {', '.join(layout.METERS)}.",
             field=f"usage.{meter}",
-        ) from None
+        )
+    if type(quantity) is int and meter != "value" and -_COUNT_MAX <= quantity <= _COUNT_MAX:
+        counts[index] = quantity
+        if meter == "units":
+            counts[11] = 0
+        return
     field = f"usage.{meter}"
     if meter == "value":
         counts[index] = to_units(quantity, scale(), field)

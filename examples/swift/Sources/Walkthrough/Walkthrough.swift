@@ -6,7 +6,7 @@ import FareboxCore
 /// Every operation of docs/operations.md is reached through `call`, with JSON literals as input.
 @main
 enum Walkthrough {
-  static func main() throws {
+  static func main() throws(Failure) {
     // "memory:" forgets everything at the end; "sqlite:farebox.db" keeps it in one file.
     let engine = try Engine(url: "memory:")
 
@@ -46,8 +46,9 @@ enum Walkthrough {
     // An expected no is a failure with a status of its own, and says what stood in the way.
     do {
       _ = try engine.call("charge.create", ["payer": "user:ana", "amount": "1000.00"])
-    } catch let refusal as Failure where refusal.status == .insufficientFunds {
-      print("refused                 ", refusal.message)
+    } catch {
+      guard error.status == .insufficientFunds else { throw error }
+      print("refused                 ", error.message)
     }
 
     let verified = try engine.call("ledger.verify")

@@ -1,0 +1,179 @@
+import FareboxCore
+import Testing
+
+@testable import Farebox
+
+/// Skills, tools, rate cards, and which price applies when.
+@Suite struct CatalogTests {
+  @Test func `a new version changes the price of what begins from then on`() throws {
+    try play(
+      inFile: true,
+      """
+      deposit user:ana 100
+      skill {"id":"s","version":"1.0.0","tools":[{"name":"t","pricing":{"cost":"1","per":"unit"}}]}   -> OK changed=true
+      skill {"id":"s","version":"1.0.0","tools":[{"name":"t","pricing":{"cost":"1","per":"unit"}}]}   -> OK changed=false
+      reserve_call user:ana t usage={"units":5} over_capture=cap expires_in_ms=99999999 as hold       -> OK amount=5.00 price_version=1
+      wait 1s
+      skill {"id":"s","version":"1.0.0","tools":[{"name":"t","pricing":{"cost":"3","per":"unit"}}]}   -> SKILL_EXISTS field=manifest.version
+      skill {"id":"s","version":"1.1.0","tools":[{"name":"t","pricing":{"cost":"3","per":"unit"}}]}   -> OK changed=true
+      call user:ana t usage={"units":2}                -> OK amount=6.00 price_version=2
+      capture @hold usage={"units":2} final=false      -> OK amount=2.00 price_version=1
+      seal
+      reopen
+      capture @hold usage={"units":1} final=false      -> OK amount=1.00 price_version=1
+      capture @hold usage={"units":9}                  -> OK amount=2.00 capped=true price_version=1
+      call user:ana t usage={"units":1}                -> OK amount=3.00
+      """)
+  }
+
+  @Test func `a tool that a new version no longer has is not for sale, and its holds go on`() throws {
+    try play(
+      """
+      deposit user:ana 100
+      skill {"id":"s","version":"1.0.0","tools":[{"name":"a","pricing":{"cost":"1"}},{"name":"b","pricing":{"cost":"2"}}]}
+      reserve_call user:ana b as hold
+      skill {"id":"s","version":"2.0.0","tools":[{"name":"a","pricing":{"cost":"1"}}]}
+      call user:ana b                                  -> TOOL_DISABLED field=tool
+      call user:ana a                                  -> OK
+      capture @hold                                    -> OK amount=2.00
+      skill {"id":"other","tools":[{"name":"a","pricing":{"cost":"1"}}]}   -> SKILL_EXISTS field=manifest.tools[0].name
+      """)
+  }
+
+  @Test func `disabled tools and skills take no charges, quotes or holds`() throws {
+    try play(
+      inFile: true,
+      """
+      deposit user:ana 100
+      skill {"id":"s","tools":[{"name":"a","pricing":{"cost":"1"}},{"name":"b","pricing":{"cost":"2"}},{"name":"off","enabled":false,"pricing":{"cost":"2"}}]}
+      call user:ana off                                -> TOOL_DISABLED
+      reserve_call user:ana a as hold
+      tool.disable tool=a                              -> OK enabled=false
+      call user:ana a                                  -> TOOL_DISABLED field=tool
+      reserve_call user:ana a                          -> TOOL_DISABLED
+      quote a                                          -> TOOL_DISABLED
+      call user:ana b                                  -> OK
+      skill.disable skill=s                            -> OK enabled=false
+      seal
+      reopen
+      call user:ana b                                  -> TOOL_DISABLED
+      capture @hold                                    -> OK amount=1.00
+      tool.enable tool=a
+      call user:ana a                                  -> TOOL_DISABLED
+      skill.enable skill=s                             -> OK enabled=true
+      call user:ana a                                  -> OK
+      skill.disable skill=nope                         -> SKILL_NOT_FOUND field=skill
+      tool.disable tool=nope                           -> TOOL_NOT_FOUND field=tool
+      call user:ana nope                               -> TOOL_NOT_FOUND field=tool
+      """)
+  }
+
+  @Test func `a new version of a disabled skill stays disabled`() throws {
+    try play(
+      inFile: true,
+      """
+      deposit user:ana 100
+      skill {"id":"s","version":"1.0.0","tools":[{"name":"a","pricing":{"cost":"1"}}]}
+      skill.disable skill=s
+      skill {"id":"s","version":"1.1.0","tools":[{"name":"a","pricing":{"cost":"1"}},{"name":"b","pricing":{"cost":"1"}}]}
+      call user:ana a                                  -> TOOL_DISABLED
+      call user:ana b                                  -> TOOL_DISABLED
+      seal
+      reopen
+      call user:ana b                                  -> TOOL_DISABLED
+      skill.enable skill=s
+      call user:ana b                                  -> OK
+      """)
+  }
+
+  @Test func `revenue is split to the last unit`() throws {
+    try play(
+      """
+      deposit user:ana 100
+      skill {"id":"s","owner":"agent:a","revenue_share":"0.7","tools":[{"name":"t","pricing":{"components":[{"model":"dynamic"}]}}]}
+      call user:ana t amount=1                         -> OK
+      balance agent:a                                  -> OK balance=0.70
+      balance platform                                 -> OK balance=0.30
+      call user:ana t amount=0.000000001               -> OK
+      balance agent:a                                  -> OK balance=0.700000001
+      balance platform                                 -> OK balance=0.30
+      call user:ana t                                  -> UNPRICEABLE
+      call user:ana t max_cost=2                       -> OK amount=2.00 capped=true
+      call user:ana t amount=3 max_cost=2              -> OVER_MAX_COST limit=2.00 requested=3.00
+      call user:ana t amount=-1                        -> INVALID_AMOUNT
+      """)
+  }
+
+  @Test func `what a price does not decide may not be given with it`() throws {
+    try play(
+      """
+      deposit user:ana 100
+      skill {"id":"s","tools":[{"name":"t","pricing":{"cost":"1","per":"unit"}}]}
+      call user:ana t amount=1                         -> INVALID_ARGUMENT field=amount
+      call user:ana t payee=platform                   -> INVALID_ARGUMENT field=payee
+      call user:ana t asset=USD                        -> INVALID_ARGUMENT field=asset
+      call user:ana t usage={"images":1}               -> UNPRICEABLE field=usage.images
+      call user:ana t usage={"images":1} max_cost=4    -> OK amount=4.00 capped=true
+      call user:ana t usage={"units":3} max_cost=2     -> OVER_MAX_COST
+      reserve_call user:ana t usage={"units":3} max_cost=2   -> OK amount=2.00
+      reserve_call user:ana t usage={"units":3} max_cost=9   -> OK amount=9.00
+      """)
+  }
+
+  @Test func `rates apply from their date until before their end`() throws {
+    try play(
+      inFile: true,
+      """
+      deposit user:ana 100
+      card {"name":"c","entries":[{"name":"m","versions":[{"from":"2026-01-15","to":"2026-02-01","price":{"cost":"1"}},{"from":"2026-02-01","price":{"cost":"2"}}]}]}   -> OK version=1 entries=1
+      call user:ana c/m                                -> RATE_CARD_NOT_FOUND field=tool
+      clock 2026-01-14T23:59:59
+      wait 999999us
+      quote c/m                                        -> RATE_CARD_NOT_FOUND
+      wait 1us
+      call user:ana c/m                                -> OK amount=1.00
+      quote c/m at=\(NaiveCalendar.microseconds(2026, 2, 1))         -> OK total=2.00
+      quote c/m at=\(NaiveCalendar.microseconds(2026, 2, 1) - 1)     -> OK total=1.00
+      reserve_call user:ana c/m expires_in_ms=9999999999 as hold
+      clock 2026-02-01
+      seal
+      reopen
+      call user:ana c/m                                -> OK amount=2.00
+      capture @hold                                    -> OK amount=1.00
+      call user:ana c/nope                             -> TOOL_NOT_FOUND
+      """)
+  }
+
+  @Test func `a customer may have a price of its own`() throws {
+    try play(
+      inFile: true,
+      """
+      deposit user:ana 100
+      deposit user:bob 100
+      card {"name":"c","entries":[{"name":"m","price":{"cost":"5"}},{"name":"m","customer":"user:ana","price":{"cost":"4"}}]}
+      call user:ana c/m                                -> OK amount=4.00
+      call user:bob c/m                                -> OK amount=5.00
+      quote c/m                                        -> OK total=5.00
+      quote c/m customer=user:ana                      -> OK total=4.00
+      seal
+      reopen
+      call user:ana c/m                                -> OK amount=4.00
+      card {"name":"c","entries":[{"name":"m","customer":"user:nobody","price":{"cost":"4"}}]}   -> ACCOUNT_NOT_FOUND
+      """)
+  }
+
+  @Test func `a rate card published again replaces its undated rates from now on`() throws {
+    try play(
+      """
+      deposit user:ana 100
+      card {"name":"c","entries":[{"name":"m","price":{"cost":"5"}}]}   -> OK version=1
+      card {"name":"c","entries":[{"name":"m","price":{"cost":"5"}}]}   -> OK version=1
+      reserve_call user:ana c/m as hold
+      wait 1s
+      card {"name":"c","entries":[{"name":"m","price":{"cost":"6"}}]}   -> OK version=2
+      call user:ana c/m                                -> OK amount=6.00
+      quote c/m at=\(ManualClock.start)                -> OK total=5.00
+      capture @hold                                    -> OK amount=5.00
+      """)
+  }
+}

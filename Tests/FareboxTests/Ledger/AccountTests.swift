@@ -1,0 +1,292 @@
+import FareboxCore
+import Testing
+
+@testable import Farebox
+
+/// Opening, freezing and closing accounts, credit lines, and whose wallet pays.
+@Suite struct AccountTests {
+  @Test func `opening twice on the same terms changes nothing`() throws {
+    try play(
+      """
+      open user:ana                           -> OK account=user:ana wallet=user:ana frozen=false closed=false
+      open user:ana                           -> OK
+      open org:acme
+      open org:acme/dept:research             -> OK wallet=org:acme
+      open org:acme/dept:research             -> OK
+      open org:acme/dept:research wallet=own  -> ACCOUNT_EXISTS field=wallet
+      open org:acme/dept:sales wallet=own     -> OK wallet=org:acme/dept:sales
+      open org:acme/dept:sales                -> ACCOUNT_EXISTS field=wallet
+      open user:ana wallet=parent             -> INVALID_ARGUMENT field=wallet
+      open user:bob wallet=mine               -> INVALID_ARGUMENT field=wallet
+      """)
+  }
+
+  @Test func `names are paths of at most eight segments and 255 bytes`() throws {
+    let ledger = try TestLedger()
+    func opens(_ name: String) -> String {
+      status { _ = try ledger.engine.call("account.open", ["account": .string(name)]) }.entry?.name ?? ""
+    }
+    #expect(opens(String(repeating: "a", count: 255)) == "OK")
+    #expect(opens(String(repeating: "a", count: 256)) == "TOO_LONG")
+    var path = "a"
+    for _ in 1..<8 {
+      #expect(opens(path) == "OK")
+      path += "/a"
+    }
+    #expect(opens(path) == "OK")
+    #expect(opens(path + "/a") == "TOO_LONG")
+    for bad in ["/", "a/", "/a", "a//b", "a b", "a\u{0}", "ä", "a%"] {
+      #expect(opens(bad) == "INVALID_ARGUMENT", "\(bad)")
+    }
+    #expect(opens("") == "MISSING_FIELD")
+    #expect(opens("org:nobody/dept:x") == "ACCOUNT_NOT_FOUND")
+  }
+
+  @Test func `deposits come from outside and withdrawals go there`() throws {
+    try play(
+      """
+      deposit user:ana 10                     -> OK amount=10.00 balance=10.00 available=10.00
+      balance external                        -> OK balance=-10.00
+      withdraw user:ana 3                     -> OK amount=3.00 balance=7.00 available=7.00
+      withdraw user:ana 7.000000001           -> INSUFFICIENT_FUNDS constraint=wallet limit=7.00 requested=7.000000001
+      withdraw user:bob 1                     -> ACCOUNT_NOT_FOUND field=account
+      deposit user:ana 0                      -> INVALID_AMOUNT field=amount
+      deposit user:ana -1                     -> INVALID_AMOUNT field=amount
+      deposit user:ana 0.0000000001           -> TOO_PRECISE field=amount
+      deposit user:ana 1 asset=NOPE           -> ASSET_NOT_FOUND field=asset
+      deposit user:ana 1 asset=JPY            -> OK balance=1 asset=JPY
+      balance external                        -> OK balance=-7.00
+      """)
+  }
+
+  @Test func `a frozen account is not charged but may receive`() throws {
+    try play(
+      """
+      deposit user:ana 10
+      deposit user:bob 10
+      freeze user:ana                         -> OK frozen=true
+      charge user:ana 1                       -> ACCOUNT_FROZEN field=payer
+      reserve user:ana 1                      -> ACCOUNT_FROZEN field=payer
+      withdraw user:ana 1                     -> ACCOUNT_FROZEN
+      transfer user:ana=-1 user:bob=1         -> ACCOUNT_FROZEN
+      transfer user:ana=1 user:bob=-1         -> OK
+      charge user:bob 1 payee=user:ana        -> OK
+      deposit user:ana 1                      -> OK balance=13.00
+      unfreeze user:ana                       -> OK frozen=false
+      charge user:ana 13                      -> OK
+      """)
+  }
+
+  @Test func `freezing an account freezes all below it`() throws {
+    try play(
+      """
+      deposit org:acme 10
+      open org:acme/dept:research
+      open org:acme/dept:sales wallet=own
+      deposit org:acme/dept:sales 10
+      freeze org:acme
+      charge org:acme/dept:research 1         -> ACCOUNT_FROZEN field=payer
+      charge org:acme/dept:sales 1            -> ACCOUNT_FROZEN field=payer
+      unfreeze org:acme
+      freeze org:acme/dept:research
+      charge org:acme/dept:research 1         -> ACCOUNT_FROZEN field=payer
+      charge org:acme 1                       -> OK
+      charge org:acme/dept:sales 1            -> OK
+      """)
+  }
+
+  @Test func `money below a frozen account does not leave by withdrawal or transfer either`() throws {
+    try play(
+      """
+      deposit org:acme 10
+      open org:acme/dept:sales wallet=own
+      deposit org:acme/dept:sales 10
+      open org:acme/dept:research
+      open user:bob
+      freeze org:acme/dept:research
+      withdraw org:acme/dept:research 1                 -> ACCOUNT_FROZEN
+      freeze org:acme
+      withdraw org:acme/dept:sales 1                    -> ACCOUNT_FROZEN
+      transfer org:acme/dept:sales=-1 user:bob=1        -> ACCOUNT_FROZEN
+      """)
+  }
+
+  @Test func `only an empty account can be closed, and for good`() throws {
+    try play(
+      """
+      deposit user:ana 1
+      close user:ana                          -> ACCOUNT_NOT_EMPTY
+      reserve user:ana 1 as hold
+      charge user:ana 0
+      close user:ana                          -> ACCOUNT_NOT_EMPTY
+      capture @hold
+      close user:ana                          -> OK closed=true
+      close user:ana                          -> OK closed=true
+      charge user:ana 0                       -> ACCOUNT_CLOSED field=payer
+      reserve user:ana 0                      -> ACCOUNT_CLOSED field=payer
+      deposit user:ana 1                      -> ACCOUNT_CLOSED
+      open user:ana                           -> ACCOUNT_CLOSED field=account
+      close platform                          -> INVALID_ARGUMENT
+      close external                          -> INVALID_ARGUMENT
+      close user:nobody                       -> ACCOUNT_NOT_FOUND field=account
+      """)
+  }
+
+  @Test func `a closed account takes no money`() throws {
+    try play(
+      """
+      deposit user:ana 10
+      open user:bob
+      close user:bob
+      charge user:ana 1 payee=user:bob        -> ACCOUNT_CLOSED field=payee
+      transfer user:ana=-1 user:bob=1         -> ACCOUNT_CLOSED
+      balance user:ana                        -> OK balance=10.00
+      """)
+  }
+
+  @Test func `an account with an open account below it stays open`() throws {
+    try play(
+      """
+      open org:acme
+      open org:acme/dept:research
+      close org:acme                          -> ACCOUNT_NOT_EMPTY
+      close org:acme/dept:research            -> OK
+      close org:acme                          -> OK
+      """)
+  }
+
+  @Test func `no account opens below a closed one`() throws {
+    try play(
+      """
+      open org:acme
+      close org:acme
+      open org:acme/dept:research             -> ACCOUNT_CLOSED
+      deposit org:acme/dept:sales 1           -> ACCOUNT_CLOSED
+      """)
+  }
+
+  @Test func `a closed account that draws on its parent moves none of its money`() throws {
+    try play(
+      """
+      deposit org:acme 10
+      open org:acme/dept:research
+      close org:acme/dept:research
+      charge org:acme/dept:research 1         -> ACCOUNT_CLOSED field=payer
+      withdraw org:acme/dept:research 1       -> ACCOUNT_CLOSED
+      deposit org:acme/dept:research 1        -> ACCOUNT_CLOSED
+      """)
+  }
+
+  @Test func `a credit line is spent to its last unit`() throws {
+    try play(
+      """
+      open user:ana credit_line=5
+      balance user:ana                        -> OK balance=0.00 credit_line=5.00 available=5.00
+      charge user:ana 3                       -> OK balance=-3.00 available=2.00
+      reserve user:ana 2 as hold              -> OK available=0.00
+      charge user:ana 0.000000001             -> INSUFFICIENT_FUNDS limit=0.00 spent=-3.00 held=2.00
+      charge user:ana 0                       -> OK
+      credit user:ana 6
+      charge user:ana 1                       -> OK available=0.00
+      credit user:ana 0
+      balance user:ana                        -> OK balance=-4.00 held=2.00 credit_line=0.00 available=-6.00
+      charge user:ana 0                       -> INSUFFICIENT_FUNDS
+      capture @hold                           -> OK balance=-6.00
+      deposit user:ana 6                      -> OK balance=0.00
+      credit user:ana -1                      -> INVALID_AMOUNT field=credit_line
+      credit user:nobody 1                    -> ACCOUNT_NOT_FOUND
+      """)
+  }
+
+  @Test func `a credit line belongs to a wallet`() throws {
+    try play(
+      """
+      open org:acme
+      open org:acme/dept:research
+      credit org:acme/dept:research 5         -> INVALID_ARGUMENT field=account
+      credit org:acme 5
+      charge org:acme/dept:research 5         -> OK balance=-5.00 available=0.00
+      """)
+  }
+
+  @Test func `the wallet of the nearest account above pays`() throws {
+    try play(
+      """
+      deposit org:acme 10
+      open org:acme/dept:research
+      open org:acme/dept:research/agent:writer
+      open org:acme/dept:sales wallet=own
+      open org:acme/dept:sales/agent:caller
+      deposit org:acme/dept:sales 3
+      charge org:acme/dept:research/agent:writer 4  -> OK balance=6.00
+      charge org:acme/dept:sales/agent:caller 1     -> OK balance=2.00
+      charge org:acme/dept:sales/agent:caller 3     -> INSUFFICIENT_FUNDS account=org:acme/dept:sales
+      balance org:acme/dept:research/agent:writer   -> OK wallet=org:acme balance=6.00
+      balance org:acme                              -> OK balance=6.00
+      withdraw org:acme/dept:research 1             -> OK balance=5.00
+      deposit org:acme/dept:research 2              -> OK balance=7.00
+      """)
+  }
+
+  @Test func `what an account without a wallet earns goes to the wallet that pays for it`() throws {
+    try play(
+      """
+      deposit user:ana 10
+      open org:acme
+      open org:acme/agent:writer
+      charge user:ana 3 payee=org:acme/agent:writer      -> OK
+      balance org:acme                                   -> OK balance=3.00
+      transfer user:ana=-2 org:acme/agent:writer=2       -> OK
+      balance org:acme                                   -> OK balance=5.00
+      reserve user:ana 1 payee=org:acme/agent:writer as hold
+      capture @hold
+      balance org:acme                                   -> OK balance=6.00
+      charge org:acme/agent:writer 6                     -> OK balance=0.00
+      """)
+  }
+
+  @Test func `a call that fails opens no account and no asset`() throws {
+    try play(
+      """
+      open user:ana credit_line=-1                       -> INVALID_AMOUNT
+      account.get account=user:ana                       -> ACCOUNT_NOT_FOUND
+      deposit user:bob 1 idempotency_key=same
+      deposit user:eve 1 idempotency_key=same            -> KEY_CONFLICT
+      account.get account=user:eve                       -> ACCOUNT_NOT_FOUND
+      open user:dan credit_line=1.12345678901 asset=EUR  -> TOO_PRECISE
+      account.get account=user:dan                       -> ACCOUNT_NOT_FOUND
+      balance user:bob asset=EUR                         -> ASSET_NOT_FOUND
+      transfer user:bob=-1@CHF user:nobody=1@CHF         -> ACCOUNT_NOT_FOUND
+      balance user:bob asset=CHF                         -> ASSET_NOT_FOUND
+      """)
+  }
+
+  @Test func `balances in the past are those of their time`() throws {
+    for seals in [false, true] {
+      let ledger = try TestLedger()
+      var script = Script(ledger)
+      let start = ledger.clock.now
+      try script.play("deposit user:ana 10")
+      if seals { try script.play("seal") }
+      try script.play(
+        """
+        wait 1s
+        charge user:ana 4
+        wait 1s
+        """)
+      if seals { try script.play("seal") }
+      try script.play(
+        """
+        reserve user:ana 2
+        charge user:ana 1
+        balance user:ana at=\(start - 1)               -> OK balance=0.00
+        balance user:ana at=\(start)                   -> OK balance=10.00
+        balance user:ana at=\(start + 999_999)         -> OK balance=10.00
+        balance user:ana at=\(start + 1_000_000)       -> OK balance=6.00
+        balance user:ana at=\(start + 2_000_000)       -> OK balance=5.00
+        balance user:ana at=\(start + 9_000_000)       -> OK balance=5.00
+        balance platform at=\(start + 1_000_000)       -> OK balance=4.00
+        """)
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import FareboxCore
+import FareboxStore
+
+/// A store that fails when it is told to, and otherwise passes every call on.
+final class FaultyStore: Store {
+  private let store: SQLiteStore
+  /// Calls that may fail before the one that does; nil is never.
+  var fuse: Int?
+  private(set) var hasFailed = false
+  /// Changes the bytes of every segment that is read.
+  var damage: ((UInt64, inout [UInt8]) -> Void)?
+
+  init(_ store: SQLiteStore) {
+    self.store = store
+  }
+
+  private func burn(_ status: Status = .storeIO) throws(Failure) {
+    guard let left = fuse else { return }
+    if left > 0 {
+      fuse = left - 1
+    } else {
+      fuse = nil
+      hasFailed = true
+      throw Failure(status, "The store was told to fail.")
+    }
+  }
+
+  func light(_ calls: Int) {
+    fuse = calls
+    hasFailed = false
+  }
+
+  var isExclusive: Bool { store.isExclusive }
+
+  func begin() throws(Failure) {
+    try burn(.storeBusy)
+    try store.begin()
+  }
+
+  func setDurable(_ durable: Bool) throws(Failure) {
+    try burn()
+    try store.setDurable(durable)
+  }
+
+  func commit() throws(Failure) {
+    try burn(.storeFull)
+    try store.commit()
+  }
+
+  func rollback() { store.rollback() }
+
+  func beginRead() throws(Failure) {
+    try burn()
+    try store.beginRead()
+  }
+
+  func endRead() { store.endRead() }
+  func close() { store.close() }
+  func meta(_ name: String) throws(Failure) -> [UInt8]? { try store.meta(name) }
+
+  func setMeta(_ name: String, _ value: [UInt8]) throws(Failure) {
+    try burn()
+    try store.setMeta(name, value)
+  }
+
+  func lastSegment() throws(Failure) -> UInt64? { try store.lastSegment() }
+
+  func appendSegment(first: UInt64, _ bytes: UnsafeRawBufferPointer) throws(Failure) {
+    try burn()
+    try unsafe store.appendSegment(first: first, bytes)
+  }
+
+  func visitSegments(
+    from first: UInt64, _ visit: (UInt64, UnsafeRawBufferPointer) throws(Failure) -> Bool
+  ) throws(Failure) {
+    try burn()
+    try unsafe store.visitSegments(from: first) { name, bytes throws(Failure) in
+      guard let damage else { return try unsafe visit(name, bytes) }
+      var copy = unsafe [UInt8](bytes)
+      damage(name, &copy)
+      return unsafe try FaultyStore.lend(copy) { bytes throws(Failure) in try unsafe visit(name, bytes) }
+    }
+  }
+
+  func visitSegment(
+    containing record: UInt64, _ visit: (UInt64, UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    try burn()
+    try unsafe store.visitSegment(containing: record) { name, bytes throws(Failure) in
+      guard let damage else { return try unsafe visit(name, bytes) }
+      var copy = unsafe [UInt8](bytes)
+      damage(name, &copy)
+      unsafe try FaultyStore.lend(copy) { bytes throws(Failure) in try unsafe visit(name, bytes) }
+    }
+  }
+
+  private static func lend<Result>(
+    _ bytes: [UInt8], _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    let outcome: Swift.Result<Result, Failure> = unsafe bytes.withUnsafeBytes { bytes in
+      do throws(Failure) {
+        return .success(try unsafe body(bytes))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try outcome.get()
+  }
+
+  func putRow(_ table: ProjectionTable, _ key: RowKey, _ value: UnsafeRawBufferPointer) throws(Failure) {
+    try burn()
+    try unsafe store.putRow(table, key, value)
+  }
+
+  func deleteRow(_ table: ProjectionTable, _ key: RowKey) throws(Failure) {
+    try burn()
+    try store.deleteRow(table, key)
+  }
+
+  func row(
+    _ table: ProjectionTable, _ key: RowKey, _ read: (UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) -> Bool {
+    try burn()
+    return try unsafe store.row(table, key, read)
+  }
+
+  func visitRows(
+    _ table: ProjectionTable, major: ClosedRange<Int64>, descending: Bool,
+    _ visit: (RowKey, UnsafeRawBufferPointer) throws(Failure) -> Bool
+  ) throws(Failure) {
+    try burn()
+    try unsafe store.visitRows(table, major: major, descending: descending, visit)
+  }
+
+  func deleteRows(_ table: ProjectionTable, major: Int64) throws(Failure) {
+    try burn()
+    try store.deleteRows(table, major: major)
+  }
+
+  func deleteAllRows(_ table: ProjectionTable) throws(Failure) {
+    try burn()
+    try store.deleteAllRows(table)
+  }
+
+  func sizeOnDisk() -> Int64 { store.sizeOnDisk() }
+}
