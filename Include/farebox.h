@@ -28,7 +28,8 @@
  * - Handles are numbers in a pointer's clothes. A null, closed, twice-closed or foreign handle gives FAREBOX_HANDLE or
  *   FAREBOX_CLOSED; it is never dereferenced.
  * - Any function may be called from any thread at any time unless it says otherwise. The library starts no thread. A
- *   callback runs on the thread of the call that it belongs to, and must not call back into the same engine.
+ *   callback runs on the thread of the call that it belongs to; a call that it makes into any engine gets
+ *   FAREBOX_REENTRANT.
  * - After fork, the child gets FAREBOX_FORKED from every engine of its parent, and opens its own.
  */
 #ifndef FAREBOX_H
@@ -337,7 +338,8 @@ typedef struct farebox_quote {
 #define FAREBOX_QUOTE_INIT {sizeof(farebox_quote), 0, NULL, 0, 0, 0, 0, {0}, {0}}
 
 /* Quotes a tool for a usage, without touching the ledger.
- * Ownership: args borrowed; out->lines is the caller's array of line_capacity lines, or NULL.
+ * Ownership: args borrowed; out->lines is the caller's array of line_capacity lines, or NULL; on failure its content is
+ *            undefined.
  * Threads:   any.
  * Errors:    HANDLE, CLOSED, FORKED, STRUCT_SIZE, RESERVED, INVALID_ARGUMENT, TOOL_NOT_FOUND, TOOL_DISABLED, UNPRICEABLE,
  *            OVERFLOW.
@@ -397,7 +399,7 @@ typedef struct farebox_receipt {
     uint32_t flags;         /* FAREBOX_RECEIPT_* */
     uint32_t reserved0;
     uint64_t id;            /* of the transfer; never 0; unique in the ledger */
-    uint64_t hold;          /* of the hold, or 0 */
+    uint64_t hold;          /* names the hold, or 0; less than 2^53 */
     int64_t amount;         /* charged, held, captured or returned */
     int64_t hold_remaining; /* left on the hold after this */
     int64_t balance;        /* of the paying wallet after this */
@@ -423,13 +425,13 @@ FAREBOX_API farebox_status farebox_charge(farebox_engine *engine, const farebox_
  *            durability.
  * Threads:   any.
  * Errors:    those of the batch as a whole: HANDLE, CLOSED, FORKED, REENTRANT, STRUCT_SIZE, TOO_LONG, STORE_* (then
- *            nothing was charged).
+ *            nothing was charged, and every out[i].status says why).
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_charge_many(farebox_engine *engine, const farebox_charge_args *args, size_t count,
                                                farebox_receipt *out, farebox_error *error);
 
-/* One reservation. The amount held is `amount`, or the price of the expected `usage`; `max_cost` raises or caps it: with
- * max_cost, exactly max_cost is held. */
+/* One reservation. What is held: `amount`, where it is given; else max_cost, where it is given; else the price of the
+ * expected `usage`, or the price's own maximum where nothing is expected. */
 typedef struct farebox_reserve_args {
     uint32_t struct_size;
     uint32_t flags; /* FAREBOX_AMOUNT_GIVEN */

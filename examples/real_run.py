@@ -324,16 +324,19 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
 
 
-def readable_revisions(repository: Path, most: int = 8, size: int = 200_000) -> list[str]:
-    """Recent revisions whose changes, and the changes since, are of a size that an agent might read."""
-    found = []
+def readable_revisions(repository: Path, most: int = 8, size: int = 200_000, least: int = 3) -> list[str]:
+    """Recent revisions whose changes, and the changes since, are of a size that an agent might read.
+
+    Where fewer than `least` are, the smallest there are.
+    """
+    sizes: dict[str, int] = {}
     for revision in git(repository, "rev-list", "--max-count=24", "HEAD").split():
-        shown, since = git(repository, "show", revision), git(repository, "diff", revision)
-        if shown and len(shown) <= size and len(since) <= size:
-            found.append(revision)
-        if len(found) == most:
-            break
-    return found
+        sizes[revision] = max(len(git(repository, "show", revision)), len(git(repository, "diff", revision)))
+    readable = [revision for revision in sizes if sizes[revision] <= size]
+    if len(readable) < least:
+        smallest = sorted(sizes, key=lambda revision: sizes[revision])[:least]
+        readable = [revision for revision in sizes if revision in smallest]
+    return readable[:most]
 
 
 def make_repository(folder: Path) -> Path:
@@ -352,7 +355,7 @@ def make_repository(folder: Path) -> Path:
 
 
 def choose_repository(temporary: Path) -> tuple[Path, list[str]]:
-    """The checkout that this file is in, or a small repository where it is none that can be read."""
+    """The checkout that this file is in, or a small repository where it is not a checkout."""
     root = Path(__file__).resolve().parents[1]
     if (root / ".git").exists():
         revisions = readable_revisions(root)

@@ -76,20 +76,32 @@ public func farebox_charge_many(
       }
     }
     let durability = try unsafe Durability.read(args[0].durability, "args[0].durability")
-    try open.chargeMany(
-      count: count, durability: durability,
-      hint: { index in unsafe (BorrowedText(args[index].idempotency_key), BorrowedText(args[index].payer)) }
-    ) { index throws(Failure) in
-      try unsafe ChargeRequest(args[index])
-    } result: { index, result in
-      switch result {
-      case .success(let receipt):
-        unsafe out[index].fill(receipt)
-      case .failure(let failure):
-        unsafe out[index] = farebox_receipt()
-        unsafe out[index].struct_size = UInt32(MemoryLayout<farebox_receipt>.size)
-        unsafe out[index].status = failure.status.rawValue
+    func refuse(_ index: Int, _ status: Status) {
+      unsafe out[index] = farebox_receipt()
+      unsafe out[index].struct_size = UInt32(MemoryLayout<farebox_receipt>.size)
+      unsafe out[index].status = status.rawValue
+    }
+    do throws(Failure) {
+      let isUncommitted = try open.chargeMany(
+        count: count, durability: durability,
+        hint: { index in unsafe (BorrowedText(args[index].idempotency_key), BorrowedText(args[index].payer)) }
+      ) { index throws(Failure) in
+        try unsafe ChargeRequest(args[index])
+      } result: { index, result in
+        switch result {
+        case .success(let receipt): unsafe out[index].fill(receipt)
+        case .failure(let failure): refuse(index, failure.status)
+        }
       }
+      if isUncommitted {
+        for index in 0..<count where unsafe out[index].status == Status.ok.rawValue {
+          unsafe out[index].flags |= UInt32(FAREBOX_RECEIPT_UNCOMMITTED)
+        }
+      }
+    } catch {
+      // Receipts that were filled before the commit failed are receipts of nothing.
+      for index in 0..<count { refuse(index, error.status) }
+      throw error
     }
   }
 }

@@ -3,8 +3,15 @@
 
 #include <stdio.h>
 
-#define STRUCT(TYPE) printf("%s\n  \"" #TYPE "\": {\"size\": %zu, \"alignment\": %zu, \"fields\": {", separator, sizeof(TYPE), _Alignof(TYPE)); separator = ","; between = ""
-#define FIELD(TYPE, NAME) printf("%s\"" #NAME "\": {\"offset\": %zu, \"size\": %zu}", between, offsetof(TYPE, NAME), sizeof(((TYPE *)0)->NAME)); between = ", "
+#define STRUCT(TYPE)                                                                                                   \
+    printf("%s\n  \"" #TYPE "\": {\"size\": %zu, \"alignment\": %zu, \"fields\": {", separator, sizeof(TYPE),            \
+           _Alignof(TYPE));                                                                                            \
+    separator = ",";                                                                                                   \
+    between = ""
+#define FIELD(TYPE, NAME)                                                                                              \
+    printf("%s\"" #NAME "\": {\"offset\": %zu, \"size\": %zu}", between, offsetof(TYPE, NAME),                         \
+           sizeof(((TYPE *)0)->NAME));                                                                                 \
+    between = ", "
 #define END printf("}}")
 
 int main(void)

@@ -395,7 +395,8 @@ static void null_pointers(void)
 
 /* ---- Texts ---- */
 
-static const char *const bad_utf8[] = {"\xff", "\x80", "\xc0\x80", "\xc3", "a\xc3(", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80",
+static const char *const bad_utf8[] = {"\xff", "\x80", "\xc0\x80", "\xc3", "a\xc3(", "\xed\xa0\x80",
+                                       "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80",
                                        "user:\xe2\x82", "\xf0\x80\x80\xaf", "0123456789abcdef\xfe"};
 
 static farebox_status charge_with(farebox_engine *engine, size_t offset, farebox_str text)
@@ -569,6 +570,15 @@ static void huge_lengths(void)
         args.secrets = &text;
         EXPECT(FAREBOX_TOO_LONG, farebox_verify_webhook(NULL, &args, NULL));
     }
+    /* The same of a list of secrets that is there. */
+    const farebox_str one = FAREBOX_STR("secret");
+    const size_t counts[] = {17, (size_t)INT64_MAX, (size_t)INT64_MAX + 1, SIZE_MAX};
+    for (size_t k = 0; k < sizeof counts / sizeof counts[0]; k++) {
+        farebox_webhook_args args = FAREBOX_WEBHOOK_ARGS_INIT;
+        args.secrets = &one;
+        args.secret_count = counts[k];
+        EXPECT(FAREBOX_TOO_LONG, farebox_verify_webhook(NULL, &args, NULL));
+    }
     /* A length without a pointer is an absent text. */
     EXPECT(FAREBOX_OK, charge_with(engine, CHARGE(description), (farebox_str){NULL, 5}));
     EXPECT(FAREBOX_MISSING_FIELD, charge_with(engine, CHARGE(payer), (farebox_str){NULL, 8}));
@@ -668,7 +678,8 @@ static void numbers(void)
               verified == FAREBOX_TIMESTAMP_TOO_NEW);
 
         /* The JSON door. */
-        const char *const inputs[] = {"transfer.get", "id", "hold.get", "hold", "charge.refund", "id", "hold.release", "hold"};
+        const char *const inputs[] = {"transfer.get", "id", "hold.get", "hold", "charge.refund", "id",
+        "hold.release", "hold"};
         for (size_t pair = 0; pair < sizeof inputs / sizeof inputs[0]; pair += 2) {
             const farebox_status status =
                 json_call(engine, NULL, inputs[pair], "{\"%s\":%" PRId64 "}", inputs[pair + 1], value);
@@ -680,8 +691,10 @@ static void numbers(void)
 
     /* Balances at the edge of 64 bits: what is outside has paid all that is inside, so no more than 2^63 can come in. */
     EXPECT(FAREBOX_OK, json_call(engine, NULL, "account.deposit", "{\"account\":\"user:rich\",\"amount\":\"9223371000\"}"));
-    EXPECT(FAREBOX_OVERFLOW, json_call(engine, NULL, "account.deposit", "{\"account\":\"user:poor\",\"amount\":\"9223371000\"}"));
-    EXPECT(FAREBOX_OVERFLOW, json_call(engine, NULL, "account.deposit", "{\"account\":\"user:poor\",\"amount\":\"9223372037\"}"));
+    EXPECT(FAREBOX_OVERFLOW, json_call(engine, NULL, "account.deposit",
+    "{\"account\":\"user:poor\",\"amount\":\"9223371000\"}"));
+    EXPECT(FAREBOX_OVERFLOW, json_call(engine, NULL, "account.deposit",
+    "{\"account\":\"user:poor\",\"amount\":\"9223372037\"}"));
     farebox_charge_args all = a_charge();
     all.payer = FAREBOX_STR("user:rich");
     all.payee = FAREBOX_STR("user:ana");
@@ -712,8 +725,10 @@ static farebox_status door(farebox_engine *engine, const char *operation, const 
 static void json_door(void)
 {
     farebox_engine *engine = open_memory();
-    static const char *const broken[] = {"{", "}", "[", "nul", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\":01}", "{\"a\":1e}", "{\"a\":\"\\x\"}",
-                                         "{\"a\":\"\\ud800\"}", "{} {}", "{\"a\":+1}", "\"", "{\"a\":\"\n\"}", "\xef\xbb\xbf{}", "NaN", "{\"a\":Infinity}"};
+    static const char *const broken[] = {"{", "}", "[", "nul", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}",
+                                         "{\"a\":01}", "{\"a\":1e}", "{\"a\":\"\\x\"}",
+                                         "{\"a\":\"\\ud800\"}", "{} {}", "{\"a\":+1}", "\"", "{\"a\":\"\n\"}",
+                                         "\xef\xbb\xbf{}", "NaN", "{\"a\":Infinity}"};
     for (size_t k = 0; k < sizeof broken / sizeof broken[0]; k++) {
         EXPECT(FAREBOX_INVALID_JSON, door(engine, "ledger.info", broken[k], strlen(broken[k])));
     }
@@ -764,9 +779,11 @@ static void json_door(void)
         const char *end = strstr(at, "\"output\":");
         for (const char *field = at; end != NULL && (field = strstr(field, "{\"name\":\"")) != NULL && field < end;) {
             field += 9;
-            static const char *const values[] = {"-1", "0", "9223372036854775807", "9223372036854775808", "-9223372036854775808",
+            static const char *const values[] = {"-1", "0", "9223372036854775807", "9223372036854775808",
+                                                 "-9223372036854775808",
                                                  "1e400", "0.00000000000000000001", "\"\"", "\"\\u0000\"", "\"x\"", "\"-1\"",
-                                                 "\"9223372036.854775807\"", "\"99999999999999999999999999\"", "{}", "[]", "[{}]", "[null]",
+                                                 "\"9223372036.854775807\"", "\"99999999999999999999999999\"", "{}",
+                                                 "[]", "[{}]", "[null]",
                                                  "{\"a\":{\"b\":[]}}", "true", "\"2024-02-30\"", "\"\xf0\x9f\x92\xb8\""};
             for (size_t k = 0; k < sizeof values / sizeof values[0]; k++) {
                 char input[256];
@@ -1022,8 +1039,10 @@ static int64_t any_number(void)
 
 static farebox_str any_text(void)
 {
-    static const char *const words[] = {"user:ana", "user:author", "platform", "external", "flat", "tokens", "USD", "EUR", "user:nobody",
-                                        "{\"a\":1}", "{", "v1,AAAA", "t=1,v1=00", "whsec_AAAA", "\xff\xfe", "run", "k1", "k2", "k3"};
+    static const char *const words[] = {"user:ana", "user:author", "platform", "external", "flat", "tokens", "USD",
+                                        "EUR", "user:nobody",
+                                        "{\"a\":1}", "{", "v1,AAAA", "t=1,v1=00", "whsec_AAAA", "\xff\xfe", "run",
+                                        "k1", "k2", "k3"};
     static char pool[10000];
     switch (random_below(&fuzz_state, 8)) {
     case 0: return (farebox_str){NULL, 0};

@@ -29,6 +29,12 @@ struct Budget {
     current.end = end
   }
 
+  /// The window that holds a time, or nil for one that is neither the current nor the one before.
+  func window(at time: Int64) -> BudgetWindow? {
+    if time >= current.start && time < current.end { return current }
+    return time >= previous.start && time < previous.end ? previous : nil
+  }
+
   /// What a charge of `amount` would count.
   func weight(_ amount: Int64, _ asset: UInt16) -> Int64 {
     if countsCharges { return 1 }

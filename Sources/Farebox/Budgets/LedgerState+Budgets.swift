@@ -74,7 +74,8 @@ extension LedgerState {
     if guards[index].perRun != nil, hold.run != 0, guards[index].capAsset == hold.asset,
       guards[index].countsRunsFrom < number
     {
-      guards[index].runs[hold.run, default: RunTotal()].total &+= spent &- freed
+      // A run that was forgotten meanwhile has nothing left to settle.
+      guards[index].runs[hold.run]?.total &+= spent &- freed
     }
   }
 
@@ -108,8 +109,10 @@ extension LedgerState {
   ///   - amount: what the call costs.
   ///   - added: what it adds to what is counted already; less than `amount` for the excess of a capture.
   ///   - isNew: whether it is a charge of its own, which rates and counts count.
+  ///   - countedAt: the time in whose window it counts: now, or when its hold began.
   mutating func limitPassed(
-    _ account: UInt32, at time: Int64, amount: Int64, added: Int64, asset: UInt16, run: UInt64, isNew: Bool
+    _ account: UInt32, at time: Int64, amount: Int64, added: Int64, asset: UInt16, run: UInt64, isNew: Bool,
+    countedAt: Int64
   ) -> Refusal? {
     var index = Int32(bitPattern: account)
     var refusal: Refusal?
@@ -117,7 +120,7 @@ extension LedgerState {
     while index >= 0 {
       let entry = accounts[Int(index)]
       if entry.guardIndex >= 0, rank > 0,
-        let found = guardPassed(Int(entry.guardIndex), time, amount, added, asset, run, isNew), found.rank < rank
+        let found = guardPassed(Int(entry.guardIndex), time, amount, added, asset, run, isNew, countedAt), found.rank < rank
       {
         refusal = found.refusal
         rank = found.rank
@@ -128,7 +131,8 @@ extension LedgerState {
   }
 
   private mutating func guardPassed(
-    _ index: Int, _ time: Int64, _ amount: Int64, _ added: Int64, _ asset: UInt16, _ run: UInt64, _ isNew: Bool
+    _ index: Int, _ time: Int64, _ amount: Int64, _ added: Int64, _ asset: UInt16, _ run: UInt64, _ isNew: Bool,
+    _ countedAt: Int64
   ) -> (refusal: Refusal, rank: UInt8)? {
     let account = guards[index].account
     if let limit = guards[index].perCall, guards[index].capAsset == asset, amount > limit {
@@ -154,12 +158,11 @@ extension LedgerState {
       if budgets[budget].isRemoved { continue }
       budgets[budget].roll(to: time)
       let weight = budgets[budget].countsCharges ? (isNew ? 1 : 0) : budgets[budget].weight(added, asset)
-      if weight > 0,
-        Limit.isPassed(budgets[budget].limit, budgets[budget].current.spent, budgets[budget].current.held, weight)
-      {
+      guard let window = budgets[budget].window(at: countedAt) else { continue }
+      if weight > 0, Limit.isPassed(budgets[budget].limit, window.spent, window.held, weight) {
         var refusal = Refusal(
-          .overBudget, .budget, account, asset, limit: budgets[budget].limit, spent: budgets[budget].current.spent,
-          held: budgets[budget].current.held, requested: weight)
+          .overBudget, .budget, account, asset, limit: budgets[budget].limit, spent: window.spent, held: window.held,
+          requested: weight)
         refusal.budget = Int32(budget)
         return (refusal, 3)
       }

@@ -127,6 +127,8 @@ struct Tool {
   /// The id of its skill, or nil for an entry of a rate card.
   var skill: String?
   var isEnabled = true
+  /// Whether somebody has switched it off, which a new version of its skill does not undo.
+  var isSwitchedOff = false
   /// Whether its skill as a whole is switched off.
   var isSkillDisabled = false
   /// Prices by time, latest start first.

@@ -148,8 +148,7 @@ extension Ledger {
       }
       try store.deleteRows(.runs, major: account)
       let oldest = state.time - RunTotal.retention
-      state.guards[index].runs = state.guards[index].runs.filter { $0.value.last >= oldest || $0.value.total == 0 }
-      for (run, total) in state.guards[index].runs {
+      for (run, total) in state.guards[index].runs where total.last >= oldest {
         try putRow(store, .runs, RowKey(account, Int64(bitPattern: run)), [total.total, total.last][...])
       }
     }

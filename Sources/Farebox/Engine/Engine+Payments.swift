@@ -15,16 +15,17 @@ extension Engine {
   ///   - hint: the key and payer of an index, so that memory can be fetched before it is needed.
   ///   - request: makes the request of an index; called once for each, while the batch is decided.
   ///   - result: takes the receipt of an index, or the status that it was refused with.
-  /// - Throws: what failed for the batch as a whole; then nothing was charged.
+  /// - Returns: whether the receipts are not committed yet.
+  /// - Throws: what failed for the batch as a whole; then nothing was charged, whatever `result` was given.
   public func chargeMany(
     count: Int, durability: Durability? = nil, hint: (Int) -> (key: BorrowedText, payer: BorrowedText),
     request: (Int) throws(Failure) -> ChargeRequest,
     result: (Int, Result<Receipt, Failure>) -> Void
-  ) throws(Failure) {
+  ) throws(Failure) -> Bool {
     guard count <= Limits.batch else {
       throw Failure(.tooLong, field: "count", "A batch has at most \(Limits.batch) charges.")
     }
-    let (outcome, _) = try write(durability ?? options.durability) { ledger, context throws(Rejection) in
+    let (outcome, isUncommitted) = try write(durability ?? options.durability) { ledger, context throws(Rejection) in
       ledger.log.reserveCapacity(count)
       var ahead = InlineArray<8, Foreknown>(repeating: .nothing)
       func foresee(_ index: Int) {
@@ -50,6 +51,7 @@ extension Engine {
       }
     }
     if case .failure(let rejection) = outcome { throw failure(rejection) }
+    return isUncommitted
   }
 
   /// Holds money for a call that is about to run.
@@ -71,14 +73,14 @@ extension Engine {
   /// Returns what is left of a hold to the payer.
   public func release(hold: UInt64) throws(Failure) -> Receipt {
     try receipt(holdDurability) { ledger, context throws(Rejection) in
-      try ledger.release(hold, at: context.time, in: context.store)
+      try ledger.release(HoldID(hold), at: context.time, in: context.store)
     }
   }
 
   /// Moves the expiry of an open hold to a time from now.
   public func extend(hold: UInt64, milliseconds: Int64) throws(Failure) -> Receipt {
     try receipt(holdDurability) { ledger, context throws(Rejection) in
-      try ledger.extend(hold, byMilliseconds: milliseconds, at: context.time, in: context.store)
+      try ledger.extend(HoldID(hold), byMilliseconds: milliseconds, at: context.time, in: context.store)
     }
   }
 

@@ -296,7 +296,7 @@ public final class Engine: @unchecked Sendable {
     ) { first, bytes throws(Failure) in
       try unsafe store.appendSegment(first: first, bytes)
     }
-    metrics.countCommit(ledger.log.count)
+    metrics.countRecords(ledger.log.count)
     ledger.state.hash = hash
     ledger.log.removeAll()
   }
@@ -312,6 +312,7 @@ public final class Engine: @unchecked Sendable {
     do throws(Failure) {
       if try body() {
         try store.commit()
+        metrics.countCommit()
         pendingSince = 0
       } else {
         store.rollback()
@@ -329,6 +330,7 @@ public final class Engine: @unchecked Sendable {
     defer { store.endRead() }
     try withLedger { ledger throws(Failure) in
       try ledger.load(from: store)
+      ledger.writer = UInt64.random(in: 1 ... .max)
       pendingSince = 0
       isStale = false
     }

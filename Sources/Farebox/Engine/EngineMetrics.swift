@@ -8,8 +8,11 @@ final class EngineMetrics: Sendable {
   let seals = Atomic<Int>(0)
   let sealed = Atomic<Int>(0)
 
-  func countCommit(_ count: Int) {
+  func countCommit() {
     commits.add(1, ordering: .relaxed)
+  }
+
+  func countRecords(_ count: Int) {
     records.add(count, ordering: .relaxed)
   }
 

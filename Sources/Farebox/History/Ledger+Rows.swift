@@ -50,6 +50,7 @@ extension Ledger {
     }
     if record.tool > 0 { row.append("tool", .string(state.catalog.toolNames[record.tool - 1])) }
     if record.reference > 0 { row.append("reference", Shapes.number(record.reference)) }
+    if let hold = receipt(number, record).hold.nonZero { row.append("hold", Shapes.number(hold)) }
     if record.price > 0 { row.append("price_version", Shapes.number(UInt64(record.price))) }
     for (field, name) in [(HeapField.run, "run"), (.call, "call"), (.description, "description"), (.name, "name")] {
       if let text = heap[field].string, !text.isEmpty { row.append(name, .string(text)) }
@@ -143,4 +144,8 @@ extension BorrowedText {
     let digits = Array("0123456789abcdef")
     return unsafe "hex:" + bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
   }
+}
+
+extension UInt64 {
+  fileprivate var nonZero: UInt64? { self == 0 ? nil : self }
 }

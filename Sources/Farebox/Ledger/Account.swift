@@ -50,6 +50,8 @@ struct Balance {
 
 /// Money set aside for a call.
 struct Hold {
+  /// Of the engine that made it; see `HoldID`.
+  let tag: UInt32
   /// The account that was charged; its wallet pays.
   let account: UInt32
   /// Index of the paying balance.

@@ -33,21 +33,36 @@ enum ChargeOperations {
     }
     for charge in input.list("charges") { inputs.append(try OperationInput(charge, for: create)) }
     let requests = inputs
-    let receipts = try engine.perform(try Shapes.durability(input) ?? engine.options.durability) {
+    let (outcome, isUncommitted) = try engine.write(try Shapes.durability(input) ?? engine.options.durability) {
       ledger, context throws(Rejection) in
-      var rows: [JSON] = []
+      var rows: [Result<(Receipt, Asset), Failure>] = []
       for input in requests {
         do throws(Rejection) {
           let request = try ledger.chargeRequest(input, arena, at: context.time)
           let receipt = try ledger.charge(request, at: context.time, in: context.store)
-          rows.append(Shapes.json(receipt, ledger.state.catalog.assets[Int(receipt.asset)]))
+          rows.append(.success((receipt, ledger.state.catalog.assets[Int(receipt.asset)])))
         } catch {
-          rows.append(["error": ledger.failure(error).json])
+          rows.append(.failure(ledger.failure(error)))
         }
       }
       return rows
     }
-    return ["receipts": .array(receipts)]
+    switch outcome {
+    case .failure(let rejection): throw engine.failure(rejection)
+    case .success(let rows):
+      return [
+        "receipts": .array(
+          rows.map { row in
+            switch row {
+            case .failure(let failure): return ["error": failure.json]
+            case .success(let (receipt, asset)):
+              var receipt = receipt
+              receipt.isUncommitted = isUncommitted
+              return Shapes.json(receipt, asset)
+            }
+          })
+      ]
+    }
   }
 
   static let refund = Operation(

@@ -54,7 +54,7 @@ enum HoldOperations {
       request.key = arena.add(input.text("idempotency_key"))
       request.description = arena.add(input.text("description"))
       request.metadata = arena.add(input.objectText("metadata"))
-      let asset = ledger.state.holds[number]?.asset ?? ledger.defaultAsset
+      let asset = ledger.state.holds[HoldID(number).number]?.asset ?? ledger.defaultAsset
       if let units = try ledger.units(input, "amount", asset) { request.amount = .units(units) }
       if let usage = input.value("usage") { request.amount = .usage(try ledger.usage(usage, asset)) }
       return try ledger.capture(request, at: context.time, in: context.store)
@@ -66,7 +66,7 @@ enum HoldOperations {
   ) { engine, input throws(Failure) in
     let number = try input.number("hold")
     return try engine.receiptJSON(nil, isHold: true) { ledger, context throws(Rejection) in
-      try ledger.release(number, at: context.time, in: context.store)
+      try ledger.release(HoldID(number), at: context.time, in: context.store)
     }
   }
 
@@ -78,7 +78,7 @@ enum HoldOperations {
     let number = try input.number("hold")
     let milliseconds = input.integer("expires_in_ms") ?? 0
     return try engine.receiptJSON(nil, isHold: true) { ledger, context throws(Rejection) in
-      try ledger.extend(number, byMilliseconds: milliseconds, at: context.time, in: context.store)
+      try ledger.extend(HoldID(number), byMilliseconds: milliseconds, at: context.time, in: context.store)
     }
   }
 
@@ -86,24 +86,25 @@ enum HoldOperations {
     OperationField("hold", .integer, "Its number."),
     OperationField("state", .text, "open, captured, released or expired."),
     OperationField("account", .text, "Who is charged."), OperationField("tool", .text, "The tool."),
-    OperationField("amount", .amount, "What was held first."), OperationField("remaining", .amount, "What still is."),
-    OperationField("captured", .amount, "What was charged."), OperationField("asset", .text, "Of what."),
-    OperationField("time", .integer, "When it began."), OperationField("expires", .integer, "When it ends."),
+    OperationField("amount", .amount, "What was held first."),
+    OperationField("remaining", .amount, "What still is; while it is open."),
+    OperationField("captured", .amount, "What was charged so far; while it is open."), OperationField("asset", .text, "Of what."),
+    OperationField("time", .integer, "When it began."), OperationField("expires", .integer, "When it ends; while it is open."),
   ]
 
   static let get = Operation("hold.get", "Tells the state of a hold.", input: [hold], output: row, errors: [.holdNotFound]) {
     engine, input throws(Failure) in
-    let number = try input.number("hold")
+    let id = HoldID(try input.number("hold"))
     return try engine.perform(engine.readDurability) { ledger, context throws(Rejection) in
-      if let hold = ledger.state.holds[number] { return ledger.json(number, hold) }
+      if let hold = ledger.state.holds[id.number], hold.tag == id.tag { return ledger.json(id.number, hold) }
       do throws(Failure) {
-        guard let end = try ledger.holdEnd(number, in: context.store) else {
-          throw Failure(.holdNotFound, field: "hold", "There is no hold \(number).")
+        guard let end = try ledger.holdEnd(id, in: context.store) else {
+          throw Failure(.holdNotFound, field: "hold", "There is no hold \(id.value).")
         }
-        let row = try ledger.withRecord(number, in: context.store) { record, heap throws(Failure) in
-          try ledger.json(number, record, heap, explains: false, in: context.store)
+        let row = try ledger.withRecord(id.number, in: context.store) { record, heap throws(Failure) in
+          try ledger.json(id.number, record, heap, explains: false, in: context.store)
         }
-        var object: JSONObject = ["hold": Shapes.number(number), "state": .string(end.name)]
+        var object: JSONObject = ["hold": Shapes.number(id.value), "state": .string(end.name)]
         for member in row?.object?.members ?? [] where ["account", "tool", "amount", "asset", "time"].contains(member.key) {
           object.append(member.key, member.value)
         }
@@ -125,7 +126,7 @@ enum HoldOperations {
     errors: [.accountNotFound]
   ) { engine, input throws(Failure) in
     let limit = try Paging.limit(input)
-    let after = input.value("after") == nil ? 0 : try input.number("after")
+    let after = input.value("after") == nil ? 0 : HoldID(try input.number("after")).number
     return try engine.perform(engine.readDurability) { ledger, _ throws(Rejection) in
       let under = try input.text("account").map { _ throws(Rejection) in try ledger.account(input) }
       var numbers: [UInt64] = []
@@ -139,7 +140,7 @@ enum HoldOperations {
       }
       return [
         "holds": .array(rows),
-        "next": numbers.count > limit ? Shapes.number(numbers[limit - 1]) : .null,
+        "next": numbers.count > limit ? rows.last?.object?["hold"] ?? .null : .null,
       ]
     }
   }
@@ -162,7 +163,7 @@ extension Ledger {
       .string(Amount.text(units, scale: asset.scale, minorDigits: asset.minorDigits))
     }
     return [
-      "hold": Shapes.number(number), "state": "open", "account": .string(state.accountNames[hold.account]),
+      "hold": Shapes.number(HoldID(number: number, tag: hold.tag).value), "state": "open", "account": .string(state.accountNames[hold.account]),
       "tool": hold.tool == 0 ? .null : .string(state.catalog.toolNames[hold.tool - 1]), "amount": text(hold.amount),
       "remaining": text(hold.remaining), "captured": text(hold.captured), "asset": .string(asset.code),
       "time": .int(hold.time), "expires": .int(hold.expires), "price_version": Shapes.number(UInt64(hold.price)),

@@ -57,7 +57,7 @@ extension Ledger {
 
     // After this point the reservation must succeed.
     var record = record(.reserve, order, at: time)
-    record.detail = UInt32(terms.overCapture.rawValue)
+    record.detail = UInt32(terms.overCapture.rawValue) | (UInt32(truncatingIfNeeded: writer) & HoldID.tagMask) << 8
     record.extra = time + terms.expiresInMilliseconds * 1_000
     record.remaining = order.amount
     beginFields(request)
@@ -68,25 +68,34 @@ extension Ledger {
 
   /// Refuses an order that its payer may not, or cannot, pay.
   private mutating func check(_ order: Order, at time: Int64) throws(Rejection) {
-    var hasGuard = false
-    var index = Int32(bitPattern: order.account)
-    while index >= 0 {
-      let entry = state.accounts[Int(index)]
-      if entry.flags & (AccountFlags.closed | AccountFlags.frozen) != 0 {
-        throw .failed(state.stateFailure(UInt32(index), field: "payer"))
-      }
-      hasGuard = hasGuard || entry.guardIndex >= 0
-      index = entry.parent
-    }
+    let hasGuard = try checkNotFrozen(order.account, field: "payer")
     if hasGuard,
       let refusal = state.limitPassed(
         order.account, at: time, amount: order.amount, added: order.amount, asset: order.asset, run: order.run,
-        isNew: true)
+        isNew: true, countedAt: time)
     {
       throw .refused(refusal)
     }
     try checkFunds(order.account, order.asset, order.amount)
     try checkCredit(order.beneficiary, order.asset, order.amount)
+  }
+
+  /// Refuses an account that is frozen or closed, or lies below one that is.
+  ///
+  /// - Returns: whether there is a budget or limit on its path.
+  @discardableResult
+  func checkNotFrozen(_ account: UInt32, field: String) throws(Rejection) -> Bool {
+    var hasGuard = false
+    var index = Int32(bitPattern: account)
+    while index >= 0 {
+      let entry = state.accounts[Int(index)]
+      if entry.flags & (AccountFlags.closed | AccountFlags.frozen) != 0 {
+        throw .failed(state.stateFailure(UInt32(index), field: field))
+      }
+      hasGuard = hasGuard || entry.guardIndex >= 0
+      index = entry.parent
+    }
+    return hasGuard
   }
 
   /// Refuses an amount that the wallet does not have.

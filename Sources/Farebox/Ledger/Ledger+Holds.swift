@@ -13,12 +13,13 @@ extension Ledger {
     try Ledger.checkText(request.key, "idempotency_key", Limits.key, mustBeText: false)
     try Ledger.checkText(request.description, "description", Limits.description)
     try Ledger.checkText(request.metadata, "metadata", Limits.metadata)
-    let hold = try openHold(request.hold, in: store)
+    let id = HoldID(request.hold)
+    let hold = try openHold(id, in: store)
     var (amount, isCapped) = try capturedAmount(request, hold)
     var excess: Int64 = 0
     if amount > hold.remaining {
       switch OverCapture(rawValue: hold.overCapture) ?? .reject {
-      case .reject: throw .failed(overCapture(request.hold, hold, amount))
+      case .reject: throw .failed(overCapture(id, hold, amount))
       case .cap:
         amount = hold.remaining
         isCapped = true
@@ -37,7 +38,8 @@ extension Ledger {
     record.tool = hold.tool
     record.price = hold.price
     record.beneficiary = hold.beneficiary
-    record.reference = request.hold
+    record.reference = id.number
+    record.detail = id.detail
     record.extra = excess
     record.remaining = request.isFinal ? 0 : hold.remaining - (amount - excess)
     if request.isFinal { record.flags |= RecordFlags.final }
@@ -56,16 +58,16 @@ extension Ledger {
   }
 
   /// Returns what is left of a hold.
-  mutating func release(_ number: UInt64, at time: Int64, in store: any Store) throws(Rejection) -> Receipt {
-    let hold = try openHold(number, in: store)
-    return try end(.release, number, hold, at: time)
+  mutating func release(_ id: HoldID, at time: Int64, in store: any Store) throws(Rejection) -> Receipt {
+    let hold = try openHold(id, in: store)
+    return try end(.release, id.number, hold, at: time)
   }
 
   /// Moves the expiry of a hold.
   mutating func extend(
-    _ number: UInt64, byMilliseconds milliseconds: Int64, at time: Int64, in store: any Store
+    _ id: HoldID, byMilliseconds milliseconds: Int64, at time: Int64, in store: any Store
   ) throws(Rejection) -> Receipt {
-    let hold = try openHold(number, in: store)
+    let hold = try openHold(id, in: store)
     guard (1...Limits.holdMilliseconds).contains(milliseconds) else {
       throw .failed(Failure(.invalidArgument, field: "expires_in_ms", "A hold lasts from 1 ms to 366 days."))
     }
@@ -74,7 +76,8 @@ extension Ledger {
     var record = Record(.extend, time: time)
     record.account = hold.account
     record.asset = hold.asset
-    record.reference = number
+    record.reference = id.number
+    record.detail = id.detail
     record.extra = time + milliseconds * 1_000
     record.remaining = hold.remaining
     log.beginRecord()
@@ -105,21 +108,22 @@ extension Ledger {
     record.tool = hold.tool
     record.price = hold.price
     record.reference = number
+    record.detail = HoldID(number: number, tag: hold.tag).detail
     record.flags = RecordFlags.final
     log.beginRecord()
     let ended = try append(&record, tells: hold.account)
     return receipt(ended, record)
   }
 
-  /// The open hold of a number, or the status that says what became of it.
-  func openHold(_ number: UInt64, in store: any Store) throws(Rejection) -> Hold {
-    if let hold = state.holds[number] { return hold }
+  /// The open hold of an id, or the status that says what became of it.
+  func openHold(_ id: HoldID, in store: any Store) throws(Rejection) -> Hold {
+    if let hold = state.holds[id.number], hold.tag == id.tag { return hold }
     do throws(Failure) {
-      switch try holdEnd(number, in: store) {
-      case .captured: throw Failure(.holdCaptured, field: "hold", "Hold \(number) was captured and closed.")
-      case .released: throw Failure(.holdReleased, field: "hold", "Hold \(number) was released.")
-      case .expired: throw Failure(.holdExpired, field: "hold", "Hold \(number) expired.")
-      case nil: throw Failure(.holdNotFound, field: "hold", "There is no hold \(number).")
+      switch try holdEnd(id, in: store) {
+      case .captured: throw Failure(.holdCaptured, field: "hold", "Hold \(id.value) was captured and closed.")
+      case .released: throw Failure(.holdReleased, field: "hold", "Hold \(id.value) was released.")
+      case .expired: throw Failure(.holdExpired, field: "hold", "Hold \(id.value) expired.")
+      case nil: throw Failure(.holdNotFound, field: "hold", "There is no hold \(id.value).")
       }
     } catch {
       throw .failed(error)
@@ -127,16 +131,16 @@ extension Ledger {
   }
 
   /// How a hold ended, or nil when there was none.
-  func holdEnd(_ number: UInt64, in store: any Store) throws(Failure) -> HoldEnd? {
-    if let end = state.ended[number] { return end }
-    let payer = try withRecord(number, in: store) { record, _ in
-      record.kind == RecordKind.reserve.rawValue ? record.account : nil
+  func holdEnd(_ id: HoldID, in store: any Store) throws(Failure) -> HoldEnd? {
+    let payer = try withRecord(id.number, in: store) { record, _ in
+      record.kind == RecordKind.reserve.rawValue && HoldID.tag(in: record.detail) == id.tag ? record.account : nil
     }
     guard let payer, let payer else { return nil }
+    if let end = state.ended[id.number] { return end }
     // Not among the recent ones: the payer's history after the reservation has its end.
     var end: HoldEnd?
-    try visitHistory(of: payer, after: number, in: store) { _, record, _ throws(Failure) in
-      guard record.reference == number else { return true }
+    try visitHistory(of: payer, after: id.number, in: store) { _, record, _ throws(Failure) in
+      guard record.reference == id.number else { return true }
       switch RecordKind(rawValue: record.kind) {
       case .capture where record.flags & RecordFlags.final != 0: end = .captured
       case .release: end = .released
@@ -166,20 +170,22 @@ extension Ledger {
   private mutating func checkExcess(_ hold: Hold, _ excess: Int64, at time: Int64) throws(Rejection) {
     let (whole, overflow) = hold.amount.addingReportingOverflow(excess)
     guard !overflow else { throw .failed(Ledger.overflow) }
+    try checkNotFrozen(hold.account, field: "hold")
     if let refusal = state.limitPassed(
-      hold.account, at: time, amount: whole, added: excess, asset: hold.asset, run: hold.run, isNew: false)
+      hold.account, at: time, amount: whole, added: excess, asset: hold.asset, run: hold.run, isNew: false,
+      countedAt: hold.time)
     {
       throw .refused(refusal)
     }
     try checkFunds(hold.account, hold.asset, excess)
   }
 
-  private func overCapture(_ number: UInt64, _ hold: Hold, _ amount: Int64) -> Failure {
+  private func overCapture(_ id: HoldID, _ hold: Hold, _ amount: Int64) -> Failure {
     let asset = state.catalog.assets[Int(hold.asset)]
     let asked = Amount.text(amount, scale: asset.scale, minorDigits: asset.minorDigits)
     let left = Amount.text(hold.remaining, scale: asset.scale, minorDigits: asset.minorDigits)
     return Failure(
-      .overCapture, field: "amount", "Hold \(number) has \(left) \(asset.code) left; \(asked) was to be captured.",
-      details: ["hold": .int(Int64(clamping: number)), "remaining": .string(left), "requested": .string(asked)])
+      .overCapture, field: "amount", "Hold \(id.value) has \(left) \(asset.code) left; \(asked) was to be captured.",
+      details: ["hold": Shapes.number(id.value), "remaining": .string(left), "requested": .string(asked)])
   }
 }

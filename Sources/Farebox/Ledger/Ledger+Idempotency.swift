@@ -39,7 +39,9 @@ extension Ledger {
     if (state.catalog.toolIndex(request.tool).map { $0 + 1 } ?? 0) != record.tool { return "tool" }
     if request.tool.isEmpty != (record.tool == 0) { return "tool" }
     if record.flags & RecordFlags.explicit != 0 {
-      if request.amount != record.amount { return "amount" }
+      // A reservation without an amount holds its max_cost.
+      let asked = request.amount ?? (kind == .reserve && request.maxCost > 0 ? request.maxCost : nil)
+      if asked != record.amount { return "amount" }
       if record.tool == 0 {
         let asset = request.asset.isEmpty ? defaultAsset : state.catalog.assetIndex(request.asset)
         if asset != record.asset { return "asset" }
@@ -60,7 +62,7 @@ extension Ledger {
   /// The first field in which a capture differs from a record, or nil.
   func difference(_ request: CaptureRequest, _ record: Record, _ heap: Heap) -> String? {
     if record.kind != RecordKind.capture.rawValue { return "operation" }
-    if record.reference != request.hold { return "hold" }
+    if HoldID(number: record.reference, tag: HoldID.tag(in: record.detail)) != HoldID(request.hold) { return "hold" }
     if (record.flags & RecordFlags.final != 0) != request.isFinal { return "final" }
     switch request.amount {
     case .rest:

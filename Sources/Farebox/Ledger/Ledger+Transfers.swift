@@ -123,7 +123,7 @@ extension Ledger {
     let left = original.amount - (state.refunds[charge] ?? 0)
     let returned = amount ?? left
     guard returned >= 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "It must not be negative.")) }
-    guard returned <= left else {
+    guard returned <= left, left > 0 || original.amount == 0 else {
       throw .failed(Failure(.overRefund, field: "amount", "Only a part of charge \(charge) is left to refund."))
     }
     try checkCredit(state.wallet(of: original.account), original.asset, returned)

@@ -11,7 +11,7 @@ struct Ledger: ~Copyable {
   var log = Log()
   /// Keys the hashes of idempotency keys.
   var secret = SipHashKey.zero
-  /// Names this engine in the segments that it writes.
+  /// Names this engine, since it last read the ledger, in the segments and holds that it writes.
   var writer: UInt64 = 0
   /// The asset of an amount that names none; index into the catalog.
   var defaultAsset: UInt16 = 0
@@ -95,8 +95,9 @@ struct Ledger: ~Copyable {
     receipt.isFinal = record.flags & RecordFlags.final != 0
     receipt.isCapped = record.flags & RecordFlags.capped != 0
     switch RecordKind(rawValue: record.kind) {
-    case .reserve: receipt.hold = number
-    case .capture, .release, .expire, .extend: receipt.hold = record.reference
+    case .reserve: receipt.hold = HoldID(number: number, tag: HoldID.tag(in: record.detail)).value
+    case .capture, .release, .expire, .extend:
+      receipt.hold = HoldID(number: record.reference, tag: HoldID.tag(in: record.detail)).value
     default: receipt.hold = 0
     }
     return receipt

@@ -70,7 +70,10 @@ extension LedgerState {
     let isEnabled = try fields.flag("enabled") ?? true
     if let name = try fields.text("tool", limit: Limits.toolName) {
       guard let tool = catalog.toolNames.find(name) else { throw Segment.corrupt("A change names an unknown tool.") }
-      catalog.updateTool(tool) { $0.isEnabled = isEnabled }
+      catalog.updateTool(tool) { entry in
+        entry.isEnabled = isEnabled
+        entry.isSwitchedOff = !isEnabled
+      }
     } else if let skill = try fields.text("skill", limit: Limits.toolName) {
       catalog.enableSkill(skill, isEnabled)
     }
@@ -159,7 +162,7 @@ extension LedgerState {
       let period = PricePeriod(from: record.time, to: .max, price: price)
       catalog.updateTool(index) { entry in
         entry.skill = manifest.id
-        entry.isEnabled = tool.isEnabled
+        entry.isEnabled = tool.isEnabled && !entry.isSwitchedOff
         Tool.insert(period, into: &entry.periods)
       }
     }
@@ -214,7 +217,24 @@ extension LedgerState {
         }
       }
     }
+    endRates(of: catalog.rateCards[card.name]?.card, notIn: card, at: record.time)
     let version = (catalog.rateCards[card.name]?.version ?? 0) + 1
     catalog.setRateCard(StoredRateCard(card: card, published: record.time, version: version), name: card.name)
+  }
+
+  /// Ends the rates that a new version of a card no longer has.
+  private mutating func endRates(of old: RateCard?, notIn new: RateCard, at time: Int64) {
+    guard let old else { return }
+    let kept = Set(new.entries.flatMap { [$0.fullName] + $0.aliases })
+    for entry in old.entries {
+      for name in [entry.fullName] + entry.aliases where !kept.contains(name) {
+        guard let tool = catalog.toolNames.find("\(old.name)/\(name)") else { continue }
+        catalog.updateTool(tool) { known in
+          known.periods = known.periods.map { period in
+            PricePeriod(from: period.from, to: min(period.to, time), price: period.price)
+          }
+        }
+      }
+    }
   }
 }

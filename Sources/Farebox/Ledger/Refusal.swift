@@ -96,7 +96,7 @@ extension LedgerState {
     found.sort { ($1.hold.remaining, $0.number) < ($0.hold.remaining, $1.number) }
     return found.prefix(5).map { entry in
       .object([
-        "hold": .int(Int64(clamping: entry.number)), "account": .string(accountNames[entry.hold.account]),
+        "hold": Shapes.number(HoldID(number: entry.number, tag: entry.hold.tag).value), "account": .string(accountNames[entry.hold.account]),
         "amount": .string(text(entry.hold.remaining)), "expires": .int(entry.hold.expires),
       ])
     }

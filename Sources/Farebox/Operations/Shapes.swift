@@ -85,16 +85,15 @@ enum Shapes {
 }
 
 extension Ledger {
-  /// The scale of a request's amounts: that of its asset, or of its tool's price.
-  ///
-  /// - Returns: the asset, and whether it had to be opened.
+  /// The asset that a request's amounts are in: its own, or that of its tool's price.
   mutating func assetOfRequest(_ input: OperationInput, at time: Int64) throws(Rejection) -> UInt16 {
     if let tool = input.text("tool") {
+      // Whether the tool may be charged for is decided later: a repeat is answered all the same.
       let payer = input.text("payer").flatMap { state.accountNames.find($0) }
-      let price = try tool.withBorrowedText { name throws(Rejection) in
-        try pricedTool(name, customer: payer, at: time).price
+      let price = tool.withBorrowedText { name in
+        state.catalog.toolIndex(name).flatMap { state.catalog.priceIndex($0, customer: payer, at: time) }
       }
-      return state.catalog.prices[Int(price)].asset
+      return price.map { state.catalog.prices[Int($0)].asset } ?? defaultAsset
     }
     guard let code = input.text("asset") else { return defaultAsset }
     return try makeAsset(code, at: time)

@@ -25,6 +25,9 @@ extension Price {
       guard let list = try fields.list("components", limit: Limits.components) else {
         throw Failure(.missingField, field: fields.path("cost"), "a price needs cost or components")
       }
+      guard !list.isEmpty else {
+        throw Failure(.missingField, field: fields.path("components"), "a price needs a component; a free one costs 0")
+      }
       for (index, part) in list.enumerated() {
         let part = try ComponentReader(part, asset: asset, path: "\(fields.path("components"))[\(index)]")
         components.append(try part.read(tiers: &tiers))

@@ -301,6 +301,8 @@ def test_the_run_makes_a_repository_where_there_is_none(tmp_path: Path) -> None:
     assert len(revisions) == 8
     assert "tide-8.txt" in real.git(repository, "show", revisions[0])
     assert real.readable_revisions(repository, most=3, size=10_000) == revisions[:3]
+    assert real.readable_revisions(repository, size=1, least=2) == revisions[:2]
+    assert real.readable_revisions(tmp_path / "nowhere") == []
     assert real.git(repository, "show", "no-such-revision") == ""
 
 
