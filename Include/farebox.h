@@ -234,7 +234,8 @@ typedef struct farebox_options {
 /* Opens the ledger at a URL: "sqlite:PATH", or "memory:" for one that lives as long as the engine.
  * Ownership: *out is the caller's until farebox_close. `options` may be NULL; its clock must outlive the engine.
  * Threads:   any.
- * Errors:    INVALID_ARGUMENT, STRUCT_SIZE, RESERVED, STORE_*, NO_MEMORY, UNSUPPORTED.
+ * Errors:    INVALID_ARGUMENT, INVALID_UTF8, TOO_LONG (too many engines), STRUCT_SIZE, RESERVED, STORE_*, NO_MEMORY,
+ *            UNSUPPORTED.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_open(farebox_engine **out, farebox_str url, const farebox_options *options,
                                         farebox_error *error);
@@ -242,7 +243,7 @@ FAREBOX_API farebox_status farebox_open(farebox_engine **out, farebox_str url, c
 /* Commits what is relaxed, closes the ledger and makes the handle invalid.
  * Ownership: takes the engine. Calls that run on other threads finish first; later ones get CLOSED.
  * Threads:   any.
- * Errors:    HANDLE, CLOSED, STORE_* (the engine is closed all the same).
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, STORE_* (the engine is closed all the same).
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_close(farebox_engine *engine, farebox_error *error);
 
@@ -259,7 +260,7 @@ typedef struct farebox_tick_result {
 /* Does what is due: expires holds, commits relaxed records, seals indexes. Nothing is wrong if it is never called.
  * Ownership: `out` may be NULL.
  * Threads:   any.
- * Errors:    HANDLE, CLOSED, FORKED, STRUCT_SIZE, STORE_*.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, STRUCT_SIZE, INVALID_ARGUMENT (the clock), STORE_*.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_tick(farebox_engine *engine, farebox_tick_result *out, farebox_error *error);
 
@@ -341,8 +342,8 @@ typedef struct farebox_quote {
  * Ownership: args borrowed; out->lines is the caller's array of line_capacity lines, or NULL; on failure its content is
  *            undefined.
  * Threads:   any.
- * Errors:    HANDLE, CLOSED, FORKED, STRUCT_SIZE, RESERVED, INVALID_ARGUMENT, TOOL_NOT_FOUND, TOOL_DISABLED, UNPRICEABLE,
- *            OVERFLOW.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, STRUCT_SIZE, RESERVED, INVALID_ARGUMENT, INVALID_AMOUNT, INVALID_UTF8,
+ *            TOO_LONG, TOOL_NOT_FOUND, TOOL_DISABLED, RATE_CARD_NOT_FOUND, UNPRICEABLE, OVERFLOW.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_price_tool(farebox_engine *engine, const farebox_price_args *args,
                                               farebox_quote *out, farebox_error *error);

@@ -46,6 +46,10 @@ public func farebox_open(
 ) -> farebox_status {
   unsafe answer(error) { () throws(Failure) in
     guard let out = unsafe out else { throw Failure(.invalidArgument, field: "out", "The pointer is null.") }
+    // The scheme and a path of the length that Linux allows.
+    guard unsafe (0...4_103).contains(url.len) else {
+      throw Failure(.invalidArgument, field: "url", "The address is longer than a path may be.")
+    }
     guard let address = unsafe BorrowedText(url).string else {
       throw Failure(.invalidUTF8, field: "url", "It is not UTF-8 text.")
     }

@@ -193,7 +193,7 @@ public func farebox_verify_webhook(
     guard let scheme = unsafe WebhookScheme(rawValue: given.scheme) else {
       throw Failure(.invalidArgument, field: "args.scheme", "\(unsafe given.scheme) is not a scheme.")
     }
-    guard unsafe given.secret_count <= Limits.webhookSecrets, unsafe given.secrets != nil || given.secret_count == 0
+    guard unsafe (0...Limits.webhookSecrets).contains(given.secret_count), unsafe given.secrets != nil || given.secret_count == 0
     else { throw Failure(.tooLong, field: "args.secrets", "There are too many secrets, or none where some are counted.") }
     try unsafe withUnsafeTemporaryAllocation(
       of: UnsafeBufferPointer<UInt8>.self, capacity: max(1, Int(given.secret_count))
@@ -215,5 +215,5 @@ public func farebox_verify_webhook(
 private func bytes(_ text: farebox_str) -> UnsafeBufferPointer<UInt8> {
   unsafe UnsafeBufferPointer(
     start: UnsafeRawPointer(text.ptr)?.assumingMemoryBound(to: UInt8.self),
-    count: text.ptr == nil || text.len > Int.max ? 0 : Int(text.len))
+    count: text.ptr == nil ? 0 : text.len < 0 ? Int.max : text.len)
 }

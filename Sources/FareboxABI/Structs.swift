@@ -49,10 +49,12 @@ enum Structs {
 }
 
 extension BorrowedText {
-  /// A text that the caller lends; a length without a pointer is refused by being empty.
+  /// A text that the caller lends; a length without a pointer is an absent text.
+  ///
+  /// A size_t beyond Int.max arrives as a negative number; no limit allows the length that it becomes here.
   init(_ text: farebox_str) {
     unsafe self.init(
-      UnsafeRawPointer(text.ptr)?.assumingMemoryBound(to: UInt8.self), count: text.len > Int.max ? 0 : Int(text.len))
+      UnsafeRawPointer(text.ptr)?.assumingMemoryBound(to: UInt8.self), count: text.len < 0 ? Int.max : text.len)
   }
 }
 

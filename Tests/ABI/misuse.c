@@ -279,11 +279,11 @@ static void reserved(void)
     EACH_BYTE(charge.reserved, FAREBOX_RESERVED, farebox_charge(engine, &charge, NULL, NULL));
     EACH_BYTE(charge.usage.reserved, FAREBOX_RESERVED, farebox_charge(engine, &charge, NULL, NULL));
     EACH_BYTE(charge.usage.reserved_meters, FAREBOX_RESERVED, farebox_charge(engine, &charge, NULL, NULL));
-    UNKNOWN_FLAGS(charge.flags, 0u, farebox_charge(engine, &charge, NULL, NULL));
+    UNKNOWN_FLAGS(charge.flags, 1u, farebox_charge(engine, &charge, NULL, NULL));
     farebox_reserve_args reserve = a_reserve();
     EACH_BYTE(reserve.reserved, FAREBOX_RESERVED, farebox_reserve(engine, &reserve, NULL, NULL));
     EACH_BYTE(reserve.usage.reserved, FAREBOX_RESERVED, farebox_reserve(engine, &reserve, NULL, NULL));
-    UNKNOWN_FLAGS(reserve.flags, 0u, farebox_reserve(engine, &reserve, NULL, NULL));
+    UNKNOWN_FLAGS(reserve.flags, 1u, farebox_reserve(engine, &reserve, NULL, NULL));
     farebox_capture_args capture = FAREBOX_CAPTURE_ARGS_INIT;
     capture.hold = a_hold(engine);
     EACH_BYTE(capture.reserved, FAREBOX_RESERVED, farebox_capture(engine, &capture, NULL, NULL));

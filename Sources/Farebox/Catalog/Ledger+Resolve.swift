@@ -42,6 +42,9 @@ extension Ledger {
   func pricedTool(
     _ name: BorrowedText, customer: UInt32?, at time: Int64
   ) throws(Rejection) -> (tool: UInt32, price: UInt32) {
+    guard name.count <= 2 * Limits.toolName + 1 else {
+      throw .failed(Failure(.tooLong, field: "tool", "A name has at most \(2 * Limits.toolName + 1) bytes."))
+    }
     guard let tool = state.catalog.toolIndex(name) else {
       throw .failed(
         name.isText
@@ -139,6 +142,7 @@ extension Usage {
 extension BorrowedText {
   /// The text for a message: cut to sixty characters, with what is not text replaced.
   var shown: String {
+    if count > 65_536 { return "..." }
     let text = unsafe String(decoding: bytes.prefix(240), as: UTF8.self)
     return text.count > 60 ? String(text.prefix(60)) + "..." : text
   }

@@ -130,7 +130,9 @@ public final class Engine: @unchecked Sendable {
         .invalidArgument, field: "durability", "Only a process that holds the ledger alone may be relaxed.")
     }
     let now = try now()
-    var result: Swift.Result<Result, Rejection>?
+    // Not an optional: of an optional without payload the compiler also tests bytes that nobody has written.
+    var result: Swift.Result<Result, Rejection> = .failure(
+      .failed(Failure(.internal, "A turn has left out one of its callers.")))
     var failure: Failure?
     var isUncommitted = false
     withoutActuallyEscaping(work) { work in
@@ -148,7 +150,6 @@ public final class Engine: @unchecked Sendable {
       isUncommitted = ticket.isUncommitted
     }
     if let failure { throw failure }
-    guard let result else { throw Failure(.internal, "A turn has left out one of its callers.") }
     return (result, isUncommitted)
   }
 

@@ -1,3 +1,5 @@
+internal import FareboxCore
+
 /// An idempotency key and its record in 16 bytes: 88 bits of the key's hash and 40 of the record's number.
 ///
 /// Two keys that share 88 bits of a keyed hash are told apart by the key's own bytes, which stand in the record. A
@@ -41,8 +43,10 @@ struct KeyHash: Equatable {
   }
 
   /// Hashes a key under the ledger's secret, so that nobody can choose keys that crowd one place.
+  ///
+  /// Of a key that is too long, which is refused later, only the beginning is read: its length may be a lie.
   init(_ key: BorrowedText, _ secret: SipHashKey) {
-    let hash = unsafe sipHash128(key.bytes, key: secret)
+    let hash = unsafe sipHash128(UnsafeRawBufferPointer(rebasing: key.bytes.prefix(Limits.key + 1)), key: secret)
     high = hash.high
     // A zero pair marks a record without a key.
     low = hash.low | 1 << 63

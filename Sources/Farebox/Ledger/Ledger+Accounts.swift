@@ -167,6 +167,9 @@ extension Ledger {
 
 extension LedgerState {
   func unknownAccount(_ name: BorrowedText, field: String) -> Failure {
+    if name.count > Limits.accountName {
+      return Failure(.tooLong, field: field, "A name has at most \(Limits.accountName) bytes.")
+    }
     if !name.isEmpty && !name.isText { return Failure(.invalidUTF8, field: field, "It is not UTF-8 text without NUL.") }
     return name.isEmpty
       ? Failure(.missingField, field: field, "It must name an account.")

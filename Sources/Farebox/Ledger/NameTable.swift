@@ -11,6 +11,9 @@ struct NameTable: ~Copyable {
   /// Random for each process, so that nobody can choose names that collide.
   private let seed = UInt64.random(in: 1 ... .max)
 
+  /// Bytes that no name has more of.
+  private static let longest = 1_024
+
   var count: Int { starts.count - 1 }
 
   /// The index of a name, or nil.
@@ -103,6 +106,8 @@ struct NameTable: ~Copyable {
 
   /// A multiply-and-fold hash of eight bytes at a time.
   private func hash(_ name: BorrowedText) -> UInt64 {
+    // Longer than any name; what it is not found by must not be read, because its length may be a lie.
+    if name.count > NameTable.longest { return seed }
     let bytes = unsafe name.bytes
     var hash = seed ^ UInt64(truncatingIfNeeded: name.count)
     var offset = 0

@@ -20,7 +20,7 @@ extension Engine {
   /// - Throws: `unknownOperation`, `invalidJSON`, `unknownField`, `missingField`, and what the operation throws.
   public func call(_ operation: BorrowedText, _ input: BorrowedText) throws(Failure) -> String {
     try checkUsable()
-    guard let name = operation.string, let found = OperationTable.find(name) else {
+    guard operation.count <= Limits.toolName, let name = operation.string, let found = OperationTable.find(name) else {
       throw Failure(.unknownOperation, field: "operation", "There is no operation '\(operation.shown)'.")
     }
     guard input.count <= Limits.jsonBytes else {

@@ -53,6 +53,7 @@ public struct Usage: Sendable {
   /// - Throws: `invalidArgument` below zero, `overflow`.
   public mutating func set(_ meter: Meter, count: Int64) throws(Failure) {
     guard count != 0 || present.contains(MeterSet(meter)) else { return }
+    guard count >= 0 else { return try set(meter, micro: count) }
     let (quantity, overflow) = count.multipliedReportingOverflow(by: meter == .value ? 1 : Usage.micro)
     guard !overflow else { throw Usage.tooLarge(meter) }
     try set(meter, micro: quantity)

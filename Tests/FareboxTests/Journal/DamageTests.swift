@@ -105,8 +105,8 @@ import Testing
       let tests = DamageTests()
       let (store, lengths) = try tests.store(seals: true)
       for (name, length) in lengths {
-        for index in 0..<length {
-          for mask in [0x41, 0xff, 0x80] as [UInt8] {
+        for index in stride(from: 0, to: length, by: 2) {
+          for mask in [0x41, 0xff] as [UInt8] {
             store.damage = { if $0 == name { $1[index] ^= mask } }
             _ = tests.look(at: store)
           }

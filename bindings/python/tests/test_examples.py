@@ -303,6 +303,10 @@ def test_the_run_makes_a_repository_where_there_is_none(tmp_path: Path) -> None:
     assert real.readable_revisions(repository, most=3, size=10_000) == revisions[:3]
     assert real.readable_revisions(repository, size=1, least=2) == revisions[:2]
     assert real.readable_revisions(tmp_path / "nowhere") == []
+    shallow = tmp_path / "shallow"
+    command = ["git", "clone", "--quiet", "--depth", "2", repository.as_uri(), str(shallow)]
+    subprocess.run(command, check=True)
+    assert real.readable_revisions(shallow) == revisions[:1]
     assert real.git(repository, "show", "no-such-revision") == ""
 
 
