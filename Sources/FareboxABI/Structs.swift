@@ -89,7 +89,8 @@ extension Durability {
 
 extension ChargeRequest {
   init(_ args: farebox_charge_args) throws(Failure) {
-    unsafe try Structs.checkFlags(args.flags, known: 0, "args.flags")
+    let amountFlag = UInt32(FAREBOX_AMOUNT_GIVEN)
+    try unsafe Structs.checkFlags(args.flags, known: amountFlag, "args.flags")
     unsafe try Structs.checkZero(args.reserved, "args.reserved")
     self.init()
     payer = unsafe BorrowedText(args.payer)
@@ -101,13 +102,15 @@ extension ChargeRequest {
     call = unsafe BorrowedText(args.call)
     description = unsafe BorrowedText(args.description)
     metadata = unsafe BorrowedText(args.metadata)
-    amount = unsafe args.amount == 0 && args.tool.len > 0 ? nil : args.amount
+    let isAbsent = unsafe args.amount == 0 && args.tool.len > 0 && args.flags & amountFlag == 0
+    amount = unsafe isAbsent ? nil : args.amount
     maxCost = unsafe args.max_cost
     usage = unsafe try Usage(args.usage)
   }
 
   init(_ args: farebox_reserve_args) throws(Failure) {
-    unsafe try Structs.checkFlags(args.flags, known: 0, "args.flags")
+    let amountFlag = UInt32(FAREBOX_AMOUNT_GIVEN)
+    try unsafe Structs.checkFlags(args.flags, known: amountFlag, "args.flags")
     unsafe try Structs.checkZero(args.reserved, "args.reserved")
     self.init()
     payer = unsafe BorrowedText(args.payer)
@@ -119,7 +122,9 @@ extension ChargeRequest {
     call = unsafe BorrowedText(args.call)
     description = unsafe BorrowedText(args.description)
     metadata = unsafe BorrowedText(args.metadata)
-    amount = unsafe args.amount == 0 && (args.tool.len > 0 || args.max_cost > 0) ? nil : args.amount
+    let isAbsent =
+      unsafe args.amount == 0 && (args.tool.len > 0 || args.max_cost > 0) && args.flags & amountFlag == 0
+    amount = unsafe isAbsent ? nil : args.amount
     maxCost = unsafe args.max_cost
     usage = unsafe try Usage(args.usage)
   }
@@ -143,6 +148,7 @@ extension CaptureRequest {
     let partialFlag = UInt32(FAREBOX_CAPTURE_PARTIAL)
     unsafe try Structs.checkFlags(args.flags, known: amountFlag | usageFlag | partialFlag, "args.flags")
     unsafe try Structs.checkZero(args.reserved, "args.reserved")
+    try unsafe Structs.checkZero(args.usage.reserved_meters, "args.usage.reserved_meters")
     self.init()
     hold = unsafe args.hold
     isFinal = unsafe args.flags & partialFlag == 0

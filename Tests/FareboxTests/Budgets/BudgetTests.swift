@@ -244,7 +244,7 @@ import Testing
       """)
   }
 
-  @Test func `the excess of a capture counts where it was checked`() throws {
+  @Test func `the excess of a capture is checked and counted in the window in which its hold began`() throws {
     try play(
       """
       deposit user:ana 100
@@ -252,10 +252,12 @@ import Testing
       reserve user:ana 2 expires_in_ms=99999999 over_capture=overflow as first
       reserve user:ana 2 expires_in_ms=99999999 over_capture=overflow as second
       wait 1d
-      capture @first 12                       -> OK
-      capture @second 12                      -> OVER_BUDGET requested=10.00
-      charge user:ana 1                       -> OVER_BUDGET spent=10.00
+      capture @first 12                       -> OVER_BUDGET requested=10.00 spent=0.00 held=4.00
+      capture @first 8                        -> OK
+      capture @second 2.01                    -> OVER_BUDGET requested=0.01 spent=8.00 held=2.00
       capture @second 2                       -> OK
+      charge user:ana 10                      -> OK
+      charge user:ana 0.01                    -> OVER_BUDGET
       """)
   }
 

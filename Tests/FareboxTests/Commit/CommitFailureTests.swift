@@ -118,7 +118,7 @@ import Testing
     _ = try engine.call("hold.reserve", ["payer": "user:ana", "amount": "3", "idempotency_key": "held"])
     let arena = TextArena()
     let payer = arena.add("user:ana")
-    try engine.chargeMany(count: 8_192) { _ in
+    _ = try engine.chargeMany(count: 8_192) { _ in
       (.empty, .empty)
     } request: { _ throws(Failure) in
       var request = ChargeRequest()

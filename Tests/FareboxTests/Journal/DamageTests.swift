@@ -62,7 +62,7 @@ import Testing
             _ = try ledger.json(number, record, heap, explains: true, in: store)
           }
         })
-      note(status { _ = try ledger.holdEnd(number, in: store) })
+      note(status { _ = try ledger.holdEnd(HoldID(number: number, tag: 0), in: store) })
     }
     for account in 0..<UInt32(ledger.state.accounts.count) {
       note(status { _ = try ledger.pastBalance(account, 0, at: .max, in: store) })

@@ -89,7 +89,7 @@ import Testing
           left -= amount
           try script.play("refund @charge \(part)")
         }
-        try script.play("refund @charge")
+        try script.play("refund @charge\(left > 0 ? "" : " -> OVER_REFUND")")
         for account in ["agent:a", "agent:b", "platform"] {
           try script.play("balance \(account)              -> OK balance=0.00")
         }
@@ -111,6 +111,7 @@ import Testing
       refund @charge 0                                 -> OK amount=0.00
       refund @charge                                   -> OK amount=3.00 balance=10.00
       refund @charge 0.000000001                       -> OVER_REFUND
+      refund @charge                                   -> OVER_REFUND
       reserve user:ana 4 as hold
       refund @hold                                     -> TRANSFER_NOT_FOUND field=id
       capture @hold 3 as capture

@@ -65,7 +65,9 @@ import Testing
       }
     }
 
-    func compare(_ found: (status: Status, receipt: JSONObject), _ expected: ReferenceLedger.Outcome, hasBalance: Bool = true) {
+    func compare(
+      _ found: (status: Status, receipt: JSONObject), _ expected: ReferenceLedger.Outcome, hasBalance: Bool = true
+    ) {
       var isSame = found.status == expected.status
       if isSame, expected.status == .ok {
         isSame =
@@ -350,7 +352,7 @@ import Testing
         generator.chance(5) ? generator.pick(order) : "key-\(generator.next())"
       }
       var wrong = 0
-      try ledger.engine.chargeMany(count: keys.count) { _ in
+      _ = try ledger.engine.chargeMany(count: keys.count) { _ in
         (.empty, .empty)
       } request: { index throws(Failure) in
         var request = ChargeRequest()

@@ -289,7 +289,8 @@ struct ReferenceLedger {
     once(key, "refund \(index) \(amount.map(String.init) ?? "rest")") { ledger in
       let charge = ledger.charges[index]
       let amount = amount ?? charge.amount - charge.refunded
-      guard amount <= charge.amount - charge.refunded else { return Outcome(status: .overRefund) }
+      let left = charge.amount - charge.refunded
+      guard amount <= left, left > 0 || charge.amount == 0 else { return Outcome(status: .overRefund) }
       ledger.charges[index].refunded += amount
       ledger.postings.append((ledger.wallet(charge.payer), amount))
       ledger.postings.append((charge.payee, -amount))
