@@ -35,6 +35,18 @@ struct Budget {
     return time >= previous.start && time < previous.end ? previous : nil
   }
 
+  /// Replaces the thresholds; those that stay, and were told in this window, are not told again.
+  mutating func setThresholds(_ new: [Int64]) {
+    var raised: Int64 = 0
+    for (position, threshold) in new.enumerated() {
+      if let before = thresholds.firstIndex(of: threshold), current.raised >> Int64(before) & 1 != 0 {
+        raised |= 1 << Int64(position)
+      }
+    }
+    current.raised = raised
+    thresholds = new
+  }
+
   /// What a charge of `amount` would count.
   func weight(_ amount: Int64, _ asset: UInt16) -> Int64 {
     if countsCharges { return 1 }

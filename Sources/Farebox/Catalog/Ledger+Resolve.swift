@@ -75,7 +75,8 @@ extension Ledger {
       guard let found = state.account(request.payee) else {
         throw .failed(state.unknownAccount(request.payee, field: "payee"))
       }
-      payee = found
+      // Who draws on another's wallet earns for it.
+      payee = state.wallet(of: found)
     }
     guard let amount = request.amount ?? (reserving && request.maxCost > 0 ? request.maxCost : nil) else {
       throw .failed(Failure(.missingField, field: "tool", "A tool, or an amount, says what to charge."))

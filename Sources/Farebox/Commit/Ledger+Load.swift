@@ -121,7 +121,9 @@ extension Ledger {
       let expires = unsafe bytes.loadUnaligned(fromByteOffset: 16, as: Int64.self)
       var wasFound = false
       try unsafe store.visitSegment(containing: number) { _, row throws(Failure) in
-        try unsafe Segment(row).withRecord(number) { record, heap throws(Failure) in
+        let segment = try unsafe Segment(row)
+        guard segment.isIntact else { throw Segment.corrupt("The segment of hold \(number) is not what was hashed.") }
+        try segment.withRecord(number) { record, heap throws(Failure) in
           guard record.kind == RecordKind.reserve.rawValue, record.account < state.accounts.count else { return }
           wasFound = true
           var hold = state.newHold(record, heap)

@@ -76,6 +76,7 @@ extension Ledger {
     let last = state.nextRecord - 1
     let first = state.sealedThrough + 1
     let id = Int64(clamping: last)
+    state.forgetRuns()
     let runs = try keys.seal(in: store)
     try storeDefinitions(in: store)
     try storeBalances(last, in: store)
@@ -147,8 +148,7 @@ extension Ledger {
         try store.deleteRows(.rates, major: account)
       }
       try store.deleteRows(.runs, major: account)
-      let oldest = state.time - RunTotal.retention
-      for (run, total) in state.guards[index].runs where total.last >= oldest {
+      for (run, total) in state.guards[index].runs {
         try putRow(store, .runs, RowKey(account, Int64(bitPattern: run)), [total.total, total.last][...])
       }
     }

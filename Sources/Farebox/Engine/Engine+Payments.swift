@@ -147,6 +147,7 @@ extension Engine {
   ) throws(Failure) -> (total: QuoteTotal, assetCode: InlineArray<24, UInt8>, priceVersion: UInt64) {
     try checkUsable()
     let time = time == 0 ? try now() : time
+    if withLedger({ $0.isStale }) { try perform(readDurability) { _, _ throws(Rejection) in } }
     let version: (price: PriceVersion, index: UInt32, code: InlineArray<24, UInt8>)
     do throws(Rejection) {
       version = try withLedger { ledger throws(Rejection) in

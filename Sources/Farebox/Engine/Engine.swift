@@ -9,7 +9,7 @@ internal import Synchronization
 /// returns when what it did is as durable as it asked for. There is no thread of the engine's own.
 ///
 /// `@unchecked` for what a lock guards in a way that the compiler cannot see: the ledger is only reached through
-/// `withLedger`, and `store`, `pendingSince` and `isStale` only by the thread that has the turn.
+/// `withLedger`, and `store` and `pendingSince` only by the thread that has the turn.
 public final class Engine: @unchecked Sendable {
   let turnstile = Turnstile()
   let options: EngineOptions
@@ -21,7 +21,6 @@ public final class Engine: @unchecked Sendable {
   /// When the oldest uncommitted record was made, or 0.
   private var pendingSince: Int64 = 0
   /// Whether the state in memory may differ from the store, because a commit failed half-way.
-  private var isStale = false
   private let isClosing = Atomic(false)
   private let isClosed = Atomic(false)
   private let forkGeneration: UInt32
@@ -178,9 +177,8 @@ public final class Engine: @unchecked Sendable {
     let now = try now()
     if isExclusive {
       let result = withLedger { ledger -> Swift.Result<Result, Rejection>? in
-        if let first = ledger.state.expiries.first, first.expires <= now {
-          return nil
-        }
+        if ledger.isStale { return nil }
+        if let first = ledger.state.expiries.first, first.expires <= now { return nil }
         do throws(Rejection) {
           return .success(try work(ledger, now))
         } catch {
@@ -203,7 +201,7 @@ public final class Engine: @unchecked Sendable {
   /// Decides and commits what a group asks for.
   private func run(_ group: TurnGroup) {
     do throws(Failure) {
-      if isStale { try reload() }
+      if withLedger({ $0.isStale }) { try reload() }
       let isRelaxed = isExclusive && group.tickets.allSatisfy(\.isRelaxed)
       if isRelaxed && withLedger({ !$0.wantsSeal }) {
         try runRelaxed(group)
@@ -272,7 +270,7 @@ public final class Engine: @unchecked Sendable {
         for ticket in group.tickets { ticket.decide(&ledger, context) }
         return .success(ledger.log.count)
       } catch {
-        self.isStale = true
+        ledger.isStale = true
         return .failure(error)
       }
     }
@@ -321,7 +319,7 @@ public final class Engine: @unchecked Sendable {
     } catch {
       // What is in memory may be ahead of the store now: it is read again before the next turn.
       store.rollback()
-      isStale = true
+      withLedger { $0.isStale = true }
       throw error
     }
   }
@@ -333,7 +331,7 @@ public final class Engine: @unchecked Sendable {
       try ledger.load(from: store)
       ledger.writer = UInt64.random(in: 1 ... .max)
       pendingSince = 0
-      isStale = false
+      ledger.isStale = false
     }
   }
 

@@ -91,6 +91,9 @@ extension Ledger {
       let before = index
       try unsafe store.visitSegment(containing: numbers[index]) { first, row throws(Failure) in
         let segment = try unsafe Segment(row)
+        guard segment.first == first, segment.isIntact else {
+          throw Segment.corrupt("Segment \(first) is not what was hashed.")
+        }
         let range = first..<first + UInt64(segment.count)
         while goesOn, index < numbers.count, range.contains(numbers[index]) {
           try segment.withRecord(numbers[index]) { record, heap throws(Failure) in

@@ -115,6 +115,8 @@ enum HeapField: UInt8 {
   case definition = 9
   /// What a capped capture was asked to take; what had been refunded before a refund.
   case requested = 10
+  /// The caller's max_cost, where there was one.
+  case maxCost = 11
 }
 
 /// One leg of a transfer as it stands in its field: 16 bytes.

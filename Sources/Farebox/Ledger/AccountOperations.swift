@@ -1,4 +1,5 @@
 internal import FareboxCore
+internal import FareboxStore
 
 /// Accounts and balances through the JSON door.
 enum AccountOperations {
@@ -28,6 +29,17 @@ enum AccountOperations {
       if wallet == nil { throw Failure(.invalidArgument, field: "wallet", "It is own or parent.") }
     }
     return try engine.perform(engine.options.durability) { ledger, context throws(Rejection) in
+      if let line = input.amount("credit_line") {
+        // Before anything is opened, because a call that fails opens nothing.
+        let units = try ledger.units(line, "credit_line", of: ledger.knownAsset(input))
+        guard units >= 0 else {
+          throw .failed(Failure(.invalidAmount, field: "credit_line", "It must not be negative."))
+        }
+        let isBelow = AccountName.parent(of: input.text("account") ?? "") != nil
+        guard wallet == .own || (wallet == nil && !isBelow) else {
+          throw .failed(Failure(.invalidArgument, field: "credit_line", "The account has no wallet of its own."))
+        }
+      }
       let index = try ledger.openAccount(input.text("account") ?? "", wallet: wallet, at: context.time)
       if input.amount("credit_line") != nil { try setLine(&ledger, index, input, context.time) }
       return ledger.json(index)
@@ -140,16 +152,26 @@ enum AccountOperations {
   private static func move(_ engine: Engine, _ input: OperationInput, isDeposit: Bool) throws(Failure) -> JSON {
     let arena = TextArena()
     return try engine.receiptJSON(nil) { ledger, context throws(Rejection) in
+      // Everything that can fail comes before the account and the asset are opened.
+      let units = try ledger.units(input.amount("amount") ?? "", "amount", of: ledger.knownAsset(input))
+      guard units > 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "It must be more than zero.")) }
+      let key = arena.add(input.text("idempotency_key"))
+      let description = input.text("description") ?? ""
+      let metadata = input.objectText("metadata")
+      try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
+      try Ledger.checkTexts(description, metadata)
+      try ledger.checkMovement(input, key, units, isDeposit: isDeposit, in: context.store)
       let asset = try input.text("asset").map { code throws(Rejection) in
         try ledger.makeAsset(code, at: context.time)
       } ?? ledger.defaultAsset
-      let units = try ledger.units(input, "amount", asset) ?? 0
-      guard units > 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "It must be more than zero.")) }
-      let key = arena.add(input.text("idempotency_key"))
-      try Ledger.checkText(key, "idempotency_key", Limits.key)
       let account =
         isDeposit
         ? try ledger.makeAccount(input.text("account") ?? "", at: context.time) : try ledger.account(input)
+      if !isDeposit {
+        try ledger.checkOpen(account, field: "account")
+      } else if ledger.state.accounts[Int(account)].flags & AccountFlags.closed != 0 {
+        throw .failed(ledger.state.stateFailure(account, field: "account"))
+      }
       let wallet = ledger.state.wallet(of: account)
       let postings = [
         Posting(account: isDeposit ? LedgerState.external : wallet, asset: asset, amount: -units),
@@ -157,8 +179,8 @@ enum AccountOperations {
       ]
       // A deposit's receipt is about the account that got the money, not about the world outside.
       return try ledger.transfer(
-        postings, key: key, description: input.text("description") ?? "",
-        metadata: input.objectText("metadata"), tells: account, at: context.time, in: context.store)
+        postings, key: key, description: description, metadata: metadata, tells: account, at: context.time,
+        in: context.store)
     }
   }
 
@@ -220,6 +242,60 @@ extension LedgerState {
 }
 
 extension Ledger {
+  /// The asset that an input names, open or built in; the default one where it names none.
+  fileprivate func knownAsset(_ input: OperationInput) throws(Rejection) -> Asset {
+    guard let code = input.text("asset") else { return state.catalog.assets[Int(defaultAsset)] }
+    if let found = state.catalog.assetIndex(code) { return state.catalog.assets[Int(found)] }
+    guard let asset = Asset.builtIn(code) else {
+      throw .failed(Failure(.assetNotFound, field: "asset", "There is no asset '\(code.prefix(24))'; open it first."))
+    }
+    return asset
+  }
+
+  fileprivate func units(_ text: String, _ field: String, of asset: Asset) throws(Rejection) -> Int64 {
+    do throws(Failure) {
+      return try Amount.parse(text, scale: asset.scale, field: field)
+    } catch {
+      throw .failed(error)
+    }
+  }
+
+  /// Refuses a deposit or withdrawal whose key was used for another, naming the field as its caller knows it, and one
+  /// that the world outside cannot give.
+  fileprivate func checkMovement(
+    _ input: OperationInput, _ key: BorrowedText, _ units: Int64, isDeposit: Bool, in store: any Store
+  ) throws(Rejection) {
+    do throws(Failure) {
+      let hash = key.isEmpty ? KeyHash.none : KeyHash(key, secret)
+      if !hash.isNone, let number = try keys.find(hash, in: store) {
+        let field = try withRecord(number, in: store) { record, heap throws(Failure) -> String? in
+          guard heap[.key].equals(key), record.kind == RecordKind.transfer.rawValue else { return nil }
+          let legs = heap.postings
+          let side = isDeposit ? 0 : 1
+          guard legs.count == 2, record.reference == 0, legs[side].account == LedgerState.external,
+            legs[0].amount < 0
+          else { return "operation" }
+          let wallet = state.accountNames.find(input.text("account") ?? "").map { state.wallet(of: $0) }
+          if wallet != legs[1 - side].account { return "account" }
+          let asset = input.text("asset").map { state.catalog.assetIndex($0) } ?? defaultAsset
+          if asset != legs[0].asset { return "asset" }
+          return legs[1].amount != units ? "amount" : nil
+        }
+        if let field, let field {
+          throw Failure(
+            .keyConflict, field: field, "The idempotency key was used for another request, which differs here.",
+            details: ["first": .int(Int64(clamping: number))])
+        }
+        return
+      }
+    } catch {
+      throw .failed(error)
+    }
+    guard isDeposit else { return }
+    let asset = input.text("asset").map { state.catalog.assetIndex($0) } ?? defaultAsset
+    if let asset { try checkFunds(LedgerState.external, asset, units) }
+  }
+
   func json(_ account: UInt32) -> JSON {
     let entry = state.accounts[Int(account)]
     var balances: [JSON] = []

@@ -1,4 +1,5 @@
 internal import FareboxCore
+internal import FareboxStore
 
 /// The life of a hold through the JSON door.
 enum HoldOperations {
@@ -54,7 +55,7 @@ enum HoldOperations {
       request.key = arena.add(input.text("idempotency_key"))
       request.description = arena.add(input.text("description"))
       request.metadata = arena.add(input.objectText("metadata"))
-      let asset = ledger.state.holds[HoldID(number).number]?.asset ?? ledger.defaultAsset
+      let asset = try ledger.assetOfHold(HoldID(number), in: context.store)
       if let units = try ledger.units(input, "amount", asset) { request.amount = .units(units) }
       if let usage = input.value("usage") { request.amount = .usage(try ledger.usage(usage, asset)) }
       return try ledger.capture(request, at: context.time, in: context.store)
@@ -157,6 +158,16 @@ extension HoldEnd {
 }
 
 extension Ledger {
+  /// The asset of a hold, also of one that is closed by now: a repeat names it.
+  fileprivate func assetOfHold(_ id: HoldID, in store: any Store) throws(Rejection) -> UInt16 {
+    if let hold = state.holds[id.number] { return hold.asset }
+    do throws(Failure) {
+      return try withRecord(id.number, in: store) { record, _ in record.asset } ?? defaultAsset
+    } catch {
+      throw .failed(error)
+    }
+  }
+
   fileprivate func json(_ number: UInt64, _ hold: Hold) -> JSON {
     let asset = state.catalog.assets[Int(hold.asset)]
     func text(_ units: Int64) -> JSON {

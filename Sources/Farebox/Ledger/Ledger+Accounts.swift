@@ -40,6 +40,9 @@ extension Ledger {
         throw .failed(
           Failure(.accountNotFound, field: "account", "Account '\(parentName)', above it, is not open."))
       }
+      guard state.accounts[Int(found)].flags & AccountFlags.closed == 0 else {
+        throw .failed(state.stateFailure(found, field: "account"))
+      }
       parent = found + 1
     }
 

@@ -46,7 +46,9 @@ extension Ledger {
   ) throws(Rejection) -> Receipt {
     let hash = request.key.isEmpty ? KeyHash.none : KeyHash(request.key, secret)
     if let replay = try replayed(hash, request.key, in: store, compare: { ledger, record, heap in
-      ledger.difference(.reserve, request, record, heap)
+      if let field = ledger.difference(.reserve, request, record, heap) { return field }
+      if record.extra - record.time != terms.expiresInMilliseconds &* 1_000 { return "expires_in_ms" }
+      return record.detail != UInt32(terms.overCapture.rawValue) ? "over_capture" : nil
     }) { return replay }
     try Ledger.checkTexts(request)
     guard (1...Limits.holdMilliseconds).contains(terms.expiresInMilliseconds) else {
@@ -68,7 +70,7 @@ extension Ledger {
 
   /// Refuses an order that its payer may not, or cannot, pay.
   private mutating func check(_ order: Order, at time: Int64) throws(Rejection) {
-    let hasGuard = try checkNotFrozen(order.account, field: "payer")
+    let hasGuard = try checkOpen(order.account)
     if hasGuard,
       let refusal = state.limitPassed(
         order.account, at: time, amount: order.amount, added: order.amount, asset: order.asset, run: order.run,
@@ -80,20 +82,17 @@ extension Ledger {
     try checkCredit(order.beneficiary, order.asset, order.amount)
   }
 
-  /// Refuses an account that is frozen or closed, or lies below one that is.
-  ///
-  /// - Returns: whether there is a budget or limit on its path.
+  /// Refuses an account that is frozen or closed, itself or by one above it; tells whether the path has a guard.
   @discardableResult
-  func checkNotFrozen(_ account: UInt32, field: String) throws(Rejection) -> Bool {
+  func checkOpen(_ account: UInt32, field: String = "payer") throws(Rejection) -> Bool {
     var hasGuard = false
     var index = Int32(bitPattern: account)
     while index >= 0 {
-      let entry = state.accounts[Int(index)]
-      if entry.flags & (AccountFlags.closed | AccountFlags.frozen) != 0 {
+      if state.accounts[Int(index)].flags & (AccountFlags.closed | AccountFlags.frozen) != 0 {
         throw .failed(state.stateFailure(UInt32(index), field: field))
       }
-      hasGuard = hasGuard || entry.guardIndex >= 0
-      index = entry.parent
+      hasGuard = hasGuard || state.accounts[Int(index)].guardIndex >= 0
+      index = state.accounts[Int(index)].parent
     }
     return hasGuard
   }
@@ -104,7 +103,10 @@ extension Ledger {
     let index = state.balanceIndex(wallet, asset)
     let balance = index < 0 ? Balance(account: wallet, asset: asset, next: -1) : state.balances[Int(index)]
     if state.accounts[Int(wallet)].isUnbounded {
-      guard !balance.units.subtractingReportingOverflow(amount).overflow else { throw .failed(Ledger.overflow) }
+      let (held, isTooMuch) = balance.held.addingReportingOverflow(amount)
+      guard !isTooMuch, !balance.units.subtractingReportingOverflow(held).overflow else {
+        throw .failed(Ledger.overflow)
+      }
       return
     }
     if amount > balance.available {
@@ -163,6 +165,7 @@ extension Ledger {
     log.addField(.call, request.call)
     log.addField(.description, request.description)
     log.addField(.metadata, request.metadata)
+    if request.maxCost != 0 { log.addField(.maxCost, words: [request.maxCost]) }
     if !request.usage.isSingleRequest { log.addField(.usage, words: request.usage.words) }
   }
 
@@ -173,6 +176,13 @@ extension Ledger {
     try checkText(request.call, "call", Limits.runID)
     try checkText(request.description, "description", Limits.description)
     try checkText(request.metadata, "metadata", Limits.metadata)
+  }
+
+  static func checkTexts(_ description: String, _ metadata: String = "") throws(Rejection) {
+    try description.withBorrowedText { text throws(Rejection) in
+      try checkText(text, "description", Limits.description)
+    }
+    try metadata.withBorrowedText { text throws(Rejection) in try checkText(text, "metadata", Limits.metadata) }
   }
 
   static func checkText(

@@ -25,7 +25,7 @@ extension Ledger {
         isCapped = true
       case .overflow:
         excess = amount - hold.remaining
-        try checkExcess(hold, excess, at: time)
+        try checkExcess(hold, amount, excess, at: time)
       }
     }
     try checkCredit(hold.beneficiary, hold.asset, amount)
@@ -167,10 +167,13 @@ extension Ledger {
     }
   }
 
-  private mutating func checkExcess(_ hold: Hold, _ excess: Int64, at time: Int64) throws(Rejection) {
-    let (whole, overflow) = hold.amount.addingReportingOverflow(excess)
+  private mutating func checkExcess(
+    _ hold: Hold, _ amount: Int64, _ excess: Int64, at time: Int64
+  ) throws(Rejection) {
+    // What the call as a whole has cost then, all its captures together.
+    let (whole, overflow) = hold.captured.addingReportingOverflow(amount)
     guard !overflow else { throw .failed(Ledger.overflow) }
-    try checkNotFrozen(hold.account, field: "hold")
+    try checkOpen(hold.account, field: "hold")
     if let refusal = state.limitPassed(
       hold.account, at: time, amount: whole, added: excess, asset: hold.asset, run: hold.run, isNew: false,
       countedAt: hold.time)

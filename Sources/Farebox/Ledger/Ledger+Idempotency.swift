@@ -45,13 +45,14 @@ extension Ledger {
       if record.tool == 0 {
         let asset = request.asset.isEmpty ? defaultAsset : state.catalog.assetIndex(request.asset)
         if asset != record.asset { return "asset" }
-        let payee = request.payee.isEmpty ? LedgerState.platform : state.account(request.payee)
+        let payee = request.payee.isEmpty ? LedgerState.platform : state.account(request.payee).map { state.wallet(of: $0) }
         if payee != record.beneficiary { return "payee" }
       }
     } else if let amount = request.amount, amount != 0 {
       return "amount"
     }
     if !sameUsage(request.usage, heap) { return "usage" }
+    if request.maxCost != heap[.maxCost].word ?? 0 { return "max_cost" }
     if !heap[.run].equals(request.run) { return "run" }
     if !heap[.call].equals(request.call) { return "call" }
     if !heap[.description].equals(request.description) { return "description" }
@@ -92,8 +93,11 @@ extension Ledger {
 
 extension BorrowedText {
   /// The first eight bytes as an integer, or nil where there are fewer.
-  var word: Int64? {
-    count < 8 ? nil : unsafe bytes.loadUnaligned(as: Int64.self)
+  var word: Int64? { word(at: 0) }
+
+  /// The eight bytes at an index as an integer, or nil where there are fewer.
+  func word(at index: Int) -> Int64? {
+    count < (index + 1) * 8 ? nil : unsafe bytes.loadUnaligned(fromByteOffset: index * 8, as: Int64.self)
   }
 
   func equals(_ other: BorrowedText) -> Bool {

@@ -16,7 +16,8 @@ extension Ledger {
   ) throws(Rejection) -> Receipt {
     let hash = key.isEmpty ? KeyHash.none : KeyHash(key, secret)
     if let replay = try replayed(hash, key, in: store, compare: { _, record, heap in
-      if record.kind != RecordKind.transfer.rawValue || record.reference != reference { return "operation" }
+      if record.kind != RecordKind.transfer.rawValue || (record.reference == 0) != (reference == 0) { return "operation" }
+      if record.reference != reference { return "id" }
       let before = heap.postings
       guard before.count == postings.count else { return "postings" }
       for (index, pair) in zip(before, postings).enumerated()
@@ -27,6 +28,7 @@ extension Ledger {
       return heap[.metadata].string ?? "" != metadata ? "metadata" : nil
     }) { return replay }
     try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
+    try Ledger.checkTexts(description, metadata)
     try checkBalanced(postings)
     try checkPostings(postings, mayOverdraw: mayOverdraw)
 
@@ -76,9 +78,10 @@ extension Ledger {
     for place in order {
       let change = changes[place] ?? 0
       let flags = state.accounts[Int(place.account)].flags
-      if flags & AccountFlags.closed != 0 || (change < 0 && flags & AccountFlags.frozen != 0 && !mayOverdraw) {
+      if flags & AccountFlags.closed != 0 {
         throw .failed(state.stateFailure(place.account, field: "postings"))
       }
+      if change < 0, !mayOverdraw { try checkOpen(place.account, field: "postings") }
       guard let units = Int64(exactly: change) else { throw .failed(Ledger.overflow) }
       let index = state.balanceIndex(place.account, place.asset)
       let balance =
@@ -110,6 +113,7 @@ extension Ledger {
       return heap[.description].string ?? "" != description ? "description" : nil
     }) { return replay }
     try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
+    try Ledger.checkTexts(description)
     let original: Record
     do throws(Failure) {
       guard
@@ -120,6 +124,14 @@ extension Ledger {
     } catch {
       throw .failed(error)
     }
+    var counted = original.time
+    if original.kind == RecordKind.capture.rawValue {
+      do throws(Failure) {
+        counted = try withRecord(original.reference, in: store) { hold, _ in hold.time } ?? original.time
+      } catch {
+        throw .failed(error)
+      }
+    }
     let left = original.amount - (state.refunds[charge] ?? 0)
     let returned = amount ?? left
     guard returned >= 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "It must not be negative.")) }
@@ -127,6 +139,7 @@ extension Ledger {
       throw .failed(Failure(.overRefund, field: "amount", "Only a part of charge \(charge) is left to refund."))
     }
     try checkCredit(state.wallet(of: original.account), original.asset, returned)
+    try checkGivers(original.beneficiary, original.asset, returned)
 
     // After this point the refund must succeed.
     var record = Record(.refund, time: time)
@@ -144,9 +157,26 @@ extension Ledger {
     log.addField(.key, key)
     if !description.isEmpty { log.addField(.description, description) }
     // What had been refunded before, because the recipients' parts follow from it.
-    log.addField(.requested, words: [original.amount - left])
+    // Of a capture also where it was counted: its hold, and when that began.
+    let before = original.amount - left
+    log.addField(
+      .requested,
+      words: original.kind == RecordKind.capture.rawValue
+        ? [before, Int64(bitPattern: original.reference), counted] : [before])
     let number = try append(&record, key: hash, tells: original.account)
     return receipt(number, record)
+  }
+
+  /// Refuses a refund that takes a recipient's balance below what 64 bits hold.
+  private func checkGivers(_ beneficiary: UInt32, _ asset: UInt16, _ amount: Int64) throws(Rejection) {
+    var fits = true
+    state.forEachShare(beneficiary, of: amount) { account, _ in
+      let index = state.balanceIndex(account, asset)
+      let units = index < 0 ? 0 : state.balances[Int(index)].units
+      // Against the whole amount, as `checkCredit`.
+      if units.subtractingReportingOverflow(amount).overflow { fits = false }
+    }
+    guard fits else { throw .failed(Ledger.overflow) }
   }
 
   /// Undoes a transfer with its mirror image, once.

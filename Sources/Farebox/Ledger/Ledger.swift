@@ -15,6 +15,8 @@ struct Ledger: ~Copyable {
   var writer: UInt64 = 0
   /// The asset of an amount that names none; index into the catalog.
   var defaultAsset: UInt16 = 0
+  /// Whether the state may differ from the store, because a commit failed half-way.
+  var isStale = false
 
   init(keyMemoryBytes: Int) {
     keys = KeyIndex(memoryBytes: keyMemoryBytes)
@@ -73,7 +75,9 @@ struct Ledger: ~Copyable {
     }
     var result: Result?
     try unsafe store.visitSegment(containing: number) { _, row throws(Failure) in
-      try unsafe Segment(row).withRecord(number) { record, heap throws(Failure) in
+      let segment = try unsafe Segment(row)
+      guard segment.isIntact else { throw Segment.corrupt("The segment of record \(number) is not what was hashed.") }
+      try segment.withRecord(number) { record, heap throws(Failure) in
         result = try body(record, heap)
       }
     }

@@ -21,7 +21,7 @@ extension LedgerState {
     case .release: try applyEnd(record, number, .released)
     case .expire: try applyEnd(record, number, .expired)
     case .extend: try applyExtend(record, number)
-    case .refund: try applyRefund(record, number)
+    case .refund: try applyRefund(record, number, heap)
     case .transfer: try applyTransfer(record, number, heap)
     case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits:
       try define(kind, record, number, heap)
@@ -136,7 +136,7 @@ extension LedgerState {
     note(record.account, number)
   }
 
-  private mutating func applyRefund(_ record: Record, _ number: UInt64) throws(Failure) {
+  private mutating func applyRefund(_ record: Record, _ number: UInt64, _ heap: Heap) throws(Failure) {
     try checkReferences(record)
     let before = refunds[record.reference] ?? 0
     // What each recipient gives back is the difference between two exact splits, so that refunds in parts add up to
@@ -146,7 +146,11 @@ extension LedgerState {
     notePayer(record.account, number)
     refunds[record.reference] = before &+ record.amount
     unsealedDefinitions.append(number)
-    refundBudgets(record.account, at: record.extra, amount: record.amount, asset: record.asset, charge: record.reference)
+    // A capture was counted where its hold was.
+    let hold = heap[.requested].word(at: 1).map { UInt64(bitPattern: $0) }
+    refundBudgets(
+      record.account, at: heap[.requested].word(at: 2) ?? record.extra, amount: record.amount, asset: record.asset,
+      charge: hold ?? record.reference)
   }
 
   /// Credits the difference between the splits of two amounts.
@@ -182,12 +186,23 @@ extension LedgerState {
 
   /// Everything up to a record is in sealed indexes now.
   private mutating func applySeal(_ record: Record) {
+    // As who sealed has done before it wrote the runs, so that every process forgets the same ones.
+    forgetRuns()
     clearUnsealed()
     sealedThrough = record.reference
     lastSeal = record.time
     let oldest = record.time - RunTotal.retention
     for index in guards.indices where !guards[index].runs.isEmpty {
       guards[index].runs = guards[index].runs.filter { $0.value.last >= oldest }
+    }
+  }
+
+  /// Forgets runs without a charge for long, but for those that an open hold belongs to.
+  mutating func forgetRuns() {
+    let oldest = time - RunTotal.retention
+    let open = Set(holds.values.map(\.run))
+    for index in guards.indices where !guards[index].runs.isEmpty {
+      guards[index].runs = guards[index].runs.filter { $0.value.last >= oldest || open.contains($0.key) }
     }
   }
 

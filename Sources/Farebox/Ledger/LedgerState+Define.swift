@@ -100,7 +100,7 @@ extension LedgerState {
       // The same window goes on counting under a new limit.
       budgets[Int(existing)].isRemoved = isRemoved
       budgets[Int(existing)].limit = limit
-      budgets[Int(existing)].thresholds = thresholds
+      budgets[Int(existing)].setThresholds(thresholds)
       if isRemoved { guards[owner].budgets.removeAll { $0 == existing } }
       return
     }
@@ -184,7 +184,7 @@ extension LedgerState {
       guard let account = accountNames.find(part.account) else {
         throw Segment.corrupt("A split names an unknown account.")
       }
-      indices.append(account)
+      indices.append(wallet(of: account))
     }
     if indices.count == 1 { return indices[0] }
     return catalog.makeSplit(split, accounts: indices) | Record.splitBit

@@ -61,7 +61,7 @@ extension LedgerState {
       facts.append(("window", .string(budget.window.name)))
       if budget.window != .lifetime { facts.append(("resets_at", .int(budget.current.end))) }
     }
-    if refusal.held > 0 { facts.append(("held_by", .array(holders(under: refusal.account, refusal.asset, text)))) }
+    if refusal.held > 0 { facts.append(("held_by", .array(holders(refusal, countsCharges, text)))) }
     return Failure(
       refusal.status, sentence(refusal, name, text, countsCharges ? "charges" : asset.code),
       details: .object(JSONObject(facts)))
@@ -87,28 +87,26 @@ extension LedgerState {
   }
 
   /// The holds, largest first and five at the most, that count on an account.
-  private func holders(under account: UInt32, _ asset: UInt16, _ text: (Int64) -> String) -> [JSON] {
+  private func holders(_ refusal: Refusal, _ countsCharges: Bool, _ text: (Int64) -> String) -> [JSON] {
     var found: [(number: UInt64, hold: Hold)] = []
     // A ledger may have a million holds; a refusal must not cost a look at all of them.
-    for (number, hold) in holds.prefix(20_000) where hold.asset == asset && isBelow(hold.account, account) {
+    for (number, hold) in holds.prefix(20_000) where countsCharges || hold.asset == refusal.asset {
+      if refusal.budget >= 0 {
+        let budget = budgets[Int(refusal.budget)]
+        let isCounted = hold.time >= budget.current.start && hold.time < budget.current.end && number > budget.created
+        guard isCounted, isInside(hold.account, refusal.account) else { continue }
+      } else {
+        guard wallet(of: hold.account) == refusal.account else { continue }
+      }
       found.append((number, hold))
     }
     found.sort { ($1.hold.remaining, $0.number) < ($0.hold.remaining, $1.number) }
     return found.prefix(5).map { entry in
       .object([
-        "hold": Shapes.number(HoldID(number: entry.number, tag: entry.hold.tag).value), "account": .string(accountNames[entry.hold.account]),
-        "amount": .string(text(entry.hold.remaining)), "expires": .int(entry.hold.expires),
+        "hold": Shapes.number(HoldID(number: entry.number, tag: entry.hold.tag).value),
+        "account": .string(accountNames[entry.hold.account]),
+        "amount": .string(countsCharges ? "1" : text(entry.hold.remaining)), "expires": .int(entry.hold.expires),
       ])
     }
-  }
-
-  /// Whether an account is, or lies below, another, or draws on its wallet.
-  func isBelow(_ account: UInt32, _ ancestor: UInt32) -> Bool {
-    var index = Int32(bitPattern: account)
-    while index >= 0 {
-      if index == Int32(bitPattern: ancestor) { return true }
-      index = accounts[Int(index)].parent
-    }
-    return wallet(of: account) == ancestor
   }
 }

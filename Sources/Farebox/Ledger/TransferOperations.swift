@@ -48,7 +48,7 @@ enum TransferOperations {
     let asset = try code.map { code throws(Rejection) in
       try ledger.makeAsset(code, field: "\(path).asset", at: time)
     } ?? ledger.defaultAsset
-    return Posting(account: account, asset: asset, amount: try ledger.units(amount, "\(path).amount", asset))
+    return Posting(account: ledger.state.wallet(of: account), asset: asset, amount: try ledger.units(amount, "\(path).amount", asset))
   }
 
   static let reverse = Operation(
