@@ -48,7 +48,7 @@ extension Ledger {
     if let replay = try replayed(hash, request.key, in: store, compare: { ledger, record, heap in
       if let field = ledger.difference(.reserve, request, record, heap) { return field }
       if record.extra - record.time != terms.expiresInMilliseconds &* 1_000 { return "expires_in_ms" }
-      return record.detail != UInt32(terms.overCapture.rawValue) ? "over_capture" : nil
+      return record.detail & 0xff != UInt32(terms.overCapture.rawValue) ? "over_capture" : nil
     }) { return replay }
     try Ledger.checkTexts(request)
     guard (1...Limits.holdMilliseconds).contains(terms.expiresInMilliseconds) else {

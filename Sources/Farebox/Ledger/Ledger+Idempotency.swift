@@ -40,7 +40,7 @@ extension Ledger {
     if request.tool.isEmpty != (record.tool == 0) { return "tool" }
     if record.flags & RecordFlags.explicit != 0 {
       // A reservation without an amount holds its max_cost.
-      let asked = request.amount ?? (kind == .reserve && request.maxCost > 0 ? request.maxCost : nil)
+      let asked = request.amount ?? (kind == .reserve && request.maxCost > 0 ? record.amount : nil)
       if asked != record.amount { return "amount" }
       if record.tool == 0 {
         let asset = request.asset.isEmpty ? defaultAsset : state.catalog.assetIndex(request.asset)

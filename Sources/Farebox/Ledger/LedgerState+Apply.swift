@@ -191,10 +191,6 @@ extension LedgerState {
     clearUnsealed()
     sealedThrough = record.reference
     lastSeal = record.time
-    let oldest = record.time - RunTotal.retention
-    for index in guards.indices where !guards[index].runs.isEmpty {
-      guards[index].runs = guards[index].runs.filter { $0.value.last >= oldest }
-    }
   }
 
   /// Forgets runs without a charge for long, but for those that an open hold belongs to.

@@ -15,9 +15,15 @@ enum TransferOperations {
   ) { engine, input throws(Failure) in
     let arena = TextArena()
     return try engine.receiptJSON(nil) { ledger, context throws(Rejection) in
-      var postings: [Posting] = []
+      var drafts: [Draft] = []
       for (index, json) in input.list("postings").enumerated() {
-        postings.append(try posting(json, "postings[\(index)]", &ledger, context.time))
+        drafts.append(try draft(json, "postings[\(index)]", ledger))
+      }
+      // Assets are opened only when every posting could be read.
+      var postings: [Posting] = []
+      for draft in drafts {
+        let asset = try ledger.openAsset(draft.asset, at: context.time)
+        postings.append(Posting(account: draft.account, asset: asset, amount: draft.amount))
       }
       return try ledger.transfer(
         postings, key: arena.add(input.text("idempotency_key")), description: input.text("description") ?? "",
@@ -25,9 +31,14 @@ enum TransferOperations {
     }
   }
 
-  private static func posting(
-    _ json: JSON, _ path: String, _ ledger: inout Ledger, _ time: Int64
-  ) throws(Rejection) -> Posting {
+  /// A posting whose asset may not be open yet.
+  private struct Draft {
+    let account: UInt32
+    let asset: Asset
+    let amount: Int64
+  }
+
+  private static func draft(_ json: JSON, _ path: String, _ ledger: borrowing Ledger) throws(Rejection) -> Draft {
     let name: String
     let amount: String
     let code: String?
@@ -45,10 +56,16 @@ enum TransferOperations {
     guard let account = ledger.state.accountNames.find(name) else {
       throw .failed(name.withBorrowedText { ledger.state.unknownAccount($0, field: "\(path).account") })
     }
-    let asset = try code.map { code throws(Rejection) in
-      try ledger.makeAsset(code, field: "\(path).asset", at: time)
-    } ?? ledger.defaultAsset
-    return Posting(account: ledger.state.wallet(of: account), asset: asset, amount: try ledger.units(amount, "\(path).amount", asset))
+    let used = code.map { ledger.state.catalog.assetIndex($0) } ?? ledger.defaultAsset
+    guard let asset = used.map({ ledger.state.catalog.assets[Int($0)] }) ?? code.flatMap(Asset.builtIn) else {
+      throw .failed(Failure(.assetNotFound, field: "\(path).asset", "There is no asset of this code; open it first."))
+    }
+    do throws(Failure) {
+      let units = try Amount.parse(amount, scale: asset.scale, field: "\(path).amount")
+      return Draft(account: ledger.state.wallet(of: account), asset: asset, amount: units)
+    } catch {
+      throw .failed(error)
+    }
   }
 
   static let reverse = Operation(
