@@ -149,6 +149,7 @@ extension CaptureRequest {
     unsafe try Structs.checkFlags(args.flags, known: amountFlag | usageFlag | partialFlag, "args.flags")
     unsafe try Structs.checkZero(args.reserved, "args.reserved")
     try unsafe Structs.checkZero(args.usage.reserved_meters, "args.usage.reserved_meters")
+    try unsafe Structs.checkZero(args.usage.reserved, "args.usage.reserved")
     self.init()
     hold = unsafe args.hold
     isFinal = unsafe args.flags & partialFlag == 0
