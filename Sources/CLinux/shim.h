@@ -47,6 +47,13 @@ static inline int64_t farebox_wall_clock(void) {
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+/* The same to some milliseconds, at a quarter of the cost. */
+static inline int64_t farebox_coarse_clock(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 /* Nanoseconds of a clock that never goes back. */
 static inline int64_t farebox_steady_clock(void) {
     struct timespec now;

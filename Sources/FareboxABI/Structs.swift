@@ -67,6 +67,15 @@ extension Usage {
     guard usage.units_micro < 1_000_000 else {
       throw Failure(.invalidArgument, field: "usage.units_micro", "It is less than a million.")
     }
+    // Most calls are one request and nothing else.
+    let rest =
+      usage.units | usage.input_tokens | usage.output_tokens | usage.cache_read_tokens | usage.cache_write_tokens
+      | usage.reasoning_tokens | usage.input_audio_tokens | usage.output_audio_tokens | usage.images | usage.value
+      | Int64(usage.units_micro)
+    if rest == 0, usage.requests == 0 || usage.requests == 1 {
+      self = .oneRequest
+      return
+    }
     try self.init(
       requests: usage.requests, units: usage.units, unitsMicro: usage.units_micro, inputTokens: usage.input_tokens,
       outputTokens: usage.output_tokens, cacheReadTokens: usage.cache_read_tokens,

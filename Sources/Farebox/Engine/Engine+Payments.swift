@@ -146,7 +146,7 @@ extension Engine {
     maxCost: Int64 = 0, at time: Int64 = 0, line: (QuoteLine) -> Void
   ) throws(Failure) -> (total: QuoteTotal, assetCode: InlineArray<24, UInt8>, priceVersion: UInt64) {
     try checkUsable()
-    let time = time == 0 ? try now() : time
+    let time = time == 0 ? try coarseNow() : time
     if withLedger({ $0.isStale }) { try perform(readDurability) { _, _ throws(Rejection) in } }
     let version: (price: PriceVersion, index: UInt32, code: InlineArray<24, UInt8>)
     do throws(Rejection) {

@@ -80,6 +80,11 @@ public final class Engine: @unchecked Sendable {
 
   // MARK: Time
 
+  /// The time now to some milliseconds, which is near enough for a quote.
+  func coarseNow() throws(Failure) -> Int64 {
+    options.clock == nil ? farebox_coarse_clock() : try now()
+  }
+
   /// The time now, by the host's clock where it has given one.
   func now() throws(Failure) -> Int64 {
     guard let clock = options.clock else { return farebox_wall_clock() }
