@@ -68,7 +68,8 @@ public enum ProjectionTable: Int, CaseIterable, Sendable {
   case definitions
   /// Balances as of the last seal: (account, asset).
   case balances
-  /// Balances as of each seal: (account << 16 | asset, record).
+  /// Balances that a seal found changed: (seal, account << 16 | asset). In the order of seals, so that a seal writes at
+  /// the end of the table and not all over it.
   case balancePoints
   /// Windows of budgets as of the last seal: (budget, 0).
   case budgets

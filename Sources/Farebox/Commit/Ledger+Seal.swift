@@ -127,9 +127,9 @@ extension Ledger {
       let balance = state.balances[Int(index)]
       let row: ContiguousArray<Int64> = [balance.units, balance.held, balance.creditLine]
       try putRow(store, .balances, RowKey(Int64(balance.account), Int64(balance.asset)), row[...])
-      let point: ContiguousArray<Int64> = [balance.units, state.time]
+      let point: ContiguousArray<Int64> = [balance.units]
       let place = Int64(balance.account) << 16 | Int64(balance.asset)
-      try putRow(store, .balancePoints, RowKey(place, Int64(clamping: last)), point[...])
+      try putRow(store, .balancePoints, RowKey(Int64(clamping: last), place), point[...])
     }
   }
 

@@ -39,12 +39,16 @@ extension Ledger {
     var units: Int64 = 0
     var last: UInt64 = 0
     let place = Int64(account) << 16 | Int64(asset)
-    try unsafe store.visitRows(.balancePoints, major: place...place, descending: true) { key, bytes throws(Failure) in
-      guard bytes.count == 16, key.minor >= 0 else { throw Segment.corrupt("A sealed balance has the wrong length.") }
-      guard unsafe bytes.loadUnaligned(fromByteOffset: 8, as: Int64.self) <= time else { return true }
-      units = unsafe bytes.loadUnaligned(as: Int64.self)
-      last = UInt64(key.minor)
-      return false
+    try unsafe store.visitRows(.seals, major: 0 ... .max, descending: true) { key, bytes throws(Failure) in
+      let seal = try unsafe Seal(id: key.major, bytes)
+      guard seal.timeTo <= time else { return true }
+      last = max(last, seal.last)
+      // A seal that has no balance of the account found it unchanged: the one before tells.
+      let isFound = try unsafe store.row(.balancePoints, RowKey(seal.id, place)) { bytes throws(Failure) in
+        guard bytes.count == 8 else { throw Segment.corrupt("A sealed balance has the wrong length.") }
+        units = unsafe bytes.loadUnaligned(as: Int64.self)
+      }
+      return !isFound
     }
     try visitHistory(of: account, after: last, in: store) { _, record, heap throws(Failure) in
       guard record.time <= time else { return false }

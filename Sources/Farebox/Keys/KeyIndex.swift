@@ -8,7 +8,11 @@ internal import FareboxStore
 /// level are merged into one of the next when there are eight. Keys are kept forever.
 struct KeyIndex: ~Copyable {
   private(set) var recent = KeyTable()
-  private(set) var runs: [KeyRun] = []
+  private(set) var runs: [KeyRun] = [] {
+    didSet { filters = ContiguousArray(runs.map(\.filter.view)) }
+  }
+  /// The filters of the runs, in their order.
+  private var filters: ContiguousArray<KeyFilterView> = []
   let memoryBytes: Int
 
   /// Runs of one level that are merged into one of the next.
@@ -30,7 +34,8 @@ struct KeyIndex: ~Copyable {
   /// The record of a key, or nil for a key never used.
   func find(_ hash: KeyHash, in store: any Store) throws(Failure) -> UInt64? {
     if let record = recent.find(hash) { return record }
-    for index in runs.indices.reversed() {
+    let probe = KeyProbe(hash.high)
+    for index in filters.indices.reversed() where filters[index].mayContain(probe) {
       if let record = try runs[index].find(hash, in: store) { return record }
     }
     return nil
@@ -42,7 +47,8 @@ struct KeyIndex: ~Copyable {
 
   func prefetch(_ hash: KeyHash) {
     recent.prefetch(hash)
-    for index in runs.indices { runs[index].filter.prefetch(hash.high) }
+    let probe = KeyProbe(hash.high)
+    for index in filters.indices { filters[index].prefetch(probe) }
   }
 
   /// Moves the recent keys into the store, and merges where a level is full.
@@ -108,10 +114,11 @@ struct KeyIndex: ~Copyable {
     runs.insert(run, at: runs.firstIndex { $0.level <= level } ?? runs.endIndex)
   }
 
-  /// Bits of filter a key: as many as the memory left allows, from 4 to 14.
+  /// Bits of filter a key: as many as the memory left allows, from 4 to 18. With 18 one question in two thousand reads a
+  /// page for nothing.
   private func bitsPerKey(adding keys: Int) -> Int {
     let left = memoryBytes / 2 * 8
-    return min(14, max(4, left / max(1, sealedCount + keys)))
+    return min(18, max(4, left / max(1, sealedCount + keys)))
   }
 }
 

@@ -20,9 +20,8 @@ struct KeyRun {
   /// Bytes in memory.
   var bytes: Int { fences.count * 8 + filter.bytes }
 
-  /// The record of a key, or nil.
+  /// The record of a key that the filter may contain, or nil.
   func find(_ hash: KeyHash, in store: any Store) throws(Failure) -> UInt64? {
-    guard filter.mayContain(hash.high) else { return nil }
     // Equal upper halves may straddle a page border, so the search begins at the last page that begins below.
     var page = pageBefore(hash.high)
     var found: UInt64?
@@ -113,7 +112,7 @@ struct KeyRunWriter: ~Copyable {
   private var count = 0
   private var page = ContiguousArray<KeyEntry>()
   private var fences = ContiguousArray<UInt64>()
-  private var filter: KeyFilter
+  private let filter: KeyFilter
 
   /// - Parameter keys: how many will come, for the size of the filter.
   init(id: Int64, level: Int64, keys: Int, bitsPerKey: Int) {

@@ -32,7 +32,7 @@ public final class SQLiteStore: Store {
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL;
       PRAGMA wal_autocheckpoint = 4000;
-      PRAGMA cache_size = -65536;
+      PRAGMA cache_size = -32768;
       PRAGMA temp_store = MEMORY;
       """)
     try SQLiteStore.migrate(database)

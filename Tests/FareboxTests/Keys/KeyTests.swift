@@ -57,7 +57,7 @@ import Testing
 
   @Test(arguments: [1, 4, 10, 14]) func `a filter never denies a key, and seldom another`(_ bits: Int) {
     var generator = SeededGenerator(seed: 9)
-    var filter = KeyFilter(keys: 5_000, bitsPerKey: bits)
+    let filter = KeyFilter(keys: 5_000, bitsPerKey: bits)
     let keys = (0..<5_000).map { _ in generator.next() }
     for key in keys { filter.insert(key) }
     #expect(keys.allSatisfy { filter.mayContain($0) })
