@@ -193,8 +193,11 @@ public func farebox_verify_webhook(
     guard let scheme = unsafe WebhookScheme(rawValue: given.scheme) else {
       throw Failure(.invalidArgument, field: "args.scheme", "\(unsafe given.scheme) is not a scheme.")
     }
-    guard unsafe (0...Limits.webhookSecrets).contains(given.secret_count), unsafe given.secrets != nil || given.secret_count == 0
-    else { throw Failure(.tooLong, field: "args.secrets", "There are too many secrets, or none where some are counted.") }
+    guard unsafe (0...Limits.webhookSecrets).contains(given.secret_count),
+      unsafe given.secrets != nil || given.secret_count == 0
+    else {
+      throw Failure(.tooLong, field: "args.secrets", "There are too many secrets, or none where some are counted.")
+    }
     try unsafe withUnsafeTemporaryAllocation(
       of: UnsafeBufferPointer<UInt8>.self, capacity: max(1, Int(given.secret_count))
     ) { buffer throws(Failure) in

@@ -144,7 +144,8 @@ extension HoldTerms {
     self.init()
     if unsafe args.expires_in_ms != 0 { expiresInMilliseconds = unsafe Int64(args.expires_in_ms) }
     guard let policy = unsafe UInt8(exactly: args.over_capture).flatMap({ OverCapture(rawValue: $0) }) else {
-      throw Failure(.invalidArgument, field: "args.over_capture", unsafe "\(args.over_capture) is not an over-capture policy.")
+      throw Failure(
+        .invalidArgument, field: "args.over_capture", unsafe "\(args.over_capture) is not an over-capture policy.")
     }
     overCapture = policy
   }

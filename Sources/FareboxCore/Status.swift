@@ -139,16 +139,24 @@ extension Status {
     Entry(.invalidArgument, "INVALID_ARGUMENT", .request, "A field has a value that is not allowed; `field` names it."),
     Entry(.unknownField, "UNKNOWN_FIELD", .request, "The input has a field that the operation does not know."),
     Entry(.missingField, "MISSING_FIELD", .request, "A field that the operation needs is absent."),
-    Entry(.tooLong, "TOO_LONG", .request, "A text, list or nesting passes its limit; see the limits in `farebox_describe`."),
+    Entry(
+      .tooLong, "TOO_LONG", .request, "A text, list or nesting passes its limit; see the limits in `farebox_describe`."),
     Entry(.invalidUTF8, "INVALID_UTF8", .request, "A text is not valid UTF-8."),
     Entry(.invalidJSON, "INVALID_JSON", .request, "The input is not JSON; the message names line and column."),
     Entry(.structSize, "STRUCT_SIZE", .request, "A struct's `struct_size` is not one that this library knows."),
     Entry(.reserved, "RESERVED", .request, "A reserved byte is not zero or a flag is unknown."),
-    Entry(.unknownOperation, "UNKNOWN_OPERATION", .request, "No operation has this name; `farebox_describe` lists them."),
+    Entry(
+      .unknownOperation, "UNKNOWN_OPERATION", .request, "No operation has this name; `farebox_describe` lists them."),
     Entry(.overflow, "OVERFLOW", .request, "The result does not fit into 64 bits of atomic units."),
-    Entry(.invalidAmount, "INVALID_AMOUNT", .request, "An amount is not a decimal number, or has a sign that is not allowed."),
-    Entry(.tooPrecise, "TOO_PRECISE", .request, "An amount has more digits than the asset's scale, or a rate more than twelve."),
-    Entry(.unrepresentable, "UNREPRESENTABLE", .request, "A price says something that the price model cannot represent exactly."),
+    Entry(
+      .invalidAmount, "INVALID_AMOUNT", .request,
+      "An amount is not a decimal number, or has a sign that is not allowed."),
+    Entry(
+      .tooPrecise, "TOO_PRECISE", .request,
+      "An amount has more digits than the asset's scale, or a rate more than twelve."),
+    Entry(
+      .unrepresentable, "UNREPRESENTABLE", .request,
+      "A price says something that the price model cannot represent exactly."),
 
     Entry(.handle, "HANDLE", .handle, "The handle is null or is not one that this library gave out."),
     Entry(.closed, "CLOSED", .handle, "The engine was closed."),
@@ -160,45 +168,70 @@ extension Status {
     Entry(.accountExists, "ACCOUNT_EXISTS", .state, "An account of this name is open with other terms."),
     Entry(.accountFrozen, "ACCOUNT_FROZEN", .state, "The account, or one above it, is frozen."),
     Entry(.accountClosed, "ACCOUNT_CLOSED", .state, "The account is closed."),
-    Entry(.accountNotEmpty, "ACCOUNT_NOT_EMPTY", .state, "The account still has a balance, a hold or an open account below it."),
+    Entry(
+      .accountNotEmpty, "ACCOUNT_NOT_EMPTY", .state,
+      "The account still has a balance, a hold or an open account below it."),
     Entry(.assetNotFound, "ASSET_NOT_FOUND", .state, "No asset has this code; open it first."),
     Entry(.assetExists, "ASSET_EXISTS", .state, "An asset of this code is open with another scale."),
     Entry(.assetMismatch, "ASSET_MISMATCH", .state, "The amount is in another asset than the one required."),
     Entry(.toolNotFound, "TOOL_NOT_FOUND", .state, "No tool has this name."),
     Entry(.toolDisabled, "TOOL_DISABLED", .state, "The tool or its skill is disabled."),
     Entry(.skillNotFound, "SKILL_NOT_FOUND", .state, "No skill has this id."),
-    Entry(.skillExists, "SKILL_EXISTS", .state, "This version of the skill is registered with another manifest, or a tool's name belongs to another skill."),
-    Entry(.rateCardNotFound, "RATE_CARD_NOT_FOUND", .state, "No rate card, or no rate on it, has this name at this time."),
-    Entry(.transferNotFound, "TRANSFER_NOT_FOUND", .state, "No transfer has this id, or it is not of the kind required."),
+    Entry(
+      .skillExists, "SKILL_EXISTS", .state,
+      "This version of the skill is registered with another manifest, or a tool's name belongs to another skill."),
+    Entry(
+      .rateCardNotFound, "RATE_CARD_NOT_FOUND", .state, "No rate card, or no rate on it, has this name at this time."),
+    Entry(
+      .transferNotFound, "TRANSFER_NOT_FOUND", .state, "No transfer has this id, or it is not of the kind required."),
     Entry(.overRefund, "OVER_REFUND", .state, "The refund is more than what is left of the charge."),
     Entry(.budgetNotFound, "BUDGET_NOT_FOUND", .state, "The account has no budget of this name."),
 
-    Entry(.insufficientFunds, "INSUFFICIENT_FUNDS", .refused, retryable: true, "The wallet's available balance and credit line do not cover it."),
-    Entry(.overBudget, "OVER_BUDGET", .refused, retryable: true, "A budget on the account's path would be passed; the details name it."),
+    Entry(
+      .insufficientFunds, "INSUFFICIENT_FUNDS", .refused, retryable: true,
+      "The wallet's available balance and credit line do not cover it."),
+    Entry(
+      .overBudget, "OVER_BUDGET", .refused, retryable: true,
+      "A budget on the account's path would be passed; the details name it."),
     Entry(.overCallCap, "OVER_CALL_CAP", .refused, "One call may not cost this much on this account."),
     Entry(.overRunCap, "OVER_RUN_CAP", .refused, "One run may not cost this much on this account."),
-    Entry(.rateLimited, "RATE_LIMITED", .refused, retryable: true, "Too many charges in the last hour on this account."),
-    Entry(.unpriceable, "UNPRICEABLE", .refused, "The usage has a part that the price does not cover, and no max_cost was given."),
+    Entry(
+      .rateLimited, "RATE_LIMITED", .refused, retryable: true, "Too many charges in the last hour on this account."),
+    Entry(
+      .unpriceable, "UNPRICEABLE", .refused,
+      "The usage has a part that the price does not cover, and no max_cost was given."),
     Entry(.overMaxCost, "OVER_MAX_COST", .refused, "The price of this usage is more than the caller's max_cost."),
 
     Entry(.holdNotFound, "HOLD_NOT_FOUND", .hold, "No hold has this id."),
     Entry(.holdCaptured, "HOLD_CAPTURED", .hold, "The hold was captured and closed."),
     Entry(.holdReleased, "HOLD_RELEASED", .hold, "The hold was released."),
     Entry(.holdExpired, "HOLD_EXPIRED", .hold, "The hold expired and its money is back with the payer."),
-    Entry(.overCapture, "OVER_CAPTURE", .hold, "The capture is more than what is left of the hold, and the hold's policy is to reject that."),
+    Entry(
+      .overCapture, "OVER_CAPTURE", .hold,
+      "The capture is more than what is left of the hold, and the hold's policy is to reject that."),
 
-    Entry(.keyConflict, "KEY_CONFLICT", .conflict, "The idempotency key was used for another request; `field` names the first difference."),
+    Entry(
+      .keyConflict, "KEY_CONFLICT", .conflict,
+      "The idempotency key was used for another request; `field` names the first difference."),
 
     Entry(.signatureMissing, "SIGNATURE_MISSING", .webhook, "The webhook has no signature of the scheme expected."),
-    Entry(.signatureMalformed, "SIGNATURE_MALFORMED", .webhook, "The webhook's signature header, id or timestamp cannot be read."),
-    Entry(.signatureMismatch, "SIGNATURE_MISMATCH", .webhook, "No signature of the webhook matches any of the secrets."),
+    Entry(
+      .signatureMalformed, "SIGNATURE_MALFORMED", .webhook,
+      "The webhook's signature header, id or timestamp cannot be read."),
+    Entry(
+      .signatureMismatch, "SIGNATURE_MISMATCH", .webhook, "No signature of the webhook matches any of the secrets."),
     Entry(.timestampTooOld, "TIMESTAMP_TOO_OLD", .webhook, "The webhook was signed longer ago than the tolerance."),
-    Entry(.timestampTooNew, "TIMESTAMP_TOO_NEW", .webhook, "The webhook was signed further in the future than the tolerance."),
+    Entry(
+      .timestampTooNew, "TIMESTAMP_TOO_NEW", .webhook,
+      "The webhook was signed further in the future than the tolerance."),
     Entry(.webhookReplayed, "WEBHOOK_REPLAYED", .webhook, "The ledger has seen this webhook before."),
-    Entry(.secretInvalid, "SECRET_INVALID", .webhook, "A webhook secret is empty or not of the form its scheme requires."),
+    Entry(
+      .secretInvalid, "SECRET_INVALID", .webhook, "A webhook secret is empty or not of the form its scheme requires."),
 
     Entry(.storeIO, "STORE_IO", .store, retryable: true, "The store could not read or write; nothing was changed."),
-    Entry(.storeBusy, "STORE_BUSY", .store, retryable: true, "Another process held the store for longer than the busy timeout."),
+    Entry(
+      .storeBusy, "STORE_BUSY", .store, retryable: true,
+      "Another process held the store for longer than the busy timeout."),
     Entry(.storeFull, "STORE_FULL", .store, retryable: true, "The store has no room left; nothing was changed."),
     Entry(.storeCorrupt, "STORE_CORRUPT", .store, "The store's content is not what was written; restore a backup."),
     Entry(.storeReadOnly, "STORE_READ_ONLY", .store, "The store may only be read."),

@@ -3,11 +3,12 @@ import Testing
 @testable import FareboxCore
 
 @Suite struct ArithmeticTests {
-  @Test(arguments: [
-    (Rounding.halfEven, [-2, -2, -1, 0, 0, 0, 1, 2, 2]), (.halfUp, [-3, -2, -1, -1, 0, 1, 1, 2, 3]),
-    (.down, [-2, -1, -1, 0, 0, 0, 1, 1, 2]), (.up, [-3, -2, -1, -1, 0, 1, 1, 2, 3]),
-    (.ceiling, [-2, -1, -1, 0, 0, 1, 1, 2, 3]), (.floor, [-3, -2, -1, -1, 0, 0, 1, 1, 2]),
-  ] as [(Rounding, [Int128])])
+  @Test(
+    arguments: [
+      (Rounding.halfEven, [-2, -2, -1, 0, 0, 0, 1, 2, 2]), (.halfUp, [-3, -2, -1, -1, 0, 1, 1, 2, 3]),
+      (.down, [-2, -1, -1, 0, 0, 0, 1, 1, 2]), (.up, [-3, -2, -1, -1, 0, 1, 1, 2, 3]),
+      (.ceiling, [-2, -1, -1, 0, 0, 1, 1, 2, 3]), (.floor, [-3, -2, -1, -1, 0, 0, 1, 1, 2]),
+    ] as [(Rounding, [Int128])])
   func `each rounding does what its name says`(rounding: Rounding, expected: [Int128]) {
     let halves: [Int128] = [-5, -3, -2, -1, 0, 1, 2, 3, 5]
     #expect(halves.map { rounding.divide($0, by: 2) } == expected)

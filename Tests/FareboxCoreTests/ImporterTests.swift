@@ -118,7 +118,8 @@ import Testing
   }
 
   @Test func `of several dated prices the last that is active wins, and the first is the fallback`() throws {
-    let providers = try JSON.parse(#"""
+    let providers = try JSON.parse(
+      #"""
       [{"id":"p","name":"P","api_pattern":"x","models":[{"id":"m","match":{"equals":"m"},"prices":[
         {"constraint":{"start_date":"2026-01-03"},"prices":{"input_mtok":1000}},
         {"constraint":{"start_date":"2026-01-09"},"prices":{"input_mtok":9000}},

@@ -33,10 +33,11 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    [0x22, 0xFF, 0x22], [0x22, 0xC0, 0x80, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0xE2, 0x82, 0x22],
-    [0x22, 0x5C, 0x6E, 0xFF, 0x22],
-  ] as [[UInt8]])
+  @Test(
+    arguments: [
+      [0x22, 0xFF, 0x22], [0x22, 0xC0, 0x80, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0xE2, 0x82, 0x22],
+      [0x22, 0x5C, 0x6E, 0xFF, 0x22],
+    ] as [[UInt8]])
   func `bytes that are not UTF-8 are refused`(bytes: [UInt8]) {
     #expect(failure { try JSON.parse(bytes) }.status == .invalidUTF8)
   }
@@ -55,10 +56,11 @@ import Testing
     #expect(try JSON.parse(json.serialized()) == json)
   }
 
-  @Test(arguments: [
-    ("12", 12), ("\"12\"", 12), ("-9223372036854775808", Int64.min), ("0", 0), ("-0", 0), ("12.0", nil), ("1e3", nil),
-    ("\"+1\"", nil), ("\"007\"", nil), ("9223372036854775808", nil), ("\"\"", nil), ("\"-\"", nil), ("true", nil),
-  ] as [(String, Int64?)])
+  @Test(
+    arguments: [
+      ("12", 12), ("\"12\"", 12), ("-9223372036854775808", Int64.min), ("0", 0), ("-0", 0), ("12.0", nil), ("1e3", nil),
+      ("\"+1\"", nil), ("\"007\"", nil), ("9223372036854775808", nil), ("\"\"", nil), ("\"-\"", nil), ("true", nil),
+    ] as [(String, Int64?)])
   func `integers are read from numbers and strings`(text: String, expected: Int64?) throws {
     #expect(try JSON.parse(text).int64 == expected)
   }

@@ -4,18 +4,30 @@ import Testing
 @Suite struct PriceTests {
   @Test(arguments: [
     (#"{"cost":"1","prize":2}"#, "UNKNOWN_FIELD", "price.prize"),
-    (#"{"components":[{"meter":"units","rate":"1"},{"meter":"units","rate":"x"}]}"#, "INVALID_AMOUNT",
-      "price.components[1].rate"),
-    (#"{"components":[{"meter":"units","model":"volume","tiers":[{"up_to":1,"rate":"1"},{"rate":"-1"}]}]}"#,
-      "INVALID_AMOUNT", "price.components[0].tiers[1].rate"),
-    (#"{"components":[{"meter":"units","model":"volume","tiers":[{"up_to":1,"cost":"1"},{"rate":"1"}]}]}"#,
-      "UNKNOWN_FIELD", "price.components[0].tiers[0].cost"),
-    (#"{"components":[{"model":"percentage","percent":"1","minimum":"2","maximum":"1"}]}"#, "INVALID_ARGUMENT",
-      "price.components[0].maximum"),
-    (#"{"components":[{"model":"percentage","percent":"0.00000000001"}]}"#, "UNREPRESENTABLE",
-      "price.components[0].percent"),
-    (#"{"components":[{"model":"cliff","meter":"units","by":[],"tiers":[{"rate":"1"}]}]}"#, "INVALID_ARGUMENT",
-      "price.components[0].by"),
+    (
+      #"{"components":[{"meter":"units","rate":"1"},{"meter":"units","rate":"x"}]}"#, "INVALID_AMOUNT",
+      "price.components[1].rate"
+    ),
+    (
+      #"{"components":[{"meter":"units","model":"volume","tiers":[{"up_to":1,"rate":"1"},{"rate":"-1"}]}]}"#,
+      "INVALID_AMOUNT", "price.components[0].tiers[1].rate"
+    ),
+    (
+      #"{"components":[{"meter":"units","model":"volume","tiers":[{"up_to":1,"cost":"1"},{"rate":"1"}]}]}"#,
+      "UNKNOWN_FIELD", "price.components[0].tiers[0].cost"
+    ),
+    (
+      #"{"components":[{"model":"percentage","percent":"1","minimum":"2","maximum":"1"}]}"#, "INVALID_ARGUMENT",
+      "price.components[0].maximum"
+    ),
+    (
+      #"{"components":[{"model":"percentage","percent":"0.00000000001"}]}"#, "UNREPRESENTABLE",
+      "price.components[0].percent"
+    ),
+    (
+      #"{"components":[{"model":"cliff","meter":"units","by":[],"tiers":[{"rate":"1"}]}]}"#, "INVALID_ARGUMENT",
+      "price.components[0].by"
+    ),
     (#"{"components":[{"meter":"value","rate":"1"}]}"#, "INVALID_ARGUMENT", "price.components[0].meter"),
     (#"{"components":{}}"#, "INVALID_ARGUMENT", "price.components"),
     (#"{"cost":"1","currency":"EURO"}"#, "ASSET_NOT_FOUND", "price.currency"),

@@ -15,7 +15,8 @@ import Testing
         let usage = try Usage.parse(each["usage"] ?? .null, scale: asset.scale)
         return try price.quote(
           usage, dynamicAmount: QuoteTests.units(each["dynamic_amount"], asset),
-          maxCost: QuoteTests.units(each["max_cost"], asset) ?? 0) { lines.append($0) }
+          maxCost: QuoteTests.units(each["max_cost"], asset) ?? 0
+        ) { lines.append($0) }
       }
       #expect(error == each.expectedError, "\(name)")
       guard let quote, let expect = each["expect"]?.object else { continue }

@@ -49,11 +49,12 @@ import Testing
     #expect(try RateCardTests.cost("openai/gpt", 0, "org:acme") == "3.00 EUR")
   }
 
-  @Test(arguments: [
-    ("openai/gpt", "3.00 EUR"), ("openai/gpt-4o", "3.00 EUR"), ("openai/O1-99", "3.00 EUR"), ("gpt-4o", nil),
-    ("openai/odd", "4.00 EUR"), ("openai/max", nil), ("openai/o1-999", nil), ("x", nil), ("main.py.run", "6.00 EUR"),
-    ("main.sh.run", nil), ("unknown/gpt-4", nil),
-  ] as [(String, String?)])
+  @Test(
+    arguments: [
+      ("openai/gpt", "3.00 EUR"), ("openai/gpt-4o", "3.00 EUR"), ("openai/O1-99", "3.00 EUR"), ("gpt-4o", nil),
+      ("openai/odd", "4.00 EUR"), ("openai/max", nil), ("openai/o1-999", nil), ("x", nil), ("main.py.run", "6.00 EUR"),
+      ("main.sh.run", nil), ("unknown/gpt-4", nil),
+    ] as [(String, String?)])
   func `names are found exactly, then by rules, and never by a rule that cannot be told`(
     name: String, expected: String?
   ) throws {
@@ -68,14 +69,22 @@ import Testing
   @Test(arguments: [
     (#"{"name":"a","entries":[{"name":"x"}]}"#, "MISSING_FIELD", "entries[0].price"),
     (#"{"name":"a","entries":[{"name":"x","price":{"cost":"1","tax":1}}]}"#, "UNKNOWN_FIELD", "entries[0].price.tax"),
-    (#"{"name":"a","entries":[{"name":"x","versions":[{"from":5,"to":5,"price":{"cost":"1"}}]}]}"#, "INVALID_ARGUMENT",
-      "entries[0].versions[0].to"),
-    (#"{"name":"a","entries":[{"name":"x","versions":[{"from":"2026-02-30","price":{"cost":"1"}}]}]}"#,
-      "INVALID_ARGUMENT", "entries[0].versions[0].from"),
-    (#"{"name":"a","entries":[{"name":"x","match":{"like":"y"},"price":{"cost":"1"}}]}"#, "UNKNOWN_FIELD",
-      "entries[0].match.like"),
-    (#"{"name":"a","entries":[{"name":"x","match":{"or":[{"equals":""}]},"price":{"cost":"1"}}]}"#, "INVALID_ARGUMENT",
-      "entries[0].match.or[0].equals"),
+    (
+      #"{"name":"a","entries":[{"name":"x","versions":[{"from":5,"to":5,"price":{"cost":"1"}}]}]}"#, "INVALID_ARGUMENT",
+      "entries[0].versions[0].to"
+    ),
+    (
+      #"{"name":"a","entries":[{"name":"x","versions":[{"from":"2026-02-30","price":{"cost":"1"}}]}]}"#,
+      "INVALID_ARGUMENT", "entries[0].versions[0].from"
+    ),
+    (
+      #"{"name":"a","entries":[{"name":"x","match":{"like":"y"},"price":{"cost":"1"}}]}"#, "UNKNOWN_FIELD",
+      "entries[0].match.like"
+    ),
+    (
+      #"{"name":"a","entries":[{"name":"x","match":{"or":[{"equals":""}]},"price":{"cost":"1"}}]}"#, "INVALID_ARGUMENT",
+      "entries[0].match.or[0].equals"
+    ),
     (#"{"entries":[]}"#, "MISSING_FIELD", "name"), (#"{"name":"a"}"#, "MISSING_FIELD", "entries"),
   ])
   func `malformed rate cards name the member`(text: String, status: String, field: String) throws {

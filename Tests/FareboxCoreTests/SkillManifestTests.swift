@@ -52,16 +52,26 @@ import Testing
     (#"{"id":"a","split":[{"account":"x","share":"0.5","note":""}]}"#, "UNKNOWN_FIELD", "split[0].note"),
     (#"{"id":"a","tools":{}}"#, "INVALID_ARGUMENT", "tools"),
     (#"{"id":"a","tools":[{"name":"t"}]}"#, "MISSING_FIELD", "tools[0].pricing"),
-    (#"{"id":"a","tools":[{"name":"t","pricing":{"cost":"1"},"price":{"cost":"1"}}]}"#, "INVALID_ARGUMENT",
-      "tools[0].price"),
-    (#"{"id":"a","tools":[{"name":"t","pricing":{"cost":"1","per":"mile"}}]}"#, "INVALID_ARGUMENT",
-      "tools[0].pricing.per"),
-    (#"{"id":"a","tools":[{"name":"t","price":{"cost":"1"}},{"name":"t","price":{"cost":"1"}}]}"#, "INVALID_ARGUMENT",
-      "tools[1].name"),
-    (#"{"id":"a","tools":[{"name":"t","price":{"cost":"1"},"input_schema":[]}]}"#, "INVALID_ARGUMENT",
-      "tools[0].input_schema"),
-    (#"{"id":"a","tools":[{"name":"t","price":{"cost":"1"},"enabled":"yes"}]}"#, "INVALID_ARGUMENT",
-      "tools[0].enabled"),
+    (
+      #"{"id":"a","tools":[{"name":"t","pricing":{"cost":"1"},"price":{"cost":"1"}}]}"#, "INVALID_ARGUMENT",
+      "tools[0].price"
+    ),
+    (
+      #"{"id":"a","tools":[{"name":"t","pricing":{"cost":"1","per":"mile"}}]}"#, "INVALID_ARGUMENT",
+      "tools[0].pricing.per"
+    ),
+    (
+      #"{"id":"a","tools":[{"name":"t","price":{"cost":"1"}},{"name":"t","price":{"cost":"1"}}]}"#, "INVALID_ARGUMENT",
+      "tools[1].name"
+    ),
+    (
+      #"{"id":"a","tools":[{"name":"t","price":{"cost":"1"},"input_schema":[]}]}"#, "INVALID_ARGUMENT",
+      "tools[0].input_schema"
+    ),
+    (
+      #"{"id":"a","tools":[{"name":"t","price":{"cost":"1"},"enabled":"yes"}]}"#, "INVALID_ARGUMENT",
+      "tools[0].enabled"
+    ),
     (#"{"id":"a","tools":[{"name":"t","price":{"cost":"1"},"revenue_share":"0.5"}]}"#, "MISSING_FIELD", "owner"),
   ])
   func `malformed manifests name the member`(text: String, status: String, field: String) {

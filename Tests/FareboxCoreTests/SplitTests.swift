@@ -54,11 +54,12 @@ import Testing
     #expect(Split(all: "a").shares(of: .min) == [.min])
   }
 
-  @Test(arguments: [
-    ("0.70", "0.7", 7, 10), ("70%", "0.7", 7, 10), ("12.5%", "0.125", 1, 8), ("7/10", "0.7", 7, 10), ("1", "1", 1, 1),
-    ("2/6", "1/3", 1, 3), ("0", "0", 0, 1), ("0/5", "0", 0, 1), ("7e-1", "0.7", 7, 10),
-    ("1/1024", "0.0009765625", 1, 1024),
-  ] as [(String, String, Int64, Int64)])
+  @Test(
+    arguments: [
+      ("0.70", "0.7", 7, 10), ("70%", "0.7", 7, 10), ("12.5%", "0.125", 1, 8), ("7/10", "0.7", 7, 10), ("1", "1", 1, 1),
+      ("2/6", "1/3", 1, 3), ("0", "0", 0, 1), ("0/5", "0", 0, 1), ("7e-1", "0.7", 7, 10),
+      ("1/1024", "0.0009765625", 1, 1024),
+    ] as [(String, String, Int64, Int64)])
   func `shares are exact fractions`(text: String, written: String, numerator: Int64, denominator: Int64) throws {
     let ratio = try Ratio.parse(text)
     #expect(ratio == Ratio(numerator, denominator))

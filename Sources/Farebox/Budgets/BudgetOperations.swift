@@ -8,7 +8,8 @@ enum BudgetOperations {
   private static let row = [
     OperationField("account", .text, "Whose it is."), OperationField("name", .text, "Its name."),
     OperationField("window", .text, "hour, day, week, month or lifetime, in UTC."),
-    OperationField("limit", .amount, "How much, or how many charges."), OperationField("unit", .text, "The asset, or charges."),
+    OperationField("limit", .amount, "How much, or how many charges."),
+    OperationField("unit", .text, "The asset, or charges."),
     OperationField("spent", .amount, "Charged in this window."), OperationField("held", .amount, "Held in it."),
     OperationField("window_start", .integer, "Its beginning; null for lifetime."),
     OperationField("window_end", .integer, "Its end; null for lifetime."),
@@ -52,9 +53,10 @@ enum BudgetOperations {
       var asset: UInt16?
       var limit = input.integer("count") ?? 0
       if input.value("amount") != nil {
-        let index = try input.text("asset").map { code throws(Rejection) in
-          try ledger.makeAsset(code, at: context.time)
-        } ?? ledger.defaultAsset
+        let index =
+          try input.text("asset").map { code throws(Rejection) in
+            try ledger.makeAsset(code, at: context.time)
+          } ?? ledger.defaultAsset
         asset = index
         limit = try ledger.units(input, "amount", index) ?? 0
       }
@@ -104,9 +106,10 @@ enum BudgetOperations {
   ) { engine, input throws(Failure) in
     try engine.perform(engine.options.durability) { ledger, context throws(Rejection) in
       let account = try ledger.account(input)
-      let asset = try input.text("asset").map { code throws(Rejection) in
-        try ledger.makeAsset(code, at: context.time)
-      } ?? ledger.defaultAsset
+      let asset =
+        try input.text("asset").map { code throws(Rejection) in
+          try ledger.makeAsset(code, at: context.time)
+        } ?? ledger.defaultAsset
       try ledger.setLimits(
         account, perCall: try ledger.units(input, "per_call", asset), perRun: try ledger.units(input, "per_run", asset),
         chargesPerHour: input.integer("charges_per_hour"), asset: asset, at: context.time)

@@ -120,7 +120,8 @@ extension LedgerState {
     while index >= 0 {
       let entry = accounts[Int(index)]
       if entry.guardIndex >= 0, rank > 0,
-        let found = guardPassed(Int(entry.guardIndex), time, amount, added, asset, run, isNew, countedAt), found.rank < rank
+        let found = guardPassed(Int(entry.guardIndex), time, amount, added, asset, run, isNew, countedAt),
+        found.rank < rank
       {
         refusal = found.refusal
         rank = found.rank
@@ -148,7 +149,8 @@ extension LedgerState {
       let count = guards[index].recent.count(at: time)
       if count >= limit {
         return (
-          Refusal(.rateLimited, .chargesPerHour, account, asset, limit: Int64(limit), spent: Int64(count), requested: 1),
+          Refusal(
+            .rateLimited, .chargesPerHour, account, asset, limit: Int64(limit), spent: Int64(count), requested: 1),
           2
         )
       }

@@ -43,7 +43,8 @@ struct Catalog: ~Copyable {
   }
 
   private func ruledToolIndex(_ name: BorrowedText) -> UInt32? {
-    guard !rateCards.isEmpty, name.count <= 2 * Limits.toolName + 1, let text = name.string, let slash = text.firstIndex(of: "/"),
+    guard !rateCards.isEmpty, name.count <= 2 * Limits.toolName + 1, let text = name.string,
+      let slash = text.firstIndex(of: "/"),
       let card = rateCards[String(text[..<slash])]?.card,
       let entry = card.entry(for: String(text[text.index(after: slash)...]), customer: nil)
     else { return nil }

@@ -20,7 +20,8 @@ extension Ledger {
     guard request.payee.isEmpty, request.asset.isEmpty else {
       throw .failed(
         Failure(
-          .invalidArgument, field: request.payee.isEmpty ? "asset" : "payee", "A tool's price decides it; leave it out."))
+          .invalidArgument, field: request.payee.isEmpty ? "asset" : "payee", "A tool's price decides it; leave it out."
+        ))
     }
     let (tool, index) = try pricedTool(request.tool, customer: account, at: time)
     let version = state.catalog.prices[Int(index)]

@@ -6,13 +6,16 @@ extension Ledger {
   /// Opens the assets and the accounts that it names. A new version's prices apply to what begins from now on.
   ///
   /// - Returns: whether anything changed.
-  mutating func registerSkill(_ json: JSON, at time: Int64) throws(Rejection) -> (manifest: SkillManifest, isNew: Bool) {
+  mutating func registerSkill(_ json: JSON, at time: Int64) throws(Rejection) -> (manifest: SkillManifest, isNew: Bool)
+  {
     let manifest: SkillManifest
     let assets = state.catalog.assets
     do throws(Failure) {
-      manifest = try SkillManifest.parse(json, asset: { code in
-        assets.first { $0.code == code } ?? Asset.builtIn(code)
-      }, path: "manifest")
+      manifest = try SkillManifest.parse(
+        json,
+        asset: { code in
+          assets.first { $0.code == code } ?? Asset.builtIn(code)
+        }, path: "manifest")
     } catch {
       throw .failed(error)
     }

@@ -53,9 +53,11 @@ enum PriceOperations {
     ], output: quoteRow, errors: [.unpriceable, .overflow, .unrepresentable, .tooPrecise, .assetNotFound]
   ) { engine, input throws(Failure) in
     let assets = try engine.read { ledger, _ throws(Rejection) in Array(ledger.state.catalog.assets) }
-    let price = try Price.parse(input.value("price") ?? .null, asset: { code in
-      assets.first { $0.code == code } ?? Asset.builtIn(code)
-    }, path: "price")
+    let price = try Price.parse(
+      input.value("price") ?? .null,
+      asset: { code in
+        assets.first { $0.code == code } ?? Asset.builtIn(code)
+      }, path: "price")
     let usage = try input.value("usage").map { json throws(Failure) in
       try Usage.parse(json, scale: price.asset.scale)
     }
@@ -89,7 +91,8 @@ enum PriceOperations {
   ]
 
   static let importCard = Operation(
-    "rate_card.import", "Publishes the rates of another project's price list, and lists what could not be carried over.",
+    "rate_card.import",
+    "Publishes the rates of another project's price list, and lists what could not be carried over.",
     input: [
       OperationField("format", .text, "genai-prices or litellm.", required: true),
       OperationField("data", .any, "Its JSON.", required: true),
@@ -127,9 +130,11 @@ enum PriceOperations {
     errors: [.unrepresentable, .tooPrecise, .assetNotFound, .accountNotFound]
   ) { engine, input throws(Failure) in
     let assets = try engine.read { ledger, _ throws(Rejection) in Array(ledger.state.catalog.assets) }
-    let card = try RateCard.parse(input.value("card") ?? .null, asset: { code in
-      assets.first { $0.code == code } ?? Asset.builtIn(code)
-    }, path: "card")
+    let card = try RateCard.parse(
+      input.value("card") ?? .null,
+      asset: { code in
+        assets.first { $0.code == code } ?? Asset.builtIn(code)
+      }, path: "card")
     try checkName(card.name)
     return try publish(engine, card)
   }
@@ -144,7 +149,8 @@ enum PriceOperations {
   /// A slash divides a card's name from its rates'.
   private static func checkName(_ name: String) throws(Failure) {
     guard !name.isEmpty, name.utf8.count <= Limits.toolName, !name.utf8.contains(UInt8(ascii: "/")) else {
-      throw Failure(.invalidArgument, field: "name", "A card's name has from 1 to \(Limits.toolName) bytes and no slash.")
+      throw Failure(
+        .invalidArgument, field: "name", "A card's name has from 1 to \(Limits.toolName) bytes and no slash.")
     }
   }
 

@@ -2,7 +2,9 @@ internal import FareboxCore
 
 /// Skills and tools through the JSON door.
 enum SkillOperations {
-  static let all: [Operation] = [register, list, inspect, enable, disable, listTools, inspectTool, enableTool, disableTool]
+  static let all: [Operation] = [
+    register, list, inspect, enable, disable, listTools, inspectTool, enableTool, disableTool,
+  ]
 
   private static let skill = OperationField("skill", .text, "The skill's id.", required: true)
   private static let tool = OperationField("tool", .text, "The tool's name.", required: true)
@@ -74,12 +76,14 @@ enum SkillOperations {
   static let listTools = Operation(
     "tool.list", "Lists tools and the rates of rate cards, in the order of their registration.",
     input: [
-      OperationField("skill", .text, "Only of this skill."), OperationField("category", .text, "Only of this category."),
+      OperationField("skill", .text, "Only of this skill."),
+      OperationField("category", .text, "Only of this category."),
       OperationField("after", .text, "Begin after this tool, for the next page."),
       OperationField("limit", .integer, "Rows, from 1 to 1,000; 100 where absent."),
     ],
     output: [
-      OperationField("tools", .list, "As tool.inspect."), OperationField("next", .text, "The next page's after, or null."),
+      OperationField("tools", .list, "As tool.inspect."),
+      OperationField("next", .text, "The next page's after, or null."),
     ], errors: [.toolNotFound]
   ) { engine, input throws(Failure) in
     let limit = try Paging.limit(input)
@@ -114,7 +118,9 @@ enum SkillOperations {
     ], errors: [.toolNotFound]
   ) { engine, input throws(Failure) in
     try engine.read { ledger, now throws(Rejection) in
-      guard let index = ledger.state.catalog.toolNames.find(input.text("tool") ?? "") else { throw .failed(unknownTool) }
+      guard let index = ledger.state.catalog.toolNames.find(input.text("tool") ?? "") else {
+        throw .failed(unknownTool)
+      }
       var row = JSONObject((ledger.json(tool: index, at: now).object?.members ?? []).map { ($0.key, $0.value) })
       let declared = ledger.declared(index)
       row.append("input_schema", declared?.inputSchema ?? .null)

@@ -79,9 +79,11 @@ extension Ledger {
     while index < numbers.count {
       if numbers[index] >= firstUnwritten {
         guard
-          let goesOn = try withRecord(numbers[index], in: store, { record, heap throws(Failure) in
-            try visit(numbers[index], record, heap)
-          })
+          let goesOn = try withRecord(
+            numbers[index], in: store,
+            { record, heap throws(Failure) in
+              try visit(numbers[index], record, heap)
+            })
         else { throw Segment.corrupt("A record of the history is missing.") }
         if !goesOn { return false }
         index += 1

@@ -7,7 +7,8 @@ enum LedgerOperations {
   static let all: [Operation] = [verify, reconcile, info, tick, metrics]
 
   static let verify = Operation(
-    "ledger.verify", "Reads the whole journal, checks its hash chain, and compares what it amounts to with the balances.",
+    "ledger.verify",
+    "Reads the whole journal, checks its hash chain, and compares what it amounts to with the balances.",
     output: [
       OperationField("valid", .flag, "True; anything else is the error LEDGER_INVALID."),
       OperationField("records", .integer, "Records read."), OperationField("segments", .integer, "Segments read."),
@@ -30,7 +31,8 @@ enum LedgerOperations {
     output: [
       OperationField("balanced", .flag, "Whether everything adds up."),
       OperationField("problems", .list, "What does not, in words."),
-      OperationField("assets", .list, "For each asset the sum over all accounts, which must be zero, and what is held."),
+      OperationField(
+        "assets", .list, "For each asset the sum over all accounts, which must be zero, and what is held."),
       OperationField("open_holds", .integer, "Holds that are open."),
       OperationField("orphan_holds", .list, "Open holds whose time is over."),
       OperationField("records", .integer, "Records read."),
@@ -58,7 +60,8 @@ enum LedgerOperations {
       OperationField("tools", .integer, "Tools and rates."), OperationField("open_holds", .integer, "Open holds."),
       OperationField("sealed_records", .integer, "Records in sealed indexes."),
       OperationField("key_memory_bytes", .integer, "Memory of the idempotency keys."),
-      OperationField("store_bytes", .integer, "Size on disk."), OperationField("default_asset", .text, "Asset of amounts that name none."),
+      OperationField("store_bytes", .integer, "Size on disk."),
+      OperationField("default_asset", .text, "Asset of amounts that name none."),
       OperationField("time", .integer, "Time of the last record."),
     ]
   ) { engine, _ throws(Failure) in

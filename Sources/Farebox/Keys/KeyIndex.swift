@@ -57,7 +57,8 @@ struct KeyIndex: ~Copyable {
   mutating func seal(in store: any Store) throws(Failure) -> [KeyRunSummary] {
     let entries = recent.drainSorted()
     if !entries.isEmpty {
-      var writer = KeyRunWriter(id: nextRunID, level: 0, keys: entries.count, bitsPerKey: bitsPerKey(adding: entries.count))
+      var writer = KeyRunWriter(
+        id: nextRunID, level: 0, keys: entries.count, bitsPerKey: bitsPerKey(adding: entries.count))
       for entry in entries { try writer.append(entry, to: store) }
       runs.append(try writer.finish(in: store))
     }

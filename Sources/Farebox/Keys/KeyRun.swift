@@ -29,15 +29,19 @@ struct KeyRun {
     while continues, page < fences.count, page < 0 || fences[page] <= hash.high {
       continues = false
       let key = RowKey(id, Int64(page))
-      guard try unsafe store.row(.keyPages(level: level), key, { bytes throws(Failure) in
-        let entries = bytes.count / KeyEntry.size
-        for index in 0..<entries {
-          let entry = unsafe bytes.loadUnaligned(fromByteOffset: index * KeyEntry.size, as: KeyEntry.self)
-          if entry.high > hash.high { return }
-          if entry.matches(hash) { found = entry.record }
-        }
-        continues = found == nil
-      }) else { throw Failure(.storeCorrupt, "A page of idempotency keys is missing.") }
+      guard
+        try unsafe store.row(
+          .keyPages(level: level), key,
+          { bytes throws(Failure) in
+            let entries = bytes.count / KeyEntry.size
+            for index in 0..<entries {
+              let entry = unsafe bytes.loadUnaligned(fromByteOffset: index * KeyEntry.size, as: KeyEntry.self)
+              if entry.high > hash.high { return }
+              if entry.matches(hash) { found = entry.record }
+            }
+            continues = found == nil
+          })
+      else { throw Failure(.storeCorrupt, "A page of idempotency keys is missing.") }
       page += 1
     }
     return found

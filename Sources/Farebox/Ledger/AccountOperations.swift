@@ -10,7 +10,8 @@ enum AccountOperations {
   private static let account = OperationField("account", .text, "The account's name.", required: true)
   private static let summary = [
     OperationField("account", .text, "The name."), OperationField("wallet", .text, "The account whose balances pay."),
-    OperationField("frozen", .flag, "Whether it may not be charged."), OperationField("closed", .flag, "Whether it is closed."),
+    OperationField("frozen", .flag, "Whether it may not be charged."),
+    OperationField("closed", .flag, "Whether it is closed."),
     OperationField("balances", .list, "Its wallet's balances, by asset."),
   ]
 
@@ -18,7 +19,8 @@ enum AccountOperations {
     "account.open", "Opens an account; on the same terms again it changes nothing.",
     input: [
       OperationField("account", .text, "A path such as org:acme/dept:research.", required: true),
-      OperationField("wallet", .text, "own, or parent: the account above pays. Below another account parent is the default."),
+      OperationField(
+        "wallet", .text, "own, or parent: the account above pays. Below another account parent is the default."),
       OperationField("credit_line", .amount, "How far below zero the wallet may go."),
       OperationField("asset", .text, "The credit line's asset."),
     ], output: summary, errors: [.accountExists, .accountNotFound, .accountClosed]
@@ -49,7 +51,8 @@ enum AccountOperations {
   private static func setLine(
     _ ledger: inout Ledger, _ account: UInt32, _ input: OperationInput, _ time: Int64
   ) throws(Rejection) {
-    let asset = try input.text("asset").map { code throws(Rejection) in try ledger.makeAsset(code, at: time) }
+    let asset =
+      try input.text("asset").map { code throws(Rejection) in try ledger.makeAsset(code, at: time) }
       ?? ledger.defaultAsset
     let units = try ledger.units(input, "credit_line", asset) ?? 0
     try ledger.setCreditLine(account, units, asset: asset, at: time)
@@ -70,7 +73,8 @@ enum AccountOperations {
       OperationField("limit", .integer, "Rows, from 1 to 1,000; 100 where absent."),
     ],
     output: [
-      OperationField("accounts", .list, "As account.get."), OperationField("next", .text, "The next page's after, or null."),
+      OperationField("accounts", .list, "As account.get."),
+      OperationField("next", .text, "The next page's after, or null."),
     ], errors: [.accountNotFound]
   ) { engine, input throws(Failure) in
     let limit = try Paging.limit(input)
@@ -161,9 +165,10 @@ enum AccountOperations {
       try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
       try Ledger.checkTexts(description, metadata)
       try ledger.checkMovement(input, key, units, isDeposit: isDeposit, in: context.store)
-      let asset = try input.text("asset").map { code throws(Rejection) in
-        try ledger.makeAsset(code, at: context.time)
-      } ?? ledger.defaultAsset
+      let asset =
+        try input.text("asset").map { code throws(Rejection) in
+          try ledger.makeAsset(code, at: context.time)
+        } ?? ledger.defaultAsset
       let account =
         isDeposit
         ? try ledger.makeAccount(input.text("account") ?? "", at: context.time) : try ledger.account(input)
@@ -191,12 +196,14 @@ enum AccountOperations {
       OperationField("at", .integer, "Microseconds since 1970; what was posted up to then counts."),
     ],
     output: [
-      OperationField("account", .text, "The account."), OperationField("wallet", .text, "The account whose balance it is."),
+      OperationField("account", .text, "The account."),
+      OperationField("wallet", .text, "The account whose balance it is."),
       OperationField("asset", .text, "The asset."), OperationField("balance", .amount, "Sum of all postings."),
       OperationField("held", .amount, "In open holds; only now."),
       OperationField("credit_line", .amount, "How far below zero it may go; only now."),
       OperationField("available", .amount, "balance - held + credit_line; only now."),
-      OperationField("units", .integer, "The balance in atomic units."), OperationField("scale", .integer, "Its scale."),
+      OperationField("units", .integer, "The balance in atomic units."),
+      OperationField("scale", .integer, "Its scale."),
     ], errors: [.accountNotFound, .assetNotFound]
   ) { engine, input throws(Failure) in
     let code = input.text("asset") ?? ""

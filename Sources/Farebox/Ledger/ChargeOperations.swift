@@ -23,7 +23,9 @@ enum ChargeOperations {
       OperationField("charges", .list, "Each with the fields of charge.create, but durability.", required: true),
       Shapes.durability,
     ],
-    output: [OperationField("receipts", .list, "For each charge a receipt, or an error with status, message and field.")],
+    output: [
+      OperationField("receipts", .list, "For each charge a receipt, or an error with status, message and field.")
+    ],
     errors: paying
   ) { engine, input throws(Failure) in
     let arena = TextArena()

@@ -41,7 +41,8 @@ enum HoldOperations {
       OperationField("idempotency_key", .text, "The same key and request give the first receipt again."),
       OperationField("description", .text, "For people."), OperationField("metadata", .object, "For programs."),
       Shapes.durability,
-    ], output: Shapes.receipt, errors: states + [.overCapture, .insufficientFunds, .overBudget, .overCallCap, .overRunCap, .keyConflict]
+    ], output: Shapes.receipt,
+    errors: states + [.overCapture, .insufficientFunds, .overBudget, .overCallCap, .overRunCap, .keyConflict]
   ) { engine, input throws(Failure) in
     let arena = TextArena()
     let number = try input.number("hold")
@@ -63,7 +64,8 @@ enum HoldOperations {
   }
 
   static let release = Operation(
-    "hold.release", "Returns what is left of a hold to the payer.", input: [hold], output: Shapes.receipt, errors: states
+    "hold.release", "Returns what is left of a hold to the payer.", input: [hold], output: Shapes.receipt,
+    errors: states
   ) { engine, input throws(Failure) in
     let number = try input.number("hold")
     return try engine.receiptJSON(nil, isHold: true) { ledger, context throws(Rejection) in
@@ -89,11 +91,15 @@ enum HoldOperations {
     OperationField("account", .text, "Who is charged."), OperationField("tool", .text, "The tool."),
     OperationField("amount", .amount, "What was held first."),
     OperationField("remaining", .amount, "What still is; while it is open."),
-    OperationField("captured", .amount, "What was charged so far; while it is open."), OperationField("asset", .text, "Of what."),
-    OperationField("time", .integer, "When it began."), OperationField("expires", .integer, "When it ends; while it is open."),
+    OperationField("captured", .amount, "What was charged so far; while it is open."),
+    OperationField("asset", .text, "Of what."),
+    OperationField("time", .integer, "When it began."),
+    OperationField("expires", .integer, "When it ends; while it is open."),
   ]
 
-  static let get = Operation("hold.get", "Tells the state of a hold.", input: [hold], output: row, errors: [.holdNotFound]) {
+  static let get = Operation(
+    "hold.get", "Tells the state of a hold.", input: [hold], output: row, errors: [.holdNotFound]
+  ) {
     engine, input throws(Failure) in
     let id = HoldID(try input.number("hold"))
     return try engine.perform(engine.readDurability) { ledger, context throws(Rejection) in
@@ -106,7 +112,8 @@ enum HoldOperations {
           try ledger.json(id.number, record, heap, explains: false, in: context.store)
         }
         var object: JSONObject = ["hold": Shapes.number(id.value), "state": .string(end.name)]
-        for member in row?.object?.members ?? [] where ["account", "tool", "amount", "asset", "time"].contains(member.key) {
+        for member in row?.object?.members ?? []
+        where ["account", "tool", "amount", "asset", "time"].contains(member.key) {
           object.append(member.key, member.value)
         }
         return .object(object)
@@ -123,7 +130,10 @@ enum HoldOperations {
       OperationField("after", .integer, "Only numbers above this one, for the next page."),
       OperationField("limit", .integer, "Rows, from 1 to 1,000; 100 where absent."),
     ],
-    output: [OperationField("holds", .list, "As hold.get."), OperationField("next", .integer, "The next page's after, or null.")],
+    output: [
+      OperationField("holds", .list, "As hold.get."),
+      OperationField("next", .integer, "The next page's after, or null."),
+    ],
     errors: [.accountNotFound]
   ) { engine, input throws(Failure) in
     let limit = try Paging.limit(input)
@@ -174,7 +184,8 @@ extension Ledger {
       .string(Amount.text(units, scale: asset.scale, minorDigits: asset.minorDigits))
     }
     return [
-      "hold": Shapes.number(HoldID(number: number, tag: hold.tag).value), "state": "open", "account": .string(state.accountNames[hold.account]),
+      "hold": Shapes.number(HoldID(number: number, tag: hold.tag).value), "state": "open",
+      "account": .string(state.accountNames[hold.account]),
       "tool": hold.tool == 0 ? .null : .string(state.catalog.toolNames[hold.tool - 1]), "amount": text(hold.amount),
       "remaining": text(hold.remaining), "captured": text(hold.captured), "asset": .string(asset.code),
       "time": .int(hold.time), "expires": .int(hold.expires), "price_version": Shapes.number(UInt64(hold.price)),

@@ -25,9 +25,14 @@ extension Ledger {
     _ request: ChargeRequest, known: Foreknown = .nothing, at time: Int64, in store: any Store
   ) throws(Rejection) -> Receipt {
     let hash = request.key.isEmpty || !known.key.isNone ? known.key : KeyHash(request.key, secret)
-    if let replay = try replayed(hash, request.key, in: store, compare: { ledger, record, heap in
-      ledger.difference(.charge, request, record, heap)
-    }) { return replay }
+    if let replay = try replayed(
+      hash, request.key, in: store,
+      compare: { ledger, record, heap in
+        ledger.difference(.charge, request, record, heap)
+      })
+    {
+      return replay
+    }
     try Ledger.checkTexts(request)
     let order = try resolve(request, known: known, at: time, reserving: false)
     try check(order, at: time)
@@ -45,11 +50,16 @@ extension Ledger {
     _ request: ChargeRequest, _ terms: HoldTerms, at time: Int64, in store: any Store
   ) throws(Rejection) -> Receipt {
     let hash = request.key.isEmpty ? KeyHash.none : KeyHash(request.key, secret)
-    if let replay = try replayed(hash, request.key, in: store, compare: { ledger, record, heap in
-      if let field = ledger.difference(.reserve, request, record, heap) { return field }
-      if record.extra - record.time != terms.expiresInMilliseconds &* 1_000 { return "expires_in_ms" }
-      return record.detail & 0xff != UInt32(terms.overCapture.rawValue) ? "over_capture" : nil
-    }) { return replay }
+    if let replay = try replayed(
+      hash, request.key, in: store,
+      compare: { ledger, record, heap in
+        if let field = ledger.difference(.reserve, request, record, heap) { return field }
+        if record.extra - record.time != terms.expiresInMilliseconds &* 1_000 { return "expires_in_ms" }
+        return record.detail & 0xff != UInt32(terms.overCapture.rawValue) ? "over_capture" : nil
+      })
+    {
+      return replay
+    }
     try Ledger.checkTexts(request)
     guard (1...Limits.holdMilliseconds).contains(terms.expiresInMilliseconds) else {
       throw .failed(Failure(.invalidArgument, field: "expires_in_ms", "A hold lasts from 1 ms to 366 days."))

@@ -7,9 +7,14 @@ extension Ledger {
   /// Order of checks: key, texts, hold, amount, over-capture policy, and for what goes beyond the hold limits and wallet.
   mutating func capture(_ request: CaptureRequest, at time: Int64, in store: any Store) throws(Rejection) -> Receipt {
     let hash = request.key.isEmpty ? KeyHash.none : KeyHash(request.key, secret)
-    if let replay = try replayed(hash, request.key, in: store, compare: { ledger, record, heap in
-      ledger.difference(request, record, heap)
-    }) { return replay }
+    if let replay = try replayed(
+      hash, request.key, in: store,
+      compare: { ledger, record, heap in
+        ledger.difference(request, record, heap)
+      })
+    {
+      return replay
+    }
     try Ledger.checkText(request.key, "idempotency_key", Limits.key, mustBeText: false)
     try Ledger.checkText(request.description, "description", Limits.description)
     try Ledger.checkText(request.metadata, "metadata", Limits.metadata)

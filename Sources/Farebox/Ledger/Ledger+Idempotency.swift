@@ -45,7 +45,8 @@ extension Ledger {
       if record.tool == 0 {
         let asset = request.asset.isEmpty ? defaultAsset : state.catalog.assetIndex(request.asset)
         if asset != record.asset { return "asset" }
-        let payee = request.payee.isEmpty ? LedgerState.platform : state.account(request.payee).map { state.wallet(of: $0) }
+        let payee =
+          request.payee.isEmpty ? LedgerState.platform : state.account(request.payee).map { state.wallet(of: $0) }
         if payee != record.beneficiary { return "payee" }
       }
     } else if let amount = request.amount, amount != 0 {

@@ -15,18 +15,25 @@ extension Ledger {
     mayOverdraw: Bool = false, tells account: UInt32? = nil, at time: Int64, in store: any Store
   ) throws(Rejection) -> Receipt {
     let hash = key.isEmpty ? KeyHash.none : KeyHash(key, secret)
-    if let replay = try replayed(hash, key, in: store, compare: { _, record, heap in
-      if record.kind != RecordKind.transfer.rawValue || (record.reference == 0) != (reference == 0) { return "operation" }
-      if record.reference != reference { return "id" }
-      let before = heap.postings
-      guard before.count == postings.count else { return "postings" }
-      for (index, pair) in zip(before, postings).enumerated()
-      where pair.0.account != pair.1.account || pair.0.asset != pair.1.asset || pair.0.amount != pair.1.amount {
-        return "postings[\(index)]"
-      }
-      if heap[.description].string ?? "" != description { return "description" }
-      return heap[.metadata].string ?? "" != metadata ? "metadata" : nil
-    }) { return replay }
+    if let replay = try replayed(
+      hash, key, in: store,
+      compare: { _, record, heap in
+        if record.kind != RecordKind.transfer.rawValue || (record.reference == 0) != (reference == 0) {
+          return "operation"
+        }
+        if record.reference != reference { return "id" }
+        let before = heap.postings
+        guard before.count == postings.count else { return "postings" }
+        for (index, pair) in zip(before, postings).enumerated()
+        where pair.0.account != pair.1.account || pair.0.asset != pair.1.asset || pair.0.amount != pair.1.amount {
+          return "postings[\(index)]"
+        }
+        if heap[.description].string ?? "" != description { return "description" }
+        return heap[.metadata].string ?? "" != metadata ? "metadata" : nil
+      })
+    {
+      return replay
+    }
     try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
     try Ledger.checkTexts(description, metadata)
     try checkBalanced(postings)
@@ -105,13 +112,18 @@ extension Ledger {
     _ charge: UInt64, amount: Int64?, key: BorrowedText, description: String, at time: Int64, in store: any Store
   ) throws(Rejection) -> Receipt {
     let hash = key.isEmpty ? KeyHash.none : KeyHash(key, secret)
-    if let replay = try replayed(hash, key, in: store, compare: { _, record, heap in
-      if record.kind != RecordKind.refund.rawValue { return "operation" }
-      if record.reference != charge { return "id" }
-      let wasWhole = record.flags & RecordFlags.explicit == 0
-      if wasWhole ? amount != nil : amount != record.amount { return "amount" }
-      return heap[.description].string ?? "" != description ? "description" : nil
-    }) { return replay }
+    if let replay = try replayed(
+      hash, key, in: store,
+      compare: { _, record, heap in
+        if record.kind != RecordKind.refund.rawValue { return "operation" }
+        if record.reference != charge { return "id" }
+        let wasWhole = record.flags & RecordFlags.explicit == 0
+        if wasWhole ? amount != nil : amount != record.amount { return "amount" }
+        return heap[.description].string ?? "" != description ? "description" : nil
+      })
+    {
+      return replay
+    }
     try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
     try Ledger.checkTexts(description)
     let original: Record

@@ -92,7 +92,8 @@ extension LedgerState {
   mutating func newHold(_ record: Record, _ heap: Heap) -> Hold {
     let run = heap[.run]
     return Hold(
-      tag: HoldID.tag(in: record.detail), account: record.account, balance: makeBalance(wallet(of: record.account), record.asset),
+      tag: HoldID.tag(in: record.detail), account: record.account,
+      balance: makeBalance(wallet(of: record.account), record.asset),
       beneficiary: record.beneficiary, asset: record.asset, overCapture: UInt8(truncatingIfNeeded: record.detail),
       tool: record.tool, price: record.price, amount: record.amount, remaining: record.amount, captured: 0,
       time: record.time, expires: record.extra, run: run.isEmpty ? 0 : runHash(run))

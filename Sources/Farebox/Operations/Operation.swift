@@ -74,7 +74,9 @@ struct OperationInput: Sendable {
 
   /// Refuses fields that the operation does not have, lacks that it must have, and of another type.
   init(_ json: JSON, for operation: Operation) throws(Failure) {
-    guard let object = json.object else { throw Failure(.invalidArgument, field: "input", "The input must be an object.") }
+    guard let object = json.object else {
+      throw Failure(.invalidArgument, field: "input", "The input must be an object.")
+    }
     for member in object.members {
       guard let field = operation.input.first(where: { $0.name == member.key }) else {
         throw Failure(

@@ -11,7 +11,8 @@ extension WebhookRequest {
       throw Failure(
         .signatureMalformed, field: "signature", "The signature is not 64 lower-case hexadecimal digits.")
     }
-    for unsafe secret in unsafe secrets {
+    for index in unsafe secrets.indices {
+      let secret = unsafe secrets[index]
       let expected = unsafe HMACKey(secret.span).authenticate(body.span).hexCharacters
       if unsafe constantTimeEqual(expected.span, signature.span) { return }
     }

@@ -19,7 +19,8 @@ extension WebhookRequest {
   }
 
   private func matchesStripe(_ header: Span<UInt8>, _ seconds: Int64, _ signatures: SignatureList) -> Bool {
-    for unsafe secret in unsafe secrets {
+    for index in unsafe secrets.indices {
+      let secret = unsafe secrets[index]
       let expected = unsafe StripeHeader.authenticate(body.span, at: seconds, secret: secret.span).hexCharacters
       for index in 0..<signatures.count {
         let entry = signatures[index]

@@ -42,8 +42,11 @@ struct NamePattern: Hashable, Sendable {
       else { return nil }
       return .oneOf(members)
     default:
-      return isPlain(byte) || [UInt8(ascii: "-"), UInt8(ascii: "/"), UInt8(ascii: "@"), UInt8(ascii: "_"),
-        UInt8(ascii: ":"), UInt8(ascii: "=")].contains(byte) ? .oneOf([byte]) : nil
+      return isPlain(byte)
+        || [
+          UInt8(ascii: "-"), UInt8(ascii: "/"), UInt8(ascii: "@"), UInt8(ascii: "_"),
+          UInt8(ascii: ":"), UInt8(ascii: "="),
+        ].contains(byte) ? .oneOf([byte]) : nil
     }
   }
 

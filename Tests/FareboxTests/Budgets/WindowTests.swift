@@ -43,7 +43,8 @@ import Testing
         let (start, end) = kind.range(around: time)
         #expect(start <= time && time < end, "seed \(seed)")
         #expect(kind.range(around: end).start == end && kind.range(around: start - 1).end == start, "seed \(seed)")
-        #expect(kind.range(around: start) == (start, end) && kind.range(around: end - 1) == (start, end), "seed \(seed)")
+        #expect(
+          kind.range(around: start) == (start, end) && kind.range(around: end - 1) == (start, end), "seed \(seed)")
         switch kind {
         case .hour: #expect(end - start == Calendar.hour && start % Calendar.hour == 0)
         case .day: #expect(end - start == Calendar.day && start % Calendar.day == 0)

@@ -49,7 +49,11 @@ import Testing
     ("skill.register", ["manifest": ["id": "s", "tools": [["name": "t", "pricing": ["cost": "1"]]]]]),
     (
       "charge.create_many",
-      ["charges": [["payer": "user:ana", "amount": "1"], ["payer": "user:ana", "amount": "2", "idempotency_key": "k"]]]
+      [
+        "charges": [
+          ["payer": "user:ana", "amount": "1"], ["payer": "user:ana", "amount": "2", "idempotency_key": "k"],
+        ]
+      ]
     ),
   ]
 
@@ -125,7 +129,8 @@ import Testing
       request.payer = payer
       request.amount = 1
       return request
-    } result: { _, _ in }
+    } result: { _, _ in
+    }
     store.light(fuse)
     #expect(status { _ = try engine.tick() } != .ok)
     #expect(store.hasFailed)

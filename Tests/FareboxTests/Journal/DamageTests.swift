@@ -28,7 +28,10 @@ import Testing
       ("charge.create", ["payer": "user:ana", "tool": "t", "idempotency_key": "k", "metadata": ["a": 1]]),
       ("hold.reserve", ["payer": "user:ana", "tool": "t", "run": "r"]),
       ("hold.reserve", ["payer": "user:ana", "amount": "2"]),
-      ("transfer.create", ["postings": [["account": "user:ana", "amount": "-1"], ["account": "agent:a", "amount": "1"]]]),
+      (
+        "transfer.create",
+        ["postings": [["account": "user:ana", "amount": "-1"], ["account": "agent:a", "amount": "1"]]]
+      ),
     ]
     for (operation, input) in calls { _ = try ledger.call(operation, input) }
     if seals { try ledger.sealNow() }

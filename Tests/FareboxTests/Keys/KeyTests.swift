@@ -90,7 +90,9 @@ import Testing
     let again = try KeyRun(id: 16, level: 0, count: count, from: store)
     #expect(run.count == count && again.fences == run.fences && again.filter.words == run.filter.words)
     for (key, record) in known { #expect(try again.find(key, in: store) == record) }
-    for record in 1...UInt64(100) { #expect(try again.find(hash(record << 62, (record + 100_000) << 40), in: store) == nil) }
+    for record in 1...UInt64(100) {
+      #expect(try again.find(hash(record << 62, (record + 100_000) << 40), in: store) == nil)
+    }
     var reader = try KeyRunReader(again, store)
     var read: [UInt64] = []
     while !reader.isAtEnd {
@@ -126,7 +128,9 @@ import Testing
         try index.load(summaries, from: store)
       }
       if seal % 10 == 0 {
-        for (high, record) in known { #expect(try index.find(hash(high, high << 40), in: store) == record, "seed \(seed)") }
+        for (high, record) in known {
+          #expect(try index.find(hash(high, high << 40), in: store) == record, "seed \(seed)")
+        }
         for _ in 0..<50 { #expect(try index.find(hash(generator.next(), 0), in: store) == nil, "seed \(seed)") }
       }
     }

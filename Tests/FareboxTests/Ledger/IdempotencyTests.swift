@@ -19,19 +19,46 @@ import Testing
     (
       "charge payer=user:ana amount=2 payee=agent:writer asset=USD run=r call=c description=d metadata={\"a\":1}",
       [
-        ("charge payer=user:bob amount=2 payee=agent:writer asset=USD run=r call=c description=d metadata={\"a\":1}", "payer"),
-        ("charge payer=user:ana amount=3 payee=agent:writer asset=USD run=r call=c description=d metadata={\"a\":1}", "amount"),
-        ("charge payer=user:ana amount=2 payee=platform asset=USD run=r call=c description=d metadata={\"a\":1}", "payee"),
+        (
+          "charge payer=user:bob amount=2 payee=agent:writer asset=USD run=r call=c description=d metadata={\"a\":1}",
+          "payer"
+        ),
+        (
+          "charge payer=user:ana amount=3 payee=agent:writer asset=USD run=r call=c description=d metadata={\"a\":1}",
+          "amount"
+        ),
+        (
+          "charge payer=user:ana amount=2 payee=platform asset=USD run=r call=c description=d metadata={\"a\":1}",
+          "payee"
+        ),
         ("charge payer=user:ana amount=2 asset=USD run=r call=c description=d metadata={\"a\":1}", "payee"),
-        ("charge payer=user:ana amount=2 payee=agent:writer asset=EUR run=r call=c description=d metadata={\"a\":1}", "asset"),
-        ("charge payer=user:ana amount=2 payee=agent:writer asset=USD run=s call=c description=d metadata={\"a\":1}", "run"),
+        (
+          "charge payer=user:ana amount=2 payee=agent:writer asset=EUR run=r call=c description=d metadata={\"a\":1}",
+          "asset"
+        ),
+        (
+          "charge payer=user:ana amount=2 payee=agent:writer asset=USD run=s call=c description=d metadata={\"a\":1}",
+          "run"
+        ),
         ("charge payer=user:ana amount=2 payee=agent:writer asset=USD call=c description=d metadata={\"a\":1}", "run"),
-        ("charge payer=user:ana amount=2 payee=agent:writer asset=USD run=r call=e description=d metadata={\"a\":1}", "call"),
-        ("charge payer=user:ana amount=2 payee=agent:writer asset=USD run=r call=c description=e metadata={\"a\":1}", "description"),
-        ("charge payer=user:ana amount=2 payee=agent:writer asset=USD run=r call=c description=d metadata={\"a\":2}", "metadata"),
+        (
+          "charge payer=user:ana amount=2 payee=agent:writer asset=USD run=r call=e description=d metadata={\"a\":1}",
+          "call"
+        ),
+        (
+          "charge payer=user:ana amount=2 payee=agent:writer asset=USD run=r call=c description=e metadata={\"a\":1}",
+          "description"
+        ),
+        (
+          "charge payer=user:ana amount=2 payee=agent:writer asset=USD run=r call=c description=d metadata={\"a\":2}",
+          "metadata"
+        ),
         ("charge payer=user:ana amount=2 payee=agent:writer asset=USD run=r call=c description=d", "metadata"),
         ("call payer=user:ana tool=t", "tool"),
-        ("reserve payer=user:ana amount=2 payee=agent:writer asset=USD run=r call=c description=d metadata={\"a\":1}", "operation"),
+        (
+          "reserve payer=user:ana amount=2 payee=agent:writer asset=USD run=r call=c description=d metadata={\"a\":1}",
+          "operation"
+        ),
       ]
     ),
     (
@@ -45,7 +72,9 @@ import Testing
       ]
     ),
     ("call user:ana d amount=2", [("call user:ana d amount=3", "amount")]),
-    ("call user:ana t usage={\"units\":2} max_cost=5", [("call user:ana t usage={\"units\":2} max_cost=6", "max_cost")]),
+    (
+      "call user:ana t usage={\"units\":2} max_cost=5", [("call user:ana t usage={\"units\":2} max_cost=6", "max_cost")]
+    ),
     (
       "reserve user:ana 2 expires_in_ms=60000 over_capture=cap",
       [

@@ -7,7 +7,9 @@ import Testing
 /// Random operations against the slow and obvious ledger: after every step both say the same.
 @Suite struct LedgerPropertyTests {
   private static let wallets = ["user:ana", "org:acme", "org:acme/dept:sales", "agent:a", "platform"]
-  private static let payers = ["user:ana", "org:acme", "org:acme/dept:sales", "org:acme/dept:lab", "org:acme/dept:lab/agent:x"]
+  private static let payers = [
+    "user:ana", "org:acme", "org:acme/dept:sales", "org:acme/dept:lab", "org:acme/dept:lab/agent:x",
+  ]
   private static let payees = ["agent:a", "platform", "user:ana"]
 
   /// One engine and its reference, driven by one seed.
@@ -99,9 +101,13 @@ import Testing
 
     func compareBudgets() {
       for budget in reference.budgets {
-        guard let rows = try? ledger.engine.call("budget.list", ["account": .string(budget.account)]).object?["budgets"]?.array
+        guard
+          let rows = try? ledger.engine.call("budget.list", ["account": .string(budget.account)]).object?["budgets"]?
+            .array
         else { return fail("no budgets") }
-        let row = rows.first { $0.object?["name"]?.string == budget.name && $0.object?["account"]?.string == budget.account }
+        let row = rows.first {
+          $0.object?["name"]?.string == budget.name && $0.object?["account"]?.string == budget.account
+        }
         let (spent, held) = reference.counted(budget, around: reference.now)
         func shown(_ units: Int128) -> JSON { budget.countsCharges ? .string(String(units)) : text(units) }
         if row?.object?["spent"] != shown(spent) || row?.object?["held"] != shown(held) {
@@ -275,7 +281,8 @@ import Testing
     }
     let amount: (String, JSON) = countsCharges ? ("count", .int(Int64(limit))) : ("amount", run.text(limit))
     let found = run.call(
-      "budget.set", [("account", .string(account)), ("name", .string(name)), ("window", .string(window)), amount], key: "")
+      "budget.set", [("account", .string(account)), ("name", .string(name)), ("window", .string(window)), amount],
+      key: "")
     if found.status != .ok { run.fail("budget: \(found.status)") }
     if let existing, run.reference.budgets[existing].window == window,
       run.reference.budgets[existing].countsCharges == countsCharges

@@ -127,7 +127,10 @@ import Testing
     let requests: [(String, JSONObject)] = [
       ("account.deposit", ["account": "user:ana", "amount": "1"]),
       ("account.withdraw", ["account": "user:ana", "amount": "1"]),
-      ("transfer.create", ["postings": [["account": "user:ana", "amount": "-1"], ["account": "platform", "amount": "1"]]]),
+      (
+        "transfer.create",
+        ["postings": [["account": "user:ana", "amount": "-1"], ["account": "platform", "amount": "1"]]]
+      ),
       ("charge.create", ["payer": "user:ana", "amount": "1"]),
       ("hold.reserve", ["payer": "user:ana", "amount": "1"]),
       ("charge.refund", ["id": id, "amount": "1"]),

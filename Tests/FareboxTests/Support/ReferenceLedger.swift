@@ -179,7 +179,8 @@ struct ReferenceLedger {
   }
 
   /// Answers a repeated request from memory, and remembers a new one.
-  private mutating func once(_ key: String, _ request: String, _ decide: (inout ReferenceLedger) -> Outcome) -> Outcome {
+  private mutating func once(_ key: String, _ request: String, _ decide: (inout ReferenceLedger) -> Outcome) -> Outcome
+  {
     expire()
     if !key.isEmpty, let known = keys[key] {
       guard known.request == request else { return Outcome(status: .keyConflict) }
