@@ -98,4 +98,25 @@ extension Ledger {
     try define(.rateCard, card.json, at: time)
     return state.catalog.rateCards[card.name]?.version ?? 1
   }
+
+  /// Gives a customer a price of its own for a tool, for a stretch of time.
+  ///
+  /// - Parameters:
+  ///   - from: when it begins to apply; nil is now.
+  ///   - to: from when it no longer applies; nil is never.
+  mutating func setCustomerPrice(
+    _ tool: String, customer: UInt32, _ price: Price, from: Int64?, to: Int64?, at time: Int64
+  ) throws(Rejection) {
+    guard let index = state.catalog.toolNames.find(tool), !state.catalog.tools[Int(index)].periods.isEmpty else {
+      throw .failed(Failure(.toolNotFound, field: "tool", "There is no tool of this name that has a price."))
+    }
+    guard (from ?? time) < to ?? .max else {
+      throw .failed(Failure(.invalidArgument, field: "to", "It must be after the price begins to apply."))
+    }
+    _ = try makeAsset(price.asset.code, field: "price.currency", at: time)
+    var fields: [(String, JSON)] = [("tool", .string(tool)), ("price", price.json)]
+    if let from { fields.append(("from", .int(from))) }
+    if let to { fields.append(("to", .int(to))) }
+    try define(.customerPrice, .object(JSONObject(fields)), account: customer, at: time)
+  }
 }

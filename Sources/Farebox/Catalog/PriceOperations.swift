@@ -2,7 +2,7 @@ internal import FareboxCore
 
 /// Quotes and rate cards through the JSON door.
 enum PriceOperations {
-  static let all: [Operation] = [quote, evaluate, importCard, publish, list, get]
+  static let all: [Operation] = [quote, evaluate, setForCustomer, importCard, publish, list, get]
 
   private static let quoteRow = [
     OperationField("total", .amount, "What it costs."), OperationField("asset", .text, "Of what."),
@@ -67,6 +67,36 @@ enum PriceOperations {
       maxCost: try amount(input, "max_cost", price.asset) ?? 0
     ) { lines.append($0) }
     return json(total, lines, price.asset, 0)
+  }
+
+  static let setForCustomer = Operation(
+    "price.set", "Gives a customer a price of its own for a tool; holds that are open keep theirs.",
+    input: [
+      OperationField("tool", .text, "The tool, or card/model of a rate card.", required: true),
+      OperationField("customer", .text, "The account that is charged at this price.", required: true),
+      OperationField("price", .object, "The price, in its short or long form.", required: true),
+      OperationField("from", .integer, "When it begins to apply; now where absent."),
+      OperationField("to", .integer, "From when it no longer applies; never where absent."),
+    ],
+    output: [
+      OperationField("tool", .text, "The tool."), OperationField("customer", .text, "The account."),
+      OperationField("price_version", .integer, "The number of the price."),
+    ], errors: [.toolNotFound, .accountNotFound, .unrepresentable, .tooPrecise, .assetNotFound]
+  ) { engine, input throws(Failure) in
+    let assets = try engine.read { ledger, _ throws(Rejection) in Array(ledger.state.catalog.assets) }
+    let price = try Price.parse(
+      input.value("price") ?? .null,
+      asset: { code in assets.first { $0.code == code } ?? Asset.builtIn(code) }, path: "price")
+    return try engine.perform(engine.options.durability) { ledger, context throws(Rejection) in
+      let customer = try ledger.account(input, "customer")
+      let tool = input.text("tool") ?? ""
+      try ledger.setCustomerPrice(
+        tool, customer: customer, price, from: input.integer("from"), to: input.integer("to"), at: context.time)
+      return [
+        "tool": .string(tool), "customer": .string(ledger.state.accountNames[customer]),
+        "price_version": .int(Int64(ledger.state.catalog.prices.count)),
+      ]
+    }
   }
 
   private static func amount(_ input: OperationInput, _ field: String, _ asset: Asset) throws(Failure) -> Int64? {

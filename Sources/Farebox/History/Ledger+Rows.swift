@@ -24,6 +24,7 @@ extension RecordKind {
     case .webhook: "webhook"
     case .event: "event"
     case .seal: "seal"
+    case .customerPrice: "customer_price"
     }
   }
 }

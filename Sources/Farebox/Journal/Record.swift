@@ -31,11 +31,13 @@ enum RecordKind: UInt8, CaseIterable {
   case event = 29
   /// Records up to `reference` are in sealed indexes.
   case seal = 30
+  /// A customer has a price of its own for a tool.
+  case customerPrice = 31
 
   /// Whether the record defines something that later records refer to, and so is kept for opening.
   var isDefinition: Bool {
     switch self {
-    case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits: true
+    case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits, .customerPrice: true
     case .transfer, .charge, .reserve, .capture, .release, .expire, .extend, .refund, .webhook, .event, .seal: false
     }
   }
@@ -45,7 +47,8 @@ enum RecordKind: UInt8, CaseIterable {
     switch self {
     case .transfer, .charge, .capture, .refund: true
     case .reserve, .release, .expire, .extend: false
-    case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits, .webhook, .event, .seal:
+    case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits, .webhook, .event, .seal,
+      .customerPrice:
       false
     }
   }

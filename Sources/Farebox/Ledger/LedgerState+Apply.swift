@@ -23,7 +23,7 @@ extension LedgerState {
     case .extend: try applyExtend(record, number)
     case .refund: try applyRefund(record, number, heap)
     case .transfer: try applyTransfer(record, number, heap)
-    case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits:
+    case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits, .customerPrice:
       try define(kind, record, number, heap)
       unsealedDefinitions.append(number)
       if record.account < accounts.count { note(record.account, number) }

@@ -14,6 +14,7 @@ extension LedgerState {
     case .rateCard: try defineRateCard(record, definition(heap))
     case .budget: try defineBudget(record, number, definition(heap))
     case .limits: try defineLimits(record, number, definition(heap))
+    case .customerPrice: try defineCustomerPrice(record, definition(heap))
     case .refund: refunds[record.reference, default: 0] &+= record.amount
     case .transfer: if record.reference != 0 { refunds[record.reference] = 1 }
     case .charge, .reserve, .capture, .release, .expire, .extend, .webhook, .event, .seal: break
@@ -220,6 +221,23 @@ extension LedgerState {
     endRates(of: catalog.rateCards[card.name]?.card, notIn: card, at: record.time)
     let version = (catalog.rateCards[card.name]?.version ?? 0) + 1
     catalog.setRateCard(StoredRateCard(card: card, published: record.time, version: version), name: card.name)
+  }
+
+  /// A price of one customer, credited like the tool's own.
+  private mutating func defineCustomerPrice(_ record: Record, _ json: JSON) throws(Failure) {
+    var fields = try JSONFields(json)
+    let name = try fields.text("tool", limit: 2 * Limits.toolName + 1) ?? ""
+    let assets = catalog.assets
+    let price = try Price.parse(
+      fields.required("price"), asset: { code in assets.first { $0.code == code } }, path: "price")
+    guard let tool = catalog.toolNames.find(name), record.account < accounts.count,
+      let asset = catalog.assetIndex(price.asset.code), let own = catalog.tools[Int(tool)].periods.first
+    else { throw Segment.corrupt("A customer's price names an unknown tool, account or asset.") }
+    let beneficiary = catalog.prices[Int(own.price)].beneficiary
+    let version = catalog.addPrice(price, asset: asset, tool: tool, beneficiary: beneficiary)
+    let period = PricePeriod(
+      from: try fields.integer("from") ?? record.time, to: try fields.integer("to") ?? .max, price: version)
+    catalog.updateTool(tool) { Tool.insert(period, into: &$0.overrides[record.account, default: []]) }
   }
 
   /// Ends the rates that a new version of a card no longer has.

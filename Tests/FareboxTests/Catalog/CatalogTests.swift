@@ -144,6 +144,29 @@ import Testing
       """)
   }
 
+  @Test func `a customer may have a price of its own for a skill's tool`() throws {
+    try play(
+      inFile: true,
+      """
+      deposit user:ana 100
+      deposit user:ben 100
+      skill {"id":"s","version":"1.0.0","owner":"org:vendor","revenue_share":"0.50","tools":[{"name":"t","pricing":{"cost":"2"}}]}
+      reserve_call user:ana t as hold
+      price.set tool=t customer=user:ana price={"cost":"1"}   -> OK tool=t customer=user:ana price_version=2
+      call user:ana t                                         -> OK amount=1.00 price_version=2
+      call user:ben t                                         -> OK amount=2.00 price_version=1
+      capture @hold                                           -> OK amount=2.00 price_version=1
+      balance org:vendor                                      -> OK balance=2.50
+      seal
+      reopen
+      call user:ana t                                         -> OK amount=1.00 price_version=2
+      price.set tool=none customer=user:ana price={"cost":"1"}     -> TOOL_NOT_FOUND field=tool
+      price.set tool=t customer=user:nobody price={"cost":"1"}     -> ACCOUNT_NOT_FOUND field=customer
+      price.set tool=t customer=user:ana price={"cost":"x"}        -> INVALID_AMOUNT
+      price.set tool=t customer=user:ana price={"cost":"1"} to=5   -> INVALID_ARGUMENT field=to
+      """)
+  }
+
   @Test func `a customer may have a price of its own`() throws {
     try play(
       inFile: true,
