@@ -426,13 +426,14 @@ FAREBOX_API farebox_status farebox_charge(farebox_engine *engine, const farebox_
  *            durability.
  * Threads:   any.
  * Errors:    those of the batch as a whole: HANDLE, CLOSED, FORKED, REENTRANT, STRUCT_SIZE, TOO_LONG, STORE_* (then
- *            nothing was charged, and every out[i].status says why).
+ *            nothing was charged, and every out[i].status says why). What is wrong with the call itself leaves out
+ *            alone.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_charge_many(farebox_engine *engine, const farebox_charge_args *args, size_t count,
                                                farebox_receipt *out, farebox_error *error);
 
-/* One reservation. What is held: `amount`, where it is given; else max_cost, where it is given; else the price of the
- * expected `usage`, or the price's own maximum where nothing is expected. */
+/* One reservation. What is held with a tool: max_cost, where it is given; else the price of the expected `usage`, or the
+ * price's own maximum where nothing is expected. Without a tool: `amount`, or max_cost where there is none. */
 typedef struct farebox_reserve_args {
     uint32_t struct_size;
     uint32_t flags; /* FAREBOX_AMOUNT_GIVEN */

@@ -71,7 +71,7 @@ enum BudgetOperations {
     "budget.list", "Lists the budgets of an account and of those above it, with what is counted in them.",
     input: [account], output: [OperationField("budgets", .list, "As budget.set.")], errors: [.accountNotFound]
   ) { engine, input throws(Failure) in
-    try engine.perform(engine.readDurability) { ledger, context throws(Rejection) in
+    try engine.look { ledger, context throws(Rejection) in
       var rows: [JSON] = []
       var index = Int32(bitPattern: try ledger.account(input))
       while index >= 0 {

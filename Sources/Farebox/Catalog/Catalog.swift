@@ -155,6 +155,10 @@ struct PricePeriod {
   let from: Int64
   let to: Int64
   let price: UInt32
+
+  func ended(at time: Int64) -> PricePeriod {
+    PricePeriod(from: from, to: min(to, time), price: price)
+  }
 }
 
 /// A price as it was at one time; a class, because the hot path must not copy its arrays.

@@ -74,6 +74,8 @@ final class Turnstile: Sendable {
 final class TurnTicket {
   let isDurable: Bool
   let isRelaxed: Bool
+  /// Whether it only looks, so that no other process need wait for it.
+  let isReading: Bool
   /// Whether the store is closed when this turn is over.
   let isLast: Bool
   let now: Int64
@@ -85,11 +87,12 @@ final class TurnTicket {
   var isUncommitted = false
 
   init(
-    isDurable: Bool, isRelaxed: Bool, isLast: Bool, now: Int64,
+    isDurable: Bool, isRelaxed: Bool, isReading: Bool, isLast: Bool, now: Int64,
     work: @escaping (inout Ledger, TurnContext) -> Void
   ) {
     self.isDurable = isDurable
     self.isRelaxed = isRelaxed
+    self.isReading = isReading
     self.isLast = isLast
     self.now = now
     self.work = work

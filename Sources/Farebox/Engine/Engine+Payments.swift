@@ -146,13 +146,15 @@ extension Engine {
     maxCost: Int64 = 0, at time: Int64 = 0, line: (QuoteLine) -> Void
   ) throws(Failure) -> (total: QuoteTotal, assetCode: InlineArray<24, UInt8>, priceVersion: UInt64) {
     try checkUsable()
-    let time = time == 0 ? try coarseNow() : time
-    if withLedger({ $0.isStale }) { try perform(readDurability) { _, _ throws(Rejection) in } }
+    let moment = time == 0 ? try coarseNow() : time
+    if withLedger({ $0.isStale }) { try look { _, _ throws(Rejection) in } }
     let version: (price: PriceVersion, index: UInt32, code: InlineArray<24, UInt8>)
     do throws(Rejection) {
       version = try withLedger { ledger throws(Rejection) in
         let account = customer.isEmpty ? nil : ledger.state.account(customer)
-        let (_, index) = try ledger.pricedTool(tool, customer: account, at: time)
+        // The coarse clock may lag behind a price that was set just now.
+        let at = time == 0 ? max(moment, ledger.state.time) : time
+        let (_, index) = try ledger.pricedTool(tool, customer: account, at: at)
         let price = ledger.state.catalog.prices[Int(index)]
         return (price, index, ledger.state.catalog.assetCodes[Int(price.asset)])
       }

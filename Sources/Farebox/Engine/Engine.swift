@@ -119,13 +119,14 @@ public final class Engine: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - durability: what to wait for.
+  ///   - isReading: whether the work only looks.
   ///   - isLast: whether the store is closed after this turn.
   ///   - work: decides against the ledger; runs on this thread or on another caller's, while this one waits.
   /// - Returns: whether the work is not committed yet.
   /// - Throws: the failure of the turn as a whole, after which nothing of it happened.
   @discardableResult
   func write<Result>(
-    _ durability: Durability, isLast: Bool = false,
+    _ durability: Durability, isReading: Bool = false, isLast: Bool = false,
     _ work: (inout Ledger, TurnContext) throws(Rejection) -> Result
   ) throws(Failure) -> (result: Swift.Result<Result, Rejection>, isUncommitted: Bool) {
     try checkUsable()
@@ -141,7 +142,8 @@ public final class Engine: @unchecked Sendable {
     var isUncommitted = false
     withoutActuallyEscaping(work) { work in
       let ticket = TurnTicket(
-        isDurable: durability == .full, isRelaxed: durability == .relaxed, isLast: isLast, now: now
+        isDurable: durability == .full, isRelaxed: durability == .relaxed, isReading: isReading, isLast: isLast,
+        now: now
       ) { ledger, context in
         do throws(Rejection) {
           result = .success(try work(&ledger, context))
@@ -196,8 +198,17 @@ public final class Engine: @unchecked Sendable {
       case nil: break
       }
     }
-    return try perform(options.isExclusive ? .relaxed : .normal) { ledger, _ throws(Rejection) in
-      try work(ledger, now)
+    return try look { ledger, _ throws(Rejection) in try work(ledger, now) }
+  }
+
+  /// Does work that only looks, but may need the store; no other process waits for it.
+  func look<Result>(
+    _ work: (inout Ledger, TurnContext) throws(Rejection) -> Result
+  ) throws(Failure) -> Result {
+    let (result, _) = try write(isExclusive ? .relaxed : .normal, isReading: true, work)
+    switch result {
+    case .success(let value): return value
+    case .failure(let rejection): throw failure(rejection)
     }
   }
 
@@ -207,6 +218,7 @@ public final class Engine: @unchecked Sendable {
   private func run(_ group: TurnGroup) {
     do throws(Failure) {
       if withLedger({ $0.isStale }) { try reload() }
+      if group.tickets.allSatisfy(\.isReading), try runReading(group) { return }
       let isRelaxed = isExclusive && group.tickets.allSatisfy(\.isRelaxed)
       if isRelaxed && withLedger({ !$0.wantsSeal }) {
         try runRelaxed(group)
@@ -235,6 +247,28 @@ public final class Engine: @unchecked Sendable {
     } else {
       for ticket in group.tickets { ticket.isUncommitted = true }
     }
+  }
+
+  /// Lets a group that only looks do so in a read transaction.
+  ///
+  /// - Returns: false where a hold is due, which must be written first.
+  private func runReading(_ group: TurnGroup) throws(Failure) -> Bool {
+    try store.beginRead()
+    defer { store.endRead() }
+    let outcome = withLedger { ledger -> Swift.Result<Bool, Failure> in
+      do throws(Failure) {
+        if !isExclusive { try ledger.catchUp(from: store) }
+      } catch {
+        ledger.isStale = true
+        return .failure(error)
+      }
+      let time = group.tickets.reduce(ledger.state.time) { max($0, $1.now) }
+      if let first = ledger.state.expiries.first, first.expires <= time { return .success(false) }
+      let context = TurnContext(time: time, store: store)
+      for ticket in group.tickets { ticket.decide(&ledger, context) }
+      return .success(true)
+    }
+    return try outcome.get()
   }
 
   private func runCommitted(_ group: TurnGroup) throws(Failure) {

@@ -20,8 +20,7 @@ struct Audit {
 extension Engine {
   /// Replays the journal from its first record and compares the result with the live state.
   func audit() throws(Failure) -> Audit {
-    let durability: Durability = .normal
-    return try perform(durability) { ledger, context throws(Rejection) in
+    try look { ledger, context throws(Rejection) in
       do throws(Failure) {
         return try ledger.audit(at: context.time, in: context.store)
       } catch {

@@ -65,7 +65,7 @@ enum LedgerOperations {
       OperationField("time", .integer, "Time of the last record."),
     ]
   ) { engine, _ throws(Failure) in
-    try engine.perform(engine.readDurability) { ledger, context throws(Rejection) in
+    try engine.look { ledger, context throws(Rejection) in
       [
         "records": Shapes.number(ledger.state.nextRecord - 1), "accounts": .int(Int64(ledger.state.accounts.count)),
         "tools": .int(Int64(ledger.state.catalog.tools.count)), "open_holds": .int(Int64(ledger.state.holds.count)),

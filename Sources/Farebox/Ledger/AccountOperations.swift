@@ -209,7 +209,7 @@ enum AccountOperations {
     let code = input.text("asset") ?? ""
     let moment = input.integer("at")
     let asset = code.isEmpty ? nil : try engine.asset(code)
-    return try engine.perform(engine.readDurability) { ledger, context throws(Rejection) in
+    return try engine.look { ledger, context throws(Rejection) in
       let index = try ledger.account(input)
       let assetIndex = asset.map { ledger.state.catalog.assetIndex($0.code) } ?? ledger.defaultAsset
       guard let assetIndex else {
@@ -218,11 +218,6 @@ enum AccountOperations {
       return try ledger.balanceJSON(index, assetIndex, at: moment, in: context.store)
     }
   }
-}
-
-extension Engine {
-  /// What a call that only reads waits for: nothing.
-  var readDurability: Durability { isExclusive ? .relaxed : .normal }
 }
 
 /// How many rows a listing gives.

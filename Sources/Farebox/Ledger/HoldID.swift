@@ -1,8 +1,8 @@
 /// What callers know a hold by: the number of its reservation, and thirteen bits of the engine that made it.
 ///
 /// A reservation that was never made durable may be lost with the power, and its number is then given out again. The
-/// bits of the engine that made it see to it that an id from before does not name somebody else's hold. Together they
-/// are less than 2^53, so that an id is exact in any language's numbers.
+/// bits of the engine that made it see to it that an id from before does not name somebody else's hold, but for one case
+/// in 8,192. Together they are less than 2^53, so that an id is exact in any language's numbers.
 struct HoldID: Equatable {
   let number: UInt64
   let tag: UInt32

@@ -102,7 +102,7 @@ enum HoldOperations {
   ) {
     engine, input throws(Failure) in
     let id = HoldID(try input.number("hold"))
-    return try engine.perform(engine.readDurability) { ledger, context throws(Rejection) in
+    return try engine.look { ledger, context throws(Rejection) in
       if let hold = ledger.state.holds[id.number], hold.tag == id.tag { return ledger.json(id.number, hold) }
       do throws(Failure) {
         guard let end = try ledger.holdEnd(id, in: context.store) else {
@@ -138,7 +138,7 @@ enum HoldOperations {
   ) { engine, input throws(Failure) in
     let limit = try Paging.limit(input)
     let after = input.value("after") == nil ? 0 : HoldID(try input.number("after")).number
-    return try engine.perform(engine.readDurability) { ledger, _ throws(Rejection) in
+    return try engine.look { ledger, _ throws(Rejection) in
       let under = try input.text("account").map { _ throws(Rejection) in try ledger.account(input) }
       var numbers: [UInt64] = []
       for (number, hold) in ledger.state.holds where number > after {

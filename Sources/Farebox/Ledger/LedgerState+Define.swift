@@ -248,9 +248,8 @@ extension LedgerState {
       for name in [entry.fullName] + entry.aliases where !kept.contains(name) {
         guard let tool = catalog.toolNames.find("\(old.name)/\(name)") else { continue }
         catalog.updateTool(tool) { known in
-          known.periods = known.periods.map { period in
-            PricePeriod(from: period.from, to: min(period.to, time), price: period.price)
-          }
+          known.periods = known.periods.map { $0.ended(at: time) }
+          known.overrides = known.overrides.mapValues { periods in periods.map { $0.ended(at: time) } }
         }
       }
     }

@@ -100,7 +100,7 @@ enum TransferOperations {
     input: [OperationField("id", .integer, "Its number.", required: true)], output: row, errors: [.transferNotFound]
   ) { engine, input throws(Failure) in
     let id = try input.number("id")
-    return try engine.perform(engine.readDurability) { ledger, context throws(Rejection) in
+    return try engine.look { ledger, context throws(Rejection) in
       do throws(Failure) {
         let json = try ledger.withRecord(id, in: context.store) { record, heap throws(Failure) in
           try ledger.json(id, record, heap, explains: true, in: context.store)
@@ -130,7 +130,7 @@ enum TransferOperations {
   ) { engine, input throws(Failure) in
     let limit = try Paging.limit(input)
     let before = input.value("before") == nil ? UInt64.max : try input.number("before")
-    return try engine.perform(engine.readDurability) { ledger, context throws(Rejection) in
+    return try engine.look { ledger, context throws(Rejection) in
       try ledger.page(input, limit, before, in: context.store)
     }
   }
