@@ -60,12 +60,13 @@ enum TransferOperations {
     guard let asset = used.map({ ledger.state.catalog.assets[Int($0)] }) ?? code.flatMap(Asset.builtIn) else {
       throw .failed(Failure(.assetNotFound, field: "\(path).asset", "There is no asset of this code; open it first."))
     }
+    let units: Int64
     do throws(Failure) {
-      let units = try Amount.parse(amount, scale: asset.scale, field: "\(path).amount")
-      return Draft(account: ledger.state.wallet(of: account), asset: asset, amount: units)
+      units = try Amount.parse(amount, scale: asset.scale, field: "\(path).amount")
     } catch {
       throw .failed(error)
     }
+    return Draft(account: ledger.state.wallet(of: account), asset: asset, amount: units)
   }
 
   static let reverse = Operation(

@@ -86,7 +86,7 @@ enum Shapes {
 
 extension Ledger {
   /// The asset that a request's amounts are in: its own, or that of its tool's price.
-  mutating func assetOfRequest(_ input: OperationInput, at time: Int64) throws(Rejection) -> UInt16 {
+  func assetOfRequest(_ input: OperationInput, at time: Int64) throws(Rejection) -> UInt16 {
     if let tool = input.text("tool") {
       // Whether the tool may be charged for is decided later: a repeat is answered all the same.
       let payer = input.text("payer").flatMap { state.accountNames.find($0) }
@@ -96,7 +96,10 @@ extension Ledger {
       return price.map { state.catalog.prices[Int($0)].asset } ?? defaultAsset
     }
     guard let code = input.text("asset") else { return defaultAsset }
-    return try makeAsset(code, at: time)
+    guard let found = state.catalog.assetIndex(code) else {
+      throw .failed(Failure(.assetNotFound, field: "asset", "There is no asset '\(code.prefix(24))' here."))
+    }
+    return found
   }
 
   /// Reads an amount field in atomic units of an asset.
@@ -123,7 +126,7 @@ extension Ledger {
   }
 
   /// Makes the request of an operation with the fields in `Shapes.charge`.
-  mutating func chargeRequest(
+  func chargeRequest(
     _ input: OperationInput, _ arena: TextArena, at time: Int64
   ) throws(Rejection) -> ChargeRequest {
     var request = ChargeRequest()

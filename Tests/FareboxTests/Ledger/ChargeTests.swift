@@ -21,7 +21,7 @@ import Testing
       charge user:ana 1 payee=user:nobody              -> ACCOUNT_NOT_FOUND field=payee
       charge user:ana                                  -> MISSING_FIELD field=tool
       charge user:ana 1 asset=NOPE                     -> ASSET_NOT_FOUND field=asset
-      charge user:ana 1 asset=EUR                      -> INSUFFICIENT_FUNDS unit=EUR
+      charge user:ana 1 asset=EUR                      -> ASSET_NOT_FOUND field=asset
       charge user:ana 2 max_cost=1                     -> OVER_MAX_COST constraint=max_cost limit=1.00 requested=2.00
       charge user:ana 1 max_cost=1                     -> OK
       balance platform                                 -> OK balance=2.25
