@@ -9,10 +9,17 @@ internal import FareboxStore
 struct KeyIndex: ~Copyable {
   private(set) var recent = KeyTable()
   private(set) var runs: [KeyRun] = [] {
-    didSet { filters = ContiguousArray(runs.map(\.filter.view)) }
+    didSet {
+      filters = ContiguousArray(runs.compactMap { $0.filter?.view })
+      firstYoung = runs.firstIndex { $0.level == 0 } ?? runs.endIndex
+    }
   }
-  /// The filters of the runs, in their order.
+  /// The filters of the runs above level 0, in their order; these runs come first.
   private var filters: ContiguousArray<KeyFilterView> = []
+  /// Where the runs of level 0 begin.
+  private var firstYoung = 0
+  /// One filter for all runs of level 0, so that a new key asks once and not for each of them.
+  private var young: KeyFilter?
   let memoryBytes: Int
 
   /// Runs of one level that are merged into one of the next.
@@ -27,7 +34,7 @@ struct KeyIndex: ~Copyable {
   var sealThreshold: Int { min(524_288, memoryBytes / 4 / KeyEntry.size / 2) }
 
   /// Bytes that the index takes in memory.
-  var bytes: Int { runs.reduce(recent.bytes) { $0 + $1.bytes } }
+  var bytes: Int { runs.reduce(recent.bytes + (young?.bytes ?? 0)) { $0 + $1.bytes } }
 
   var sealedCount: Int { runs.reduce(0) { $0 + $1.count } }
 
@@ -35,7 +42,12 @@ struct KeyIndex: ~Copyable {
   func find(_ hash: KeyHash, in store: any Store) throws(Failure) -> UInt64? {
     if let record = recent.find(hash) { return record }
     let probe = KeyProbe(hash.high)
-    for index in filters.indices.reversed() where filters[index].mayContain(probe) {
+    if let young, young.view.mayContain(probe) {
+      for index in firstYoung..<runs.count {
+        if let record = try runs[index].find(hash, in: store) { return record }
+      }
+    }
+    for index in filters.indices where filters[index].mayContain(probe) {
       if let record = try runs[index].find(hash, in: store) { return record }
     }
     return nil
@@ -48,6 +60,7 @@ struct KeyIndex: ~Copyable {
   func prefetch(_ hash: KeyHash) {
     recent.prefetch(hash)
     let probe = KeyProbe(hash.high)
+    young?.view.prefetch(probe)
     for index in filters.indices { filters[index].prefetch(probe) }
   }
 
@@ -57,8 +70,7 @@ struct KeyIndex: ~Copyable {
   mutating func seal(in store: any Store) throws(Failure) -> [KeyRunSummary] {
     let entries = recent.drainSorted()
     if !entries.isEmpty {
-      var writer = KeyRunWriter(
-        id: nextRunID, level: 0, keys: entries.count, bitsPerKey: bitsPerKey(adding: entries.count))
+      var writer = KeyRunWriter(id: nextRunID, level: 0, filter: youngFilter())
       for entry in entries { try writer.append(entry, to: store) }
       runs.append(try writer.finish(in: store))
     }
@@ -74,14 +86,36 @@ struct KeyIndex: ~Copyable {
   /// Takes over what another process, or an earlier one, sealed.
   mutating func load(_ summaries: [KeyRunSummary], from store: any Store) throws(Failure) {
     let known = runs
-    runs = []
+    var loaded: [KeyRun] = []
     for summary in summaries {
       if let run = known.first(where: { $0.id == summary.id }) {
-        runs.append(run)
+        loaded.append(run)
       } else {
-        runs.append(try KeyRun(id: summary.id, level: summary.level, count: Int(summary.count), from: store))
+        loaded.append(try KeyRun(id: summary.id, level: summary.level, count: Int(summary.count), from: store))
       }
     }
+    // What was merged away meanwhile cannot be taken out of a filter, so another is begun.
+    let isSame = known.allSatisfy { run in run.level > 0 || loaded.contains { $0.id == run.id } }
+    if !isSame { young = nil }
+    let isKept = young != nil
+    for run in loaded where run.level == 0 && !(isKept && known.contains { $0.id == run.id }) {
+      let filter = youngFilter()
+      var reader = try KeyRunReader(run, store)
+      while !reader.isAtEnd {
+        filter.insert(reader.high)
+        try reader.advance(store)
+      }
+    }
+    runs = loaded
+  }
+
+  /// The filter of level 0, made where there is none: large enough for as many runs as the level can have.
+  private mutating func youngFilter() -> KeyFilter {
+    if let young { return young }
+    let keys = KeyIndex.fanIn * sealThreshold
+    let filter = KeyFilter(keys: keys, bitsPerKey: bitsPerKey(adding: keys))
+    young = filter
+    return filter
   }
 
   mutating func forgetRecent() {
@@ -94,7 +128,8 @@ struct KeyIndex: ~Copyable {
   private mutating func merge(level: Int64, in store: any Store) throws(Failure) {
     let merged = runs.filter { $0.level == level }
     let keys = merged.reduce(0) { $0 + $1.count }
-    var writer = KeyRunWriter(id: nextRunID, level: level + 1, keys: keys, bitsPerKey: bitsPerKey(adding: 0))
+    let filter = KeyFilter(keys: keys, bitsPerKey: bitsPerKey(adding: 0))
+    var writer = KeyRunWriter(id: nextRunID, level: level + 1, filter: filter)
     var readers: [KeyRunReader] = []
     for run in merged { readers.append(try KeyRunReader(run, store)) }
     while true {
@@ -112,6 +147,7 @@ struct KeyIndex: ~Copyable {
     try store.deleteAllRows(.keyPages(level: level))
     for old in merged { try store.deleteRows(.keyFilters, major: old.id) }
     runs.removeAll { $0.level == level }
+    if level == 0 { young = nil }
     runs.insert(run, at: runs.firstIndex { $0.level <= level } ?? runs.endIndex)
   }
 

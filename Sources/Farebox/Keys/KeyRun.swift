@@ -3,14 +3,16 @@ internal import FareboxStore
 
 /// A sealed, sorted run of idempotency keys in the store, with what is kept of it in memory.
 ///
-/// Pages of 505 entries fill one database page each. The first key of each page (the fences) and a filter stay in
-/// memory, so a key that the run holds costs one page read, and one that it does not hold usually none.
+/// Pages of 505 entries fill one database page each. The first key of each page (the fences) stays in memory, and a
+/// filter, of the run or of its level, so a key that the run holds costs one page read, and one that it does not hold
+/// usually none.
 struct KeyRun {
   let id: Int64
   let level: Int64
   let count: Int
   let fences: ContiguousArray<UInt64>
-  let filter: KeyFilter
+  /// nil for a run of level 0: one filter stands for all of them.
+  let filter: KeyFilter?
 
   static let entriesInPage = 505
   /// Words of filter or fences in one row of the store.
@@ -18,7 +20,7 @@ struct KeyRun {
   private static let fencesPart: Int64 = 1 << 20
 
   /// Bytes in memory.
-  var bytes: Int { fences.count * 8 + filter.bytes }
+  var bytes: Int { fences.count * 8 + (filter?.bytes ?? 0) }
 
   /// The record of a key that the filter may contain, or nil.
   func find(_ hash: KeyHash, in store: any Store) throws(Failure) -> UInt64? {
@@ -69,17 +71,18 @@ struct KeyRun {
       }
       return true
     }
-    guard fences.count == (count + KeyRun.entriesInPage - 1) / KeyRun.entriesInPage, filter.count >= 8 else {
+    guard fences.count == (count + KeyRun.entriesInPage - 1) / KeyRun.entriesInPage, level == 0 || filter.count >= 8
+    else {
       throw Failure(.storeCorrupt, "The filter of a run of idempotency keys is missing.")
     }
     self.id = id
     self.level = level
     self.count = count
     self.fences = fences
-    self.filter = KeyFilter(words: filter)
+    self.filter = level == 0 ? nil : KeyFilter(words: filter)
   }
 
-  fileprivate init(id: Int64, level: Int64, count: Int, fences: ContiguousArray<UInt64>, filter: KeyFilter) {
+  fileprivate init(id: Int64, level: Int64, count: Int, fences: ContiguousArray<UInt64>, filter: KeyFilter?) {
     self.id = id
     self.level = level
     self.count = count
@@ -88,7 +91,7 @@ struct KeyRun {
   }
 
   fileprivate func write(to store: any Store) throws(Failure) {
-    try KeyRun.write(filter.words, id, from: 0, store)
+    if let filter { try KeyRun.write(filter.words, id, from: 0, store) }
     try KeyRun.write(fences, id, from: KeyRun.fencesPart, store)
   }
 
@@ -118,11 +121,11 @@ struct KeyRunWriter: ~Copyable {
   private var fences = ContiguousArray<UInt64>()
   private let filter: KeyFilter
 
-  /// - Parameter keys: how many will come, for the size of the filter.
-  init(id: Int64, level: Int64, keys: Int, bitsPerKey: Int) {
+  /// - Parameter filter: takes the keys; that of the run, or of level 0 as a whole.
+  init(id: Int64, level: Int64, filter: KeyFilter) {
     self.id = id
     self.level = level
-    filter = KeyFilter(keys: keys, bitsPerKey: bitsPerKey)
+    self.filter = filter
     page.reserveCapacity(KeyRun.entriesInPage)
   }
 
@@ -136,7 +139,7 @@ struct KeyRunWriter: ~Copyable {
 
   consuming func finish(in store: any Store) throws(Failure) -> KeyRun {
     if !page.isEmpty { try writePage(to: store) }
-    let run = KeyRun(id: id, level: level, count: count, fences: fences, filter: filter)
+    let run = KeyRun(id: id, level: level, count: count, fences: fences, filter: level == 0 ? nil : filter)
     try run.write(to: store)
     return run
   }

@@ -84,11 +84,11 @@ import Testing
       table.insert(key, record: record)
     }
     let sorted = table.drainSorted()
-    var writer = KeyRunWriter(id: 16, level: 0, keys: count, bitsPerKey: 10)
+    var writer = KeyRunWriter(id: 16, level: 1, filter: KeyFilter(keys: count, bitsPerKey: 10))
     for entry in sorted { try writer.append(entry, to: store) }
     let run = try writer.finish(in: store)
-    let again = try KeyRun(id: 16, level: 0, count: count, from: store)
-    #expect(run.count == count && again.fences == run.fences && again.filter.words == run.filter.words)
+    let again = try KeyRun(id: 16, level: 1, count: count, from: store)
+    #expect(run.count == count && again.fences == run.fences && again.filter?.words == run.filter?.words)
     for (key, record) in known { #expect(try again.find(key, in: store) == record) }
     for record in 1...UInt64(100) {
       #expect(try again.find(hash(record << 62, (record + 100_000) << 40), in: store) == nil)
@@ -101,7 +101,7 @@ import Testing
     }
     #expect(read == sorted.map(\.high))
     try store.deleteRows(.keyFilters, major: 16)
-    #expect(status { _ = try KeyRun(id: 16, level: 0, count: count, from: store) } == .storeCorrupt)
+    #expect(status { _ = try KeyRun(id: 16, level: 1, count: count, from: store) } == .storeCorrupt)
     store.close()
   }
 
