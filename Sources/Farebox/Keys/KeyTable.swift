@@ -8,7 +8,11 @@ struct KeyTable: ~Copyable {
   private var capacityBits: UInt64
   private(set) var count = 0
 
-  /// Slots after the last, for entries that are pushed beyond it.
+  /// Entries that found no slot. Keys are hashed under a secret, so only a ledger file that somebody has crafted can
+  /// crowd so many into one place; it must cost time, and not the memory after the table.
+  private var spilled: [KeyEntry] = []
+
+  /// Slots after the last, for entries that are pushed beyond it; the very last one stays free and ends each search.
   private static let overflow = 4_096
   private static let smallestBits: UInt64 = 10
 
@@ -29,15 +33,16 @@ struct KeyTable: ~Copyable {
     var slot = Int(hash.high >> (64 - capacityBits))
     while true {
       let entry = unsafe slots[slot]
-      if entry.low == 0 { return nil }
+      if entry.low == 0 { break }
       if entry.matches(hash) { return entry.record }
       slot += 1
     }
+    return spilled.isEmpty ? nil : spilled.first { $0.matches(hash) }?.record
   }
 
   /// Adds a key that is not in the table.
   mutating func insert(_ hash: KeyHash, record: UInt64) {
-    // Half full at the most: displacements stay short, and the overflow is never used up.
+    // Half full at the most: displacements stay short.
     if count * 2 >= 1 << capacityBits { grow() }
     place(KeyEntry(hash, record: record))
     count += 1
@@ -56,6 +61,7 @@ struct KeyTable: ~Copyable {
       let entry = unsafe slots[slot]
       if entry.low != 0 { sorted.append(entry) }
     }
+    sorted.append(contentsOf: spilled)
     for index in sorted.indices.dropFirst() {
       let entry = sorted[index]
       var target = index
@@ -72,13 +78,18 @@ struct KeyTable: ~Copyable {
   /// Forgets everything; the memory is kept, because the next keys will need it again.
   mutating func removeAll() {
     unsafe slots.update(repeating: KeyEntry(high: 0, low: 0), count: KeyTable.slotCount(capacityBits))
+    spilled.removeAll()
     count = 0
   }
 
   private mutating func place(_ entry: KeyEntry) {
     var slot = Int(entry.high >> (64 - capacityBits))
     while unsafe slots[slot].low != 0 { slot += 1 }
-    unsafe slots[slot] = entry
+    if slot == KeyTable.slotCount(capacityBits) - 1 {
+      spilled.append(entry)
+    } else {
+      unsafe slots[slot] = entry
+    }
   }
 
   private mutating func grow() {
@@ -86,9 +97,12 @@ struct KeyTable: ~Copyable {
     let oldCount = KeyTable.slotCount(capacityBits)
     capacityBits += 1
     unsafe slots = KeyTable.allocate(KeyTable.slotCount(capacityBits))
+    let waiting = spilled
+    spilled.removeAll()
     for slot in 0..<oldCount where unsafe old[slot].low != 0 {
       place(unsafe old[slot])
     }
+    for entry in waiting { place(entry) }
     unsafe old.deallocate()
   }
 

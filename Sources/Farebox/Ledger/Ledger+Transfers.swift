@@ -10,9 +10,11 @@ extension Ledger {
   ///   - reference: the transfer that this one reverses, or 0.
   ///   - mayOverdraw: a reversal takes back what its receiver may have spent.
   ///   - account: whose balance the receipt tells; nil is the first that is debited.
+  ///   - debited: accounts that were named to be debited, whose wallets may be those of others; none may be frozen.
   mutating func transfer(
     _ postings: [Posting], key: BorrowedText, description: String, metadata: String, reference: UInt64 = 0,
-    mayOverdraw: Bool = false, tells account: UInt32? = nil, at time: Int64, in store: any Store
+    mayOverdraw: Bool = false, tells account: UInt32? = nil, debited: [UInt32] = [], at time: Int64,
+    in store: any Store
   ) throws(Rejection) -> Receipt {
     let hash = key.isEmpty ? KeyHash.none : KeyHash(key, secret)
     if let replay = try replayed(
@@ -37,6 +39,7 @@ extension Ledger {
     try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
     try Ledger.checkTexts(description, metadata)
     try checkBalanced(postings)
+    for account in debited { try checkOpen(account, field: "postings") }
     try checkPostings(postings, mayOverdraw: mayOverdraw)
 
     // After this point the transfer must succeed.

@@ -23,16 +23,19 @@ enum TransferOperations {
       var postings: [Posting] = []
       for draft in drafts {
         let asset = try ledger.openAsset(draft.asset, at: context.time)
-        postings.append(Posting(account: draft.account, asset: asset, amount: draft.amount))
+        postings.append(Posting(account: ledger.state.wallet(of: draft.account), asset: asset, amount: draft.amount))
       }
       return try ledger.transfer(
         postings, key: arena.add(input.text("idempotency_key")), description: input.text("description") ?? "",
-        metadata: input.objectText("metadata"), at: context.time, in: context.store)
+        metadata: input.objectText("metadata"), debited: drafts.filter { $0.amount < 0 }.map(\.account),
+        at: context.time,
+        in: context.store)
     }
   }
 
   /// A posting whose asset may not be open yet.
   private struct Draft {
+    /// The account that is named; its wallet is debited or credited.
     let account: UInt32
     let asset: Asset
     let amount: Int64
@@ -66,7 +69,7 @@ enum TransferOperations {
     } catch {
       throw .failed(error)
     }
-    return Draft(account: ledger.state.wallet(of: account), asset: asset, amount: units)
+    return Draft(account: account, asset: asset, amount: units)
   }
 
   static let reverse = Operation(

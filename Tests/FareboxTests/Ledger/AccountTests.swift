@@ -77,6 +77,20 @@ import Testing
       """)
   }
 
+  @Test func `a frozen account that draws on another's wallet cannot be debited in a transfer`() throws {
+    try play(
+      """
+      deposit org:acme 10
+      open org:acme/dept:research
+      open user:ben
+      transfer org:acme/dept:research=-1 user:ben=1     -> OK
+      freeze org:acme/dept:research
+      transfer org:acme/dept:research=-1 user:ben=1     -> ACCOUNT_FROZEN field=postings
+      transfer org:acme=-1 user:ben=1                   -> OK
+      transfer user:ben=-1 org:acme/dept:research=1     -> OK
+      """)
+  }
+
   @Test func `freezing an account freezes all below it`() throws {
     try play(
       """
