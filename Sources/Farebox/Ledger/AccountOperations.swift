@@ -184,7 +184,8 @@ enum AccountOperations {
       ]
       // A deposit's receipt is about the account that got the money, not about the world outside.
       return try ledger.transfer(
-        postings, key: key, description: description, metadata: metadata, tells: account, at: context.time,
+        postings, key: key, description: description, metadata: metadata, tells: account, named: account + 1,
+        at: context.time,
         in: context.store)
     }
   }

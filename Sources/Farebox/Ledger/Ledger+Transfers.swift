@@ -10,10 +10,11 @@ extension Ledger {
   ///   - reference: the transfer that this one reverses, or 0.
   ///   - mayOverdraw: a reversal takes back what its receiver may have spent.
   ///   - account: whose balance the receipt tells; nil is the first that is debited.
+  ///   - named: tells apart requests whose postings are equal because their accounts share a wallet.
   ///   - debited: accounts that were named to be debited, whose wallets may be those of others; none may be frozen.
   mutating func transfer(
     _ postings: [Posting], key: BorrowedText, description: String, metadata: String, reference: UInt64 = 0,
-    mayOverdraw: Bool = false, tells account: UInt32? = nil, debited: [UInt32] = [], at time: Int64,
+    mayOverdraw: Bool = false, tells account: UInt32? = nil, debited: [UInt32] = [], named: UInt32 = 0, at time: Int64,
     in store: any Store
   ) throws(Rejection) -> Receipt {
     let hash = key.isEmpty ? KeyHash.none : KeyHash(key, secret)
@@ -24,6 +25,7 @@ extension Ledger {
           return "operation"
         }
         if record.reference != reference { return "id" }
+        if record.beneficiary != named { return account == nil ? "postings" : "account" }
         let before = heap.postings
         guard before.count == postings.count else { return "postings" }
         for (index, pair) in zip(before, postings).enumerated()
@@ -49,6 +51,7 @@ extension Ledger {
     record.asset = debit.asset
     record.amount = debit.amount == .min ? .max : abs(debit.amount)
     record.reference = reference
+    record.beneficiary = named
     record.flags = RecordFlags.explicit
     log.beginRecord()
     log.addField(.key, key)

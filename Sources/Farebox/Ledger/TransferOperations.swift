@@ -28,6 +28,7 @@ enum TransferOperations {
       return try ledger.transfer(
         postings, key: arena.add(input.text("idempotency_key")), description: input.text("description") ?? "",
         metadata: input.objectText("metadata"), debited: drafts.filter { $0.amount < 0 }.map(\.account),
+        named: names(drafts, ledger),
         at: context.time,
         in: context.store)
     }
@@ -39,6 +40,17 @@ enum TransferOperations {
     let account: UInt32
     let asset: Asset
     let amount: Int64
+  }
+
+  /// 0 where every account has a wallet of its own; otherwise a number (FNV-1a) that follows from all their names.
+  private static func names(_ drafts: [Draft], _ ledger: borrowing Ledger) -> UInt32 {
+    var number: UInt32 = 2_166_136_261
+    var isShared = false
+    for draft in drafts {
+      if ledger.state.wallet(of: draft.account) != draft.account { isShared = true }
+      number = (number ^ draft.account) &* 16_777_619
+    }
+    return isShared ? number | 1 : 0
   }
 
   private static func draft(_ json: JSON, _ path: String, _ ledger: borrowing Ledger) throws(Rejection) -> Draft {

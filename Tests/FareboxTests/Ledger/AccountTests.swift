@@ -91,6 +91,20 @@ import Testing
       """)
   }
 
+  @Test func `a key used for an account is not the key of another that shares its wallet`() throws {
+    try play(
+      """
+      deposit org:acme 1 idempotency_key=k
+      open org:acme/dept:research
+      deposit org:acme/dept:research 1 idempotency_key=k                  -> KEY_CONFLICT field=account
+      deposit org:acme 1 idempotency_key=k                                -> OK replayed=true
+      open user:ben
+      transfer org:acme/dept:research=-1 user:ben=1 idempotency_key=t     -> OK
+      transfer org:acme=-1 user:ben=1 idempotency_key=t                   -> KEY_CONFLICT field=postings
+      transfer org:acme/dept:research=-1 user:ben=1 idempotency_key=t     -> OK replayed=true
+      """)
+  }
+
   @Test func `freezing an account freezes all below it`() throws {
     try play(
       """
