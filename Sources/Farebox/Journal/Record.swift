@@ -71,7 +71,8 @@ struct Record {
   var amount: Int64 = 0
   /// Index of the tool + 1, or 0.
   var tool: UInt32 = 0
-  /// Who is credited: the index of an account, or of a split with `splitBit`.
+  /// Who is credited: the index of an account, or of a split with `splitBit`; of a transfer what `Ledger.transfer` calls
+  /// `named`.
   var beneficiary: UInt32 = 0
   /// Index of the price version + 1, or 0.
   var price: UInt32 = 0
