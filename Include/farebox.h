@@ -60,81 +60,84 @@ typedef int32_t farebox_status;
 /* clang-format off */
 /* statuses: begin (Scripts/generate) */
 enum {
-    FAREBOX_OK                  = 0, /* It was done. */
+    FAREBOX_OK                    = 0, /* It was done. */
 
-    FAREBOX_INVALID_ARGUMENT    = 100, /* A field has a value that is not allowed; field names it. */
-    FAREBOX_UNKNOWN_FIELD       = 101, /* The input has a field that the operation does not know. */
-    FAREBOX_MISSING_FIELD       = 102, /* A field that the operation needs is absent. */
-    FAREBOX_TOO_LONG            = 103, /* A text, list or nesting passes its limit; see the limits in farebox_describe. */
-    FAREBOX_INVALID_UTF8        = 104, /* A text is not valid UTF-8. */
-    FAREBOX_INVALID_JSON        = 105, /* The input is not JSON; the message names line and column. */
-    FAREBOX_STRUCT_SIZE         = 106, /* A struct's struct_size is not one that this library knows. */
-    FAREBOX_RESERVED            = 107, /* A reserved byte is not zero or a flag is unknown. */
-    FAREBOX_UNKNOWN_OPERATION   = 108, /* No operation has this name; farebox_describe lists them. */
-    FAREBOX_OVERFLOW            = 109, /* The result does not fit into 64 bits of atomic units. */
-    FAREBOX_INVALID_AMOUNT      = 110, /* An amount is not a decimal number, or has a sign that is not allowed. */
-    FAREBOX_TOO_PRECISE         = 111, /* An amount has more digits than the asset's scale, or a rate more than twelve. */
-    FAREBOX_UNREPRESENTABLE     = 112, /* A price says something that the price model cannot represent exactly. */
+    FAREBOX_INVALID_ARGUMENT      = 100, /* A field has a value that is not allowed; field names it. */
+    FAREBOX_UNKNOWN_FIELD         = 101, /* The input has a field that the operation does not know. */
+    FAREBOX_MISSING_FIELD         = 102, /* A field that the operation needs is absent. */
+    FAREBOX_TOO_LONG              = 103, /* A text, list or nesting passes its limit; see the limits in farebox_describe. */
+    FAREBOX_INVALID_UTF8          = 104, /* A text is not valid UTF-8. */
+    FAREBOX_INVALID_JSON          = 105, /* The input is not JSON; the message names line and column. */
+    FAREBOX_STRUCT_SIZE           = 106, /* A struct's struct_size is not one that this library knows. */
+    FAREBOX_RESERVED              = 107, /* A reserved byte is not zero or a flag is unknown. */
+    FAREBOX_UNKNOWN_OPERATION     = 108, /* No operation has this name; farebox_describe lists them. */
+    FAREBOX_OVERFLOW              = 109, /* The result does not fit into 64 bits of atomic units. */
+    FAREBOX_INVALID_AMOUNT        = 110, /* An amount is not a decimal number, or has a sign that is not allowed. */
+    FAREBOX_TOO_PRECISE           = 111, /* An amount has more digits than the asset's scale, or a rate more than twelve. */
+    FAREBOX_UNREPRESENTABLE       = 112, /* A price says something that the price model cannot represent exactly. */
 
-    FAREBOX_HANDLE              = 200, /* The handle is null or is not one that this library gave out. */
-    FAREBOX_CLOSED              = 201, /* The engine was closed. */
-    FAREBOX_BUSY                = 202, /* Another call is using what this one needs alone. */
-    FAREBOX_FORKED              = 203, /* The engine was opened before a fork; open it again in the child. */
-    FAREBOX_REENTRANT           = 204, /* A callback called back into the engine that is calling it. */
+    FAREBOX_HANDLE                = 200, /* The handle is null or is not one that this library gave out. */
+    FAREBOX_CLOSED                = 201, /* The engine was closed. */
+    FAREBOX_BUSY                  = 202, /* Another call is using what this one needs alone. */
+    FAREBOX_FORKED                = 203, /* The engine was opened before a fork; open it again in the child. */
+    FAREBOX_REENTRANT             = 204, /* A callback called back into the engine that is calling it. */
 
-    FAREBOX_ACCOUNT_NOT_FOUND   = 300, /* No account has this name; open it first. */
-    FAREBOX_ACCOUNT_EXISTS      = 301, /* An account of this name is open with other terms. */
-    FAREBOX_ACCOUNT_FROZEN      = 302, /* The account, or one above it, is frozen. */
-    FAREBOX_ACCOUNT_CLOSED      = 303, /* The account is closed. */
-    FAREBOX_ACCOUNT_NOT_EMPTY   = 304, /* The account still has a balance, a hold or an open account below it. */
-    FAREBOX_ASSET_NOT_FOUND     = 310, /* No asset has this code; open it first. */
-    FAREBOX_ASSET_EXISTS        = 311, /* An asset of this code is open with another scale. */
-    FAREBOX_ASSET_MISMATCH      = 312, /* The amount is in another asset than the one required. */
-    FAREBOX_TOOL_NOT_FOUND      = 320, /* No tool has this name. */
-    FAREBOX_TOOL_DISABLED       = 321, /* The tool or its skill is disabled. */
-    FAREBOX_SKILL_NOT_FOUND     = 322, /* No skill has this id. */
-    FAREBOX_SKILL_EXISTS        = 323, /* This version of the skill is registered with another manifest, or a tool's name belongs to another skill. */
-    FAREBOX_RATE_CARD_NOT_FOUND = 324, /* No rate card, or no rate on it, has this name at this time. */
-    FAREBOX_TRANSFER_NOT_FOUND  = 330, /* No transfer has this id, or it is not of the kind required. */
-    FAREBOX_OVER_REFUND         = 331, /* The refund is more than what is left of the charge. */
-    FAREBOX_BUDGET_NOT_FOUND    = 340, /* The account has no budget of this name. */
+    FAREBOX_ACCOUNT_NOT_FOUND     = 300, /* No account has this name; open it first. */
+    FAREBOX_ACCOUNT_EXISTS        = 301, /* An account of this name is open with other terms. */
+    FAREBOX_ACCOUNT_FROZEN        = 302, /* The account, or one above it, is frozen. */
+    FAREBOX_ACCOUNT_CLOSED        = 303, /* The account is closed. */
+    FAREBOX_ACCOUNT_NOT_EMPTY     = 304, /* The account still has a balance, a hold or an open account below it. */
+    FAREBOX_ASSET_NOT_FOUND       = 310, /* No asset has this code; open it first. */
+    FAREBOX_ASSET_EXISTS          = 311, /* An asset of this code is open with another scale. */
+    FAREBOX_ASSET_MISMATCH        = 312, /* The amount is in another asset than the one required. */
+    FAREBOX_TOOL_NOT_FOUND        = 320, /* No tool has this name. */
+    FAREBOX_TOOL_DISABLED         = 321, /* The tool or its skill is disabled. */
+    FAREBOX_SKILL_NOT_FOUND       = 322, /* No skill has this id. */
+    FAREBOX_SKILL_EXISTS          = 323, /* This version of the skill is registered with another manifest, or a tool's name belongs to another skill. */
+    FAREBOX_RATE_CARD_NOT_FOUND   = 324, /* No rate card, or no rate on it, has this name at this time. */
+    FAREBOX_TRANSFER_NOT_FOUND    = 330, /* No transfer has this id, or it is not of the kind required. */
+    FAREBOX_OVER_REFUND           = 331, /* The refund is more than what is left of the charge. */
+    FAREBOX_BUDGET_NOT_FOUND      = 340, /* The account has no budget of this name. */
 
-    FAREBOX_INSUFFICIENT_FUNDS  = 400, /* The wallet's available balance and credit line do not cover it. */
-    FAREBOX_OVER_BUDGET         = 401, /* A budget on the account's path would be passed; the details name it. */
-    FAREBOX_OVER_CALL_CAP       = 402, /* One call may not cost this much on this account. */
-    FAREBOX_OVER_RUN_CAP        = 403, /* One run may not cost this much on this account. */
-    FAREBOX_RATE_LIMITED        = 404, /* Too many charges in the last hour on this account. */
-    FAREBOX_UNPRICEABLE         = 405, /* The usage has a part that the price does not cover, and no max_cost was given. */
-    FAREBOX_OVER_MAX_COST       = 406, /* The price of this usage is more than the caller's max_cost. */
+    FAREBOX_INSUFFICIENT_FUNDS    = 400, /* The wallet's available balance and credit line do not cover it. */
+    FAREBOX_OVER_BUDGET           = 401, /* A budget on the account's path would be passed; the details name it. */
+    FAREBOX_OVER_CALL_CAP         = 402, /* One call may not cost this much on this account. */
+    FAREBOX_OVER_RUN_CAP          = 403, /* One run may not cost this much on this account. */
+    FAREBOX_RATE_LIMITED          = 404, /* Too many charges in the last hour on this account. */
+    FAREBOX_UNPRICEABLE           = 405, /* The usage has a part that the price does not cover, and no max_cost was given. */
+    FAREBOX_OVER_MAX_COST         = 406, /* The price of this usage is more than the caller's max_cost. */
 
-    FAREBOX_HOLD_NOT_FOUND      = 500, /* No hold has this id. */
-    FAREBOX_HOLD_CAPTURED       = 501, /* The hold was captured and closed. */
-    FAREBOX_HOLD_RELEASED       = 502, /* The hold was released. */
-    FAREBOX_HOLD_EXPIRED        = 503, /* The hold expired and its money is back with the payer. */
-    FAREBOX_OVER_CAPTURE        = 504, /* The capture is more than what is left of the hold, and the hold's policy is to reject that. */
+    FAREBOX_HOLD_NOT_FOUND        = 500, /* No hold has this id. */
+    FAREBOX_HOLD_CAPTURED         = 501, /* The hold was captured and closed. */
+    FAREBOX_HOLD_RELEASED         = 502, /* The hold was released. */
+    FAREBOX_HOLD_EXPIRED          = 503, /* The hold expired and its money is back with the payer. */
+    FAREBOX_OVER_CAPTURE          = 504, /* The capture is more than what is left of the hold, and the hold's policy is to reject that. */
 
-    FAREBOX_KEY_CONFLICT        = 600, /* The idempotency key was used for another request; field names the first difference. */
+    FAREBOX_KEY_CONFLICT          = 600, /* The idempotency key was used for another request; field names the first difference. */
 
-    FAREBOX_SIGNATURE_MISSING   = 700, /* The webhook has no signature of the scheme expected. */
-    FAREBOX_SIGNATURE_MALFORMED = 701, /* The webhook's signature header, id or timestamp cannot be read. */
-    FAREBOX_SIGNATURE_MISMATCH  = 702, /* No signature of the webhook matches any of the secrets. */
-    FAREBOX_TIMESTAMP_TOO_OLD   = 703, /* The webhook was signed longer ago than the tolerance. */
-    FAREBOX_TIMESTAMP_TOO_NEW   = 704, /* The webhook was signed further in the future than the tolerance. */
-    FAREBOX_WEBHOOK_REPLAYED    = 705, /* The ledger has seen this webhook before. */
-    FAREBOX_SECRET_INVALID      = 706, /* A webhook secret is empty or not of the form its scheme requires. */
+    FAREBOX_SIGNATURE_MISSING     = 700, /* The webhook has no signature of the scheme expected. */
+    FAREBOX_SIGNATURE_MALFORMED   = 701, /* The webhook's signature header, id or timestamp cannot be read. */
+    FAREBOX_SIGNATURE_MISMATCH    = 702, /* No signature of the webhook matches any of the secrets. */
+    FAREBOX_TIMESTAMP_TOO_OLD     = 703, /* The webhook was signed longer ago than the tolerance. */
+    FAREBOX_TIMESTAMP_TOO_NEW     = 704, /* The webhook was signed further in the future than the tolerance. */
+    FAREBOX_WEBHOOK_REPLAYED      = 705, /* The ledger has seen this webhook before. */
+    FAREBOX_SECRET_INVALID        = 706, /* A webhook secret is empty or not of the form its scheme requires. */
 
-    FAREBOX_STORE_IO            = 800, /* The store could not read or write; nothing was changed. */
-    FAREBOX_STORE_BUSY          = 801, /* Another process held the store for longer than the busy timeout. */
-    FAREBOX_STORE_FULL          = 802, /* The store has no room left; nothing was changed. */
-    FAREBOX_STORE_CORRUPT       = 803, /* The store's content is not what was written; restore a backup. */
-    FAREBOX_STORE_READ_ONLY     = 804, /* The store may only be read. */
-    FAREBOX_STORE_NEWER         = 805, /* The store was written by a newer version of Farebox. */
-    FAREBOX_STORE_NOT_FOUND     = 806, /* There is no store at this address. */
-    FAREBOX_LEDGER_INVALID      = 807, /* The ledger does not verify; the details say where. */
+    FAREBOX_STORE_IO              = 800, /* The store could not read or write; nothing was changed. */
+    FAREBOX_STORE_BUSY            = 801, /* Another process held the store for longer than the busy timeout. */
+    FAREBOX_STORE_FULL            = 802, /* The store has no room left; nothing was changed. */
+    FAREBOX_STORE_CORRUPT         = 803, /* The store's content is not what was written; restore a backup. */
+    FAREBOX_STORE_READ_ONLY       = 804, /* The store may only be read. */
+    FAREBOX_STORE_NEWER           = 805, /* The store was written by a newer version of Farebox. */
+    FAREBOX_STORE_NOT_FOUND       = 806, /* There is no store at this address. */
+    FAREBOX_LEDGER_INVALID        = 807, /* The ledger does not verify; the details say where. */
+    FAREBOX_STORE_UNREACHABLE     = 808, /* The store's server cannot be reached, or the connection to it was lost; nothing was changed. */
+    FAREBOX_STORE_OUTCOME_UNKNOWN = 809, /* The connection was lost while committing and did not come back in time: all of it has happened or nothing; repeat it with the same idempotency key. */
+    FAREBOX_STORE_UNTRUSTED       = 810, /* The store broke a promise, by a failed flush or a lost record; look at it, then close the engine and open it again. */
 
-    FAREBOX_INTERNAL            = 900, /* A fault of the library's own; the message helps its developers. */
-    FAREBOX_NO_MEMORY           = 901, /* The process has no memory left. */
-    FAREBOX_UNSUPPORTED         = 902  /* This build or this store does not have the feature. */
+    FAREBOX_INTERNAL              = 900, /* A fault of the library's own; the message helps its developers. */
+    FAREBOX_NO_MEMORY             = 901, /* The process has no memory left. */
+    FAREBOX_UNSUPPORTED           = 902  /* This build or this store does not have the feature. */
 };
 /* statuses: end */
 /* clang-format on */

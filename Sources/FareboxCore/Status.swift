@@ -105,6 +105,9 @@ extension Status {
   public static let storeNewer = Status(rawValue: 805)
   public static let storeNotFound = Status(rawValue: 806)
   public static let ledgerInvalid = Status(rawValue: 807)
+  public static let storeUnreachable = Status(rawValue: 808)
+  public static let storeOutcomeUnknown = Status(rawValue: 809)
+  public static let storeUntrusted = Status(rawValue: 810)
 
   public static let `internal` = Status(rawValue: 900)
   public static let noMemory = Status(rawValue: 901)
@@ -238,6 +241,17 @@ extension Status {
     Entry(.storeNewer, "STORE_NEWER", .store, "The store was written by a newer version of Farebox."),
     Entry(.storeNotFound, "STORE_NOT_FOUND", .store, "There is no store at this address."),
     Entry(.ledgerInvalid, "LEDGER_INVALID", .store, "The ledger does not verify; the details say where."),
+    Entry(
+      .storeUnreachable, "STORE_UNREACHABLE", .store, retryable: true,
+      "The store's server cannot be reached, or the connection to it was lost; nothing was changed."),
+    Entry(
+      .storeOutcomeUnknown, "STORE_OUTCOME_UNKNOWN", .store, retryable: true,
+      "The connection was lost while committing and did not come back in time: all of it has happened or nothing; "
+        + "repeat it with the same idempotency key."),
+    Entry(
+      .storeUntrusted, "STORE_UNTRUSTED", .store,
+      "The store broke a promise, by a failed flush or a lost record; look at it, then close the engine and open it again."
+    ),
 
     Entry(.internal, "INTERNAL", .internal, "A fault of the library's own; the message helps its developers."),
     Entry(.noMemory, "NO_MEMORY", .internal, retryable: true, "The process has no memory left."),

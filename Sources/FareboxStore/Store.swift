@@ -9,17 +9,33 @@ public import FareboxCore
 public protocol Store: AnyObject {
   /// Whether this process holds the store alone, so that nobody else can have written since the last turn.
   var isExclusive: Bool { get }
+  /// Whether the store is a server, whose content may go back behind our back; the end of the journal is then compared
+  /// at each turn.
+  var isRemote: Bool { get }
+  /// Changes whenever a connection was lost and made again: what was read before, and was not on the disk, may be gone.
+  var epoch: Int { get }
+  /// Whether a transaction that has failed may be tried again now; waits a moment where that helps.
+  ///
+  /// - Parameter attempt: how often this turn has been tried again.
+  func mayRetry(after failure: Failure, attempt: Int) -> Bool
 
   /// Starts a write transaction, waiting for other writers up to the busy timeout.
-  func begin() throws(Failure)
+  ///
+  /// - Parameter next: the number that the caller thinks the next record will have; a remote store brings what others
+  ///   have written from there on in the same round trip.
+  func begin(from next: UInt64) throws(Failure)
   /// Sets whether a commit waits until the data has reached the disk; called between transactions.
   func setDurable(_ durable: Bool) throws(Failure)
   /// Ends it; everybody who begins later sees what was written.
+  ///
+  /// - Throws: `storeOutcomeUnknown` when it may have happened; every other failure says that it has not.
   func commit() throws(Failure)
+  /// Waits until all that was committed before, by anybody, has reached the disk; called between transactions.
+  func flush() throws(Failure)
   /// Undoes it; never fails, and may be called without a transaction.
   func rollback()
   /// Starts and ends a read transaction: a consistent view that blocks no writer.
-  func beginRead() throws(Failure)
+  func beginRead(from next: UInt64) throws(Failure)
   func endRead()
   /// Releases everything; the store must not be used again.
   func close()
@@ -28,7 +44,7 @@ public protocol Store: AnyObject {
   func setMeta(_ name: String, _ value: [UInt8]) throws(Failure)
 
   // Journal. A segment is named by the number of its first record.
-  func lastSegment() throws(Failure) -> UInt64?
+  func lastSegment() throws(Failure) -> SegmentName?
   func appendSegment(first: UInt64, _ bytes: UnsafeRawBufferPointer) throws(Failure)
   /// Visits segments in order, beginning with the one named `first` or the next after it, until `visit` returns false.
   func visitSegments(
@@ -58,6 +74,22 @@ public protocol Store: AnyObject {
 
   /// Bytes of the store on disk, or 0 where it has none.
   func sizeOnDisk() -> Int64
+}
+
+/// Which segment it is, and of what content.
+public struct SegmentName: Equatable, Sendable {
+  /// The number of its first record.
+  public let first: UInt64
+  /// Its hash, which is also in its bytes.
+  public let hash: [UInt8]
+
+  public init(first: UInt64, hash: [UInt8]) {
+    self.first = first
+    self.hash = hash
+  }
+
+  /// Where the hash stands in a segment's bytes.
+  public static let hashPlace = 64..<96
 }
 
 /// A table that is projected from the journal behind the commit path.

@@ -79,8 +79,8 @@ final class TurnTicket {
   /// Whether the store is closed when this turn is over.
   let isLast: Bool
   let now: Int64
-  /// Decides against the ledger; runs on the leader's thread, while the caller waits. Nobody may hold it any more when
-  /// the caller goes on, because it borrows from the caller's frame.
+  /// Decides against the ledger; runs on the leader's thread, while the caller waits, and again when the turn has to be
+  /// tried again. Nobody may hold it any more when the caller goes on, because it borrows from the caller's frame.
   private var work: ((inout Ledger, TurnContext) -> Void)?
   /// Why the turn as a whole failed, written by the leader.
   private(set) var failure: Failure?
@@ -98,17 +98,19 @@ final class TurnTicket {
     self.work = work
   }
 
-  /// Does the work, once.
+  /// Does the work.
   func decide(_ ledger: inout Ledger, _ context: TurnContext) {
-    let work = self.work
-    self.work = nil
     work?(&ledger, context)
   }
 
-  /// Gives up the work of a turn that failed before it.
+  /// Says why the turn has failed, whatever was decided in it.
   func abandon(_ failure: Failure) {
-    work = nil
     self.failure = failure
+  }
+
+  /// Gives up the work when the turn is over.
+  func finish() {
+    work = nil
   }
 }
 

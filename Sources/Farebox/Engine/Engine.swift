@@ -9,7 +9,7 @@ internal import Synchronization
 /// returns when what it did is as durable as it asked for. There is no thread of the engine's own.
 ///
 /// `@unchecked` for what a lock guards in a way that the compiler cannot see: the ledger is only reached through
-/// `withLedger`, and `store` and `pendingSince` only by the thread that has the turn.
+/// `withLedger`, and `store` and the variables that say so only by the thread that has the turn.
 public final class Engine: @unchecked Sendable {
   let turnstile = Turnstile()
   let options: EngineOptions
@@ -17,10 +17,15 @@ public final class Engine: @unchecked Sendable {
   private var guardedLedger: Ledger
   /// Held for as long as somebody looks at or changes the ledger in memory; never while the disk is waited for.
   private let ledgerLock = Mutex(())
-  private let store: any Store
-  /// When the oldest uncommitted record was made, or 0.
-  private var pendingSince: Int64 = 0
-  /// Whether the state in memory may differ from the store, because a commit failed half-way.
+  let store: any Store
+  /// When the oldest uncommitted record was made, or 0; the leader's.
+  var pendingSince: Int64 = 0
+  /// How far the journal is known to be on the disk; the leader's.
+  var durableEnd = JournalEnd(record: 0, hash: .zero)
+  /// The store's epoch in which the ledger was last read; the leader's.
+  var epoch = 0
+  /// Set once the store has broken a promise; from then on nothing is done.
+  private let distrust = Mutex<Failure?>(nil)
   private let isClosing = Atomic(false)
   private let isClosed = Atomic(false)
   private let forkGeneration: UInt32
@@ -78,6 +83,13 @@ public final class Engine: @unchecked Sendable {
     try ledgerLock.withLock { _ throws(Problem) in try body(&guardedLedger) }
   }
 
+  func randomWord() throws(Failure) -> UInt64 {
+    guard let word = options.randomWord() else {
+      throw Failure(.internal, "The machine's random number generator failed.")
+    }
+    return word
+  }
+
   // MARK: Time
 
   /// The time now to some milliseconds, which is near enough for a quote.
@@ -106,6 +118,23 @@ public final class Engine: @unchecked Sendable {
       throw Failure(.forked, "The engine was opened before a fork; open it again in the child.")
     }
     try checkNotInCallback()
+  }
+
+  /// Refuses a call on a store that has broken a promise.
+  func checkTrusted() throws(Failure) {
+    if let failure = distrust.withLock({ $0 }) { throw failure }
+  }
+
+  /// Notes a failure after which the store cannot be trusted, and passes it on.
+  func noted(_ failure: Failure) -> Failure {
+    guard failure.status == .storeUntrusted || failure.status == .storeCorrupt else { return failure }
+    distrust.withLock { known in
+      if known == nil {
+        known = Failure(
+          .storeUntrusted, "The store can no longer be trusted; close the engine. It began with: \(failure.message)")
+      }
+    }
+    return failure
   }
 
   /// Refuses a call from within the host's own clock.
@@ -212,193 +241,7 @@ public final class Engine: @unchecked Sendable {
     }
   }
 
-  // MARK: The leader's work
-
-  /// Decides and commits what a group asks for.
-  private func run(_ group: TurnGroup) {
-    do throws(Failure) {
-      if withLedger({ $0.isStale }) { try reload() }
-      if group.tickets.allSatisfy(\.isReading), try runReading(group) { return }
-      let isRelaxed = isExclusive && group.tickets.allSatisfy(\.isRelaxed)
-      if isRelaxed && withLedger({ !$0.wantsSeal }) {
-        try runRelaxed(group)
-      } else {
-        try runCommitted(group)
-      }
-    } catch {
-      for ticket in group.tickets { ticket.abandon(error) }
-    }
-    if group.tickets.contains(where: \.isLast) { store.close() }
-  }
-
-  /// Decides in memory; the records are committed by a later turn.
-  private func runRelaxed(_ group: TurnGroup) throws(Failure) {
-    let pending = try decide(group) { _, _ throws(Failure) in }
-    guard pending > 0 else { return }
-    let now = group.tickets[0].now
-    if pendingSince == 0 { pendingSince = now }
-    let isOverdue = now - pendingSince >= options.relaxedMilliseconds * 1_000 || now < pendingSince
-    if pending >= options.relaxedRecords || isOverdue {
-      try store.setDurable(false)
-      try transaction { () throws(Failure) in
-        try withLedger { ledger throws(Failure) in try writeLog(&ledger) }
-        return true
-      }
-    } else {
-      for ticket in group.tickets { ticket.isUncommitted = true }
-    }
-  }
-
-  /// Lets a group that only looks do so in a read transaction.
-  ///
-  /// - Returns: false where a hold is due, which must be written first.
-  private func runReading(_ group: TurnGroup) throws(Failure) -> Bool {
-    try store.beginRead()
-    defer { store.endRead() }
-    let outcome = withLedger { ledger -> Swift.Result<Bool, Failure> in
-      do throws(Failure) {
-        if !isExclusive { try ledger.catchUp(from: store) }
-      } catch {
-        ledger.isStale = true
-        return .failure(error)
-      }
-      let time = group.tickets.reduce(ledger.state.time) { max($0, $1.now) }
-      if let first = ledger.state.expiries.first, first.expires <= time { return .success(false) }
-      let context = TurnContext(time: time, store: store)
-      for ticket in group.tickets { ticket.decide(&ledger, context) }
-      return .success(true)
-    }
-    return try outcome.get()
-  }
-
-  private func runCommitted(_ group: TurnGroup) throws(Failure) {
-    let isDurable = group.tickets.contains(where: \.isDurable)
-    try store.setDurable(isDurable)
-    try transaction { () throws(Failure) in
-      var wroteRelaxed = false
-      let pending = try decide(group) { ledger, time throws(Failure) in
-        if !self.isExclusive { try ledger.catchUp(from: self.store) }
-        if !ledger.log.isEmpty {
-          try self.writeLog(&ledger)
-          wroteRelaxed = true
-        }
-        if ledger.wantsSeal {
-          self.metrics.countSeal(Int(ledger.state.nextRecord - 1 - ledger.state.sealedThrough))
-          try ledger.seal(at: max(time, ledger.state.time), in: self.store)
-        }
-      }
-      if pending > 0 {
-        try withLedger { ledger throws(Failure) in try writeLog(&ledger) }
-      }
-      return pending > 0 || wroteRelaxed
-    }
-  }
-
-  /// Runs the work of every ticket and returns how many records wait to be written.
-  private func decide(
-    _ group: TurnGroup, _ prepare: (inout Ledger, Int64) throws(Failure) -> Void
-  ) throws(Failure) -> Int {
-    let outcome = withLedger { ledger -> Swift.Result<Int, Failure> in
-      do throws(Failure) {
-        let now = group.tickets.reduce(Int64.min) { max($0, $1.now) }
-        try prepare(&ledger, now)
-        // Time never goes back in the journal, whatever the clock does.
-        let time = max(now, ledger.state.time)
-        try due(&ledger, time)
-        let context = TurnContext(time: time, store: store)
-        for ticket in group.tickets { ticket.decide(&ledger, context) }
-        return .success(ledger.log.count)
-      } catch {
-        ledger.isStale = true
-        return .failure(error)
-      }
-    }
-    return try outcome.get()
-  }
-
-  /// Expires what is due before anything is decided, so that nothing waits for a tick.
-  private func due(_ ledger: inout Ledger, _ time: Int64) throws(Failure) {
-    guard let first = ledger.state.expiries.first, first.expires <= time else { return }
-    do throws(Rejection) {
-      metrics.countExpired(try ledger.expireHolds(at: time))
-    } catch {
-      throw Failure(.internal, "A hold could not be expired.")
-    }
-  }
-
-  /// Writes the records of the log as segments.
-  private func writeLog(_ ledger: inout Ledger) throws(Failure) {
-    var hash = ledger.state.hash
-    try unsafe ledger.log.writeSegments(
-      first: ledger.firstUnwritten, writer: ledger.writer, previous: &hash
-    ) { first, bytes throws(Failure) in
-      try unsafe store.appendSegment(first: first, bytes)
-    }
-    metrics.countRecords(ledger.log.count)
-    ledger.state.hash = hash
-    ledger.log.removeAll()
-  }
-
-  /// Runs a body in a write transaction; commits when it returns true and rolls back otherwise.
-  private func transaction(_ body: () throws(Failure) -> Bool) throws(Failure) {
-    do throws(Failure) {
-      try store.begin()
-    } catch {
-      store.rollback()
-      throw error
-    }
-    do throws(Failure) {
-      if try body() {
-        try store.commit()
-        metrics.countCommit()
-        pendingSince = 0
-      } else {
-        store.rollback()
-      }
-    } catch {
-      // What is in memory may be ahead of the store now: it is read again before the next turn.
-      store.rollback()
-      withLedger { $0.isStale = true }
-      throw error
-    }
-  }
-
-  private func reload() throws(Failure) {
-    try store.beginRead()
-    defer { store.endRead() }
-    try withLedger { ledger throws(Failure) in
-      try ledger.load(from: store)
-      ledger.writer = UInt64.random(in: 1 ... .max)
-      pendingSince = 0
-      ledger.isStale = false
-    }
-  }
-
   // MARK: Opening and closing
-
-  private func prepare() throws(Failure) {
-    try store.setDurable(true)
-    let now = try now()
-    try transaction { () throws(Failure) in
-      try withLedger { ledger throws(Failure) in
-        let isNew = try ledger.identify(in: store)
-        try ledger.load(from: store)
-        do throws(Rejection) {
-          let time = max(now, ledger.state.time)
-          if isNew {
-            _ = try ledger.openAccount("external", wallet: .own, unbounded: true, at: time)
-            _ = try ledger.openAccount("platform", wallet: .own, at: time)
-          }
-          ledger.defaultAsset = try ledger.makeAsset(options.defaultAsset, field: "default_asset", at: time)
-        } catch {
-          throw ledger.failure(error)
-        }
-        guard !ledger.log.isEmpty else { return false }
-        try writeLog(&ledger)
-        return true
-      }
-    }
-  }
 
   /// Commits what is relaxed, and closes the ledger; calls that run on other threads finish first.
   public func close() throws(Failure) {
@@ -432,16 +275,18 @@ extension Ledger {
   }
 
   /// Reads who the ledger is, or decides it for a new one; returns whether it is new.
-  mutating func identify(in store: any Store) throws(Failure) -> Bool {
-    writer = UInt64.random(in: 1 ... .max)
+  mutating func identify(
+    in store: any Store, words: () throws(Failure) -> UInt64
+  ) throws(Failure) -> Bool {
+    writer = try words()
     if let secretBytes = try store.meta("key_secret"), let id = try store.meta("ledger_id") {
       guard secretBytes.count == 16, id.count == 16 else { throw Segment.corrupt("The ledger's identity is damaged.") }
       secret = SipHashKey(bytes: secretBytes)
       return false
     }
-    secret = SipHashKey(word0: try SecureRandom.word(), word1: try SecureRandom.word())
+    secret = SipHashKey(word0: try words(), word1: try words())
     try store.setMeta("key_secret", secret.bytes)
-    try store.setMeta("ledger_id", SipHashKey(word0: try SecureRandom.word(), word1: try SecureRandom.word()).bytes)
+    try store.setMeta("ledger_id", SipHashKey(word0: try words(), word1: try words()).bytes)
     return true
   }
 }

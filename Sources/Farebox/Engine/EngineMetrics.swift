@@ -7,6 +7,7 @@ final class EngineMetrics: Sendable {
   let expired = Atomic<Int>(0)
   let seals = Atomic<Int>(0)
   let sealed = Atomic<Int>(0)
+  let retries = Atomic<Int>(0)
 
   func countCommit() {
     commits.add(1, ordering: .relaxed)
@@ -18,6 +19,11 @@ final class EngineMetrics: Sendable {
 
   func countExpired(_ count: Int) {
     expired.add(count, ordering: .relaxed)
+  }
+
+  /// A turn is tried again because the store's failure may pass.
+  func countRetry() {
+    retries.add(1, ordering: .relaxed)
   }
 
   func countSeal(_ count: Int) {

@@ -33,6 +33,9 @@ public struct EngineOptions: Sendable {
   public var defaultAsset = "USD"
   /// Microseconds since 1970; nil is the system's clock.
   public var clock: (@Sendable () -> Int64)?
+  /// Where the names of writers and the secret of a new ledger come from, nil where there is no more; a simulation gives
+  /// its own.
+  package var randomWord: @Sendable () -> UInt64? = { try? SecureRandom.word() }
 
   public init() {}
 }

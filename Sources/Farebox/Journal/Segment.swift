@@ -1,4 +1,5 @@
 internal import FareboxCore
+internal import FareboxStore
 
 /// The head of a segment: 96 bytes, then its records one after the other.
 ///
@@ -17,7 +18,7 @@ struct SegmentHeader {
   static let size = 96
   static let magic: UInt32 = 0x3158_4246
   static let version: UInt16 = 1
-  private static let hashOffset = 64
+  private static let hashOffset = SegmentName.hashPlace.lowerBound
 
   /// Writes the head in front of a body that is in place, and returns the segment's hash.
   func seal(_ row: UnsafeMutableRawBufferPointer) -> Digest {
@@ -72,7 +73,7 @@ struct Segment {
     self.count = count
     first = unsafe row.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
     previous = unsafe Digest(in: row, at: 32)
-    hash = unsafe Digest(in: row, at: 64)
+    hash = unsafe Digest(in: row, at: SegmentName.hashPlace.lowerBound)
   }
 
   /// Whether the content is what was hashed.

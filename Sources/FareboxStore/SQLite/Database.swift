@@ -5,6 +5,8 @@ internal import FareboxCore
 @safe
 struct Database: ~Copyable {
   private let handle: OpaquePointer
+  /// Pages in the log after the last commit, as SQLite's hook tells them.
+  private let loggedPages: UnsafeMutablePointer<Int32>
 
   init(path: String, readOnly: Bool, mustExist: Bool) throws(Failure) {
     var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
@@ -19,10 +21,30 @@ struct Database: ~Copyable {
         : Database.failure(code, "opening the ledger")
     }
     unsafe handle = opened
+    unsafe loggedPages = .allocate(capacity: 1)
+    unsafe loggedPages.initialize(to: 0)
+    // In the place of SQLite's own checkpoints, which keep to themselves that a flush has failed.
+    unsafe sqlite3_wal_hook(
+      handle,
+      { context, _, _, pages in
+        unsafe context?.assumingMemoryBound(to: Int32.self).pointee = pages
+        return SQLITE_OK
+      }, loggedPages)
   }
 
   deinit {
     unsafe sqlite3_close_v2(handle)
+    unsafe loggedPages.deallocate()
+  }
+
+  /// Copies the log into the file where it has grown beyond a number of pages and no reader stands in the way.
+  func checkpoint(beyond pages: Int32) throws(Failure) {
+    guard unsafe loggedPages.pointee >= pages else { return }
+    unsafe loggedPages.pointee = 0
+    let code = unsafe sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_PASSIVE, nil, nil)
+    guard code == SQLITE_OK || code & 0xff == SQLITE_BUSY || code & 0xff == SQLITE_LOCKED else {
+      throw Database.failure(code, "copying the log into the file")
+    }
   }
 
   func setBusyTimeout(milliseconds: Int32) {
@@ -51,6 +73,10 @@ struct Database: ~Copyable {
 
   /// The failure of a result code; primary codes decide, extended ones are told.
   static func failure(_ code: Int32, _ doing: String) -> Failure {
+    // What the kernel could not write it may have forgotten: a later fsync can succeed without it.
+    if code == farebox_sqlite_ioerr_fsync || code == farebox_sqlite_ioerr_dir_fsync {
+      return Failure(.storeUntrusted, "The disk failed to flush (SQLite error \(code)) while \(doing).")
+    }
     let status: Status =
       switch code & 0xff {
       case SQLITE_BUSY, SQLITE_LOCKED: .storeBusy

@@ -6,14 +6,20 @@ public import FareboxCore
 /// sorted maps, written behind the commit path when the engine seals.
 public final class SQLiteStore: Store {
   public let isExclusive: Bool
+  public let isRemote = false
+  public let epoch = 0
   private let path: String
   private var database: Database?
   private var statements: Statements?
   /// The level that `PRAGMA synchronous` stands at; changing it costs a statement, so it is changed only when needed.
   private var syncsCommits: Bool
+  /// Why the file cannot be trusted any more, where it failed outside a transaction.
+  private var brokenPromise: Failure?
 
   /// The newest layout that this version writes; an older one is migrated when it is opened.
   static let schema: Int64 = 1
+  /// Pages in the log at which it is copied into the file: 32 MiB.
+  private static let checkpointPages: Int32 = 4_000
 
   /// Opens or makes a ledger file; `nil` is a database in memory.
   public init(
@@ -31,11 +37,13 @@ public final class SQLiteStore: Store {
       """
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL;
-      PRAGMA wal_autocheckpoint = 4000;
       PRAGMA cache_size = -32768;
       PRAGMA temp_store = MEMORY;
       """)
     try SQLiteStore.migrate(database)
+    // Where an earlier process met a failed fsync, the log may stand in the machine's memory but not on its disk:
+    // copying it into the file writes and flushes it anew.
+    try database.execute("PRAGMA wal_checkpoint(PASSIVE)")
     statements = try Statements(database)
     self.database = consume database
   }
@@ -72,12 +80,23 @@ public final class SQLiteStore: Store {
     }
   }
 
-  public func begin() throws(Failure) {
+  /// Never: SQLite has waited for others itself, and what fails otherwise does not pass by itself.
+  public func mayRetry(after failure: Failure, attempt: Int) -> Bool { false }
+
+  public func begin(from next: UInt64) throws(Failure) {
+    if let brokenPromise { throw brokenPromise }
     try use { statements throws(Failure) in try statements.begin.run() }
   }
 
   public func commit() throws(Failure) {
     try use { statements throws(Failure) in try statements.commit.run() }
+    do throws(Failure) {
+      try database?.checkpoint(beyond: SQLiteStore.checkpointPages)
+    } catch {
+      // What was committed stands. A full disk may be had again; a failed flush has to be told before the next commit
+      // builds on it.
+      if error.status == .storeUntrusted { brokenPromise = error }
+    }
   }
 
   public func setDurable(_ durable: Bool) throws(Failure) {
@@ -91,7 +110,21 @@ public final class SQLiteStore: Store {
     try? execute("ROLLBACK")
   }
 
-  public func beginRead() throws(Failure) {
+  /// A commit at full durability flushes the whole log, so any does.
+  public func flush() throws(Failure) {
+    try setDurable(true)
+    try begin(from: 0)
+    do throws(Failure) {
+      try setMeta("flushed", [])
+      try commit()
+    } catch {
+      rollback()
+      throw error
+    }
+  }
+
+  public func beginRead(from next: UInt64) throws(Failure) {
+    if let brokenPromise { throw brokenPromise }
     try execute("BEGIN")
   }
 
@@ -123,11 +156,13 @@ public final class SQLiteStore: Store {
     }
   }
 
-  public func lastSegment() throws(Failure) -> UInt64? {
+  public func lastSegment() throws(Failure) -> SegmentName? {
     try use { statements throws(Failure) in
       defer { statements.lastSegment.reset() }
       guard try statements.lastSegment.step() else { return nil }
-      return UInt64(bitPattern: statements.lastSegment.int64(0))
+      return SegmentName(
+        first: UInt64(bitPattern: statements.lastSegment.int64(0)),
+        hash: unsafe [UInt8](statements.lastSegment.bytes(1)))
     }
   }
 

@@ -18,7 +18,9 @@ struct Statements: ~Copyable {
     let commit = try database.prepare("COMMIT")
     let meta = try database.prepare("SELECT value FROM meta WHERE name = ?1")
     let setMeta = try database.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")
-    let lastSegment = try database.prepare("SELECT first FROM segments ORDER BY first DESC LIMIT 1")
+    let hash = SegmentName.hashPlace
+    let lastSegment = try database.prepare(
+      "SELECT first, substr(data, \(hash.lowerBound + 1), \(hash.count)) FROM segments ORDER BY first DESC LIMIT 1")
     let appendSegment = try database.prepare("INSERT INTO segments (first, data) VALUES (?1, ?2)")
     let segmentsFrom = try database.prepare("SELECT first, data FROM segments WHERE first >= ?1 ORDER BY first")
     let segmentContaining = try database.prepare(

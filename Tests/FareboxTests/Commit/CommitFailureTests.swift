@@ -180,7 +180,7 @@ import Testing
     options.busyTimeoutMilliseconds = 1
     let engine = try Engine(url: folder.url(), options: options)
     let other = try SQLiteStore(path: folder.file(), exclusive: false, mustExist: true, busyTimeoutMilliseconds: 1)
-    try other.begin()
+    try other.begin(from: 0)
     #expect(status { _ = try engine.call("account.open", ["account": "user:ana"]) } == .storeBusy)
     #expect(status { _ = try Engine(url: folder.url(), options: options) } == .storeBusy)
     other.rollback()

@@ -31,15 +31,23 @@ final class FaultyStore: Store {
   }
 
   var isExclusive: Bool { store.isExclusive }
+  var isRemote: Bool { store.isRemote }
+  var epoch: Int { store.epoch }
+  func mayRetry(after failure: Failure, attempt: Int) -> Bool { false }
 
-  func begin() throws(Failure) {
+  func begin(from next: UInt64) throws(Failure) {
     try burn(.storeBusy)
-    try store.begin()
+    try store.begin(from: next)
   }
 
   func setDurable(_ durable: Bool) throws(Failure) {
     try burn()
     try store.setDurable(durable)
+  }
+
+  func flush() throws(Failure) {
+    try burn()
+    try store.flush()
   }
 
   func commit() throws(Failure) {
@@ -49,9 +57,9 @@ final class FaultyStore: Store {
 
   func rollback() { store.rollback() }
 
-  func beginRead() throws(Failure) {
+  func beginRead(from next: UInt64) throws(Failure) {
     try burn()
-    try store.beginRead()
+    try store.beginRead(from: next)
   }
 
   func endRead() { store.endRead() }
@@ -63,7 +71,7 @@ final class FaultyStore: Store {
     try store.setMeta(name, value)
   }
 
-  func lastSegment() throws(Failure) -> UInt64? { try store.lastSegment() }
+  func lastSegment() throws(Failure) -> SegmentName? { try store.lastSegment() }
 
   func appendSegment(first: UInt64, _ bytes: UnsafeRawBufferPointer) throws(Failure) {
     try burn()

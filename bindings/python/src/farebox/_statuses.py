@@ -75,6 +75,9 @@ STORE_READ_ONLY = 804
 STORE_NEWER = 805
 STORE_NOT_FOUND = 806
 LEDGER_INVALID = 807
+STORE_UNREACHABLE = 808
+STORE_OUTCOME_UNKNOWN = 809
+STORE_UNTRUSTED = 810
 INTERNAL = 900
 NO_MEMORY = 901
 UNSUPPORTED = 902
@@ -144,6 +147,9 @@ STATUSES: Dict[int, Status] = {
     805: Status('STORE_NEWER', 'store', False, 'The store was written by a newer version of Farebox.'),
     806: Status('STORE_NOT_FOUND', 'store', False, 'There is no store at this address.'),
     807: Status('LEDGER_INVALID', 'store', False, 'The ledger does not verify; the details say where.'),
+    808: Status('STORE_UNREACHABLE', 'store', True, "The store's server cannot be reached, or the connection to it was lost; nothing was changed."),
+    809: Status('STORE_OUTCOME_UNKNOWN', 'store', True, 'The connection was lost while committing and did not come back in time: all of it has happened or nothing; repeat it with the same idempotency key.'),
+    810: Status('STORE_UNTRUSTED', 'store', False, 'The store broke a promise, by a failed flush or a lost record; look at it, then close the engine and open it again.'),
     900: Status('INTERNAL', 'internal', False, "A fault of the library's own; the message helps its developers."),
     901: Status('NO_MEMORY', 'internal', True, 'The process has no memory left.'),
     902: Status('UNSUPPORTED', 'internal', False, 'This build or this store does not have the feature.'),
