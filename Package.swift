@@ -19,10 +19,11 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CFarebox", path: "Include"),
     .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CPostgres", providers: [.apt(["libpq-dev"])]),
     .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CLinux"),
     .target(name: "FareboxCore", swiftSettings: strict),
-    .target(name: "FareboxStore", dependencies: ["FareboxCore", "CSQLite"], swiftSettings: strict),
+    .target(name: "FareboxStore", dependencies: ["FareboxCore", "CSQLite", "CPostgres"], swiftSettings: strict),
     .target(
       name: "Farebox", dependencies: ["FareboxCore", "FareboxStore", "CCrypto", "CLinux"],
       swiftSettings: strict),

@@ -31,7 +31,8 @@ public final class Engine: @unchecked Sendable {
   private let forkGeneration: UInt32
   let metrics = EngineMetrics()
 
-  /// Opens the ledger at a URL: `sqlite:PATH`, or `memory:`.
+  /// Opens the ledger at a URL: `sqlite:PATH`, `memory:`, or `postgresql://...` as libpq reads it, with `schema=NAME` among
+  /// its parameters where the schema is not `farebox`.
   public convenience init(url: String, options: EngineOptions = EngineOptions()) throws(Failure) {
     try self.init(store: Engine.openStore(url, options), options: options)
   }
@@ -64,9 +65,13 @@ public final class Engine: @unchecked Sendable {
     } else if url.hasPrefix("sqlite:") {
       path = String(url.dropFirst("sqlite:".count))
     } else if url.hasPrefix("postgresql:") || url.hasPrefix("postgres:") {
-      throw Failure(.unsupported, field: "url", "This build has no PostgreSQL store.")
+      guard !options.isExclusive else {
+        throw Failure(.unsupported, field: "exclusive", "A ledger on a server is for more than one engine.")
+      }
+      return try PostgreSQLStore(
+        url: url, mustExist: options.mustExist, busyTimeoutMilliseconds: options.busyTimeoutMilliseconds)
     } else {
-      throw Failure(.invalidArgument, field: "url", "A ledger's address begins with 'sqlite:' or is 'memory:'.")
+      throw Failure(.invalidArgument, field: "url", "A ledger's address begins with 'sqlite:' or 'postgresql:', or is 'memory:'.")
     }
     if let path, path.isEmpty || path.utf8.contains(0) {
       throw Failure(.invalidArgument, field: "url", "The path after 'sqlite:' is empty or has a NUL.")

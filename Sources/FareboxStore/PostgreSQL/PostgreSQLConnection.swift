@@ -1,0 +1,269 @@
+internal import CPostgres
+internal import FareboxCore
+
+/// A connection to a server, in pipeline mode: statements are sent ahead, and their answers are read at the next
+/// `receive`.
+///
+/// No wait is longer than the patience since the last sign of life. A connection that has failed stays broken.
+@safe
+final class PostgreSQLConnection {
+  /// What the server still has to answer.
+  private enum Expected {
+    case prepared(name: String)
+    case statement(keep: Bool)
+    case synced
+  }
+
+  private let libpq: Libpq
+  private let handle: OpaquePointer
+  /// The process that made it; a child after a fork must leave it alone.
+  private let process: Int32
+  /// Milliseconds without a sign of life after which the server counts as lost.
+  private let patience: Int64
+  private var preparedNames: Set<String> = []
+  private var expected: [Expected] = []
+  /// How many of the answers expected are of a transaction that was given up, so that its failures no longer matter.
+  private var disregarded = 0
+  private(set) var isBroken = false
+  /// Set by the server's warnings; one says that a commit has not reached its replica.
+  private let warnings: UnsafeMutablePointer<Int32>
+
+  /// Connects; waits no longer for each host than the patience, unless the address says otherwise.
+  init(_ address: PostgreSQLAddress, _ libpq: Libpq, patienceMilliseconds: Int64) throws(Failure) {
+    let seconds = String(max(2, (patienceMilliseconds + 999) / 1_000))
+    let settings = [
+      // Before the address, so that it decides where it says anything.
+      ("connect_timeout", seconds), ("tcp_user_timeout", String(max(1_000, patienceMilliseconds))),
+      ("keepalives_idle", "30"), ("fallback_application_name", "farebox"), ("dbname", address.connection),
+      ("client_encoding", "UTF8"),
+    ]
+    let opened = unsafe withCStrings(settings.map(\.0)) { names in
+      unsafe withCStrings(settings.map(\.1)) { values in unsafe libpq.functions.connect(names, values, 1) }
+    }
+    guard let opened = unsafe opened else { throw Failure(.noMemory, "libpq has no memory left.") }
+    guard unsafe libpq.functions.status(opened) == CONNECTION_OK else {
+      let message = unsafe libpq.text(libpq.functions.error_message(opened))
+      unsafe libpq.functions.finish(opened)
+      throw Failure(
+        .storeUnreachable, field: "url", "The server cannot be reached: \(PostgreSQLConnection.line(message))")
+    }
+    unsafe warnings = .allocate(capacity: 1)
+    unsafe warnings.initialize(to: 0)
+    unsafe handle = unsafe opened
+    self.libpq = libpq
+    process = getpid()
+    patience = patienceMilliseconds
+    // libpq prints notices unless somebody takes them.
+    _ = unsafe libpq.functions.set_notice_receiver(
+      handle, { context, _ in unsafe context?.assumingMemoryBound(to: Int32.self).pointee += 1 }, warnings)
+    guard unsafe libpq.functions.set_nonblocking(handle, 1) == 0, unsafe libpq.functions.enter_pipeline(handle) == 1
+    else {
+      throw Failure(.storeUnreachable, "The connection cannot be used in pipeline mode.")
+    }
+  }
+
+  deinit {
+    // A child's goodbye would end its parent's session.
+    if process == getpid() { unsafe libpq.functions.finish(handle) }
+    unsafe warnings.deallocate()
+  }
+
+  /// How often the server has warned.
+  var warningCount: Int32 { unsafe warnings.pointee }
+
+  // MARK: Sending
+
+  /// Sends a statement, prepared when it is first used.
+  ///
+  /// - Parameter keep: whether `receive` returns its answer.
+  func send(
+    _ statement: PostgreSQLStatement, _ parameters: PostgreSQLParameters = PostgreSQLParameters(), keep: Bool = false
+  ) throws(Failure) {
+    try checkUsable()
+    if preparedNames.insert(statement.name).inserted {
+      let types = statement.parameters.map(\.rawValue)
+      let sent = unsafe types.withUnsafeBufferPointer { types in
+        unsafe libpq.functions.send_prepare(
+          handle, statement.name, statement.sql, Int32(clamping: types.count), types.baseAddress)
+      }
+      guard sent == 1 else { throw lost("sending a statement") }
+      expected.append(.prepared(name: statement.name))
+    }
+    guard sendParameters(statement.name, parameters) else { throw lost("sending a statement") }
+    expected.append(.statement(keep: keep))
+    // Let the server work meanwhile.
+    guard unsafe libpq.functions.flush(handle) >= 0 else { throw lost("sending a statement") }
+  }
+
+  private func sendParameters(_ name: String, _ parameters: PostgreSQLParameters) -> Bool {
+    let count = parameters.places.count
+    return unsafe parameters.bytes.withUnsafeBytes { bytes in
+      // An empty parameter needs an address too, or it would be a null.
+      let base = unsafe bytes.baseAddress ?? UnsafeRawPointer(handle)
+      let values = unsafe parameters.places.map { place in
+        unsafe Optional(base.advanced(by: place.lowerBound).assumingMemoryBound(to: CChar.self))
+      }
+      let lengths = parameters.places.map { Int32(truncatingIfNeeded: $0.count) }
+      let formats = [Int32](repeating: 1, count: count)
+      return unsafe values.withUnsafeBufferPointer { values in
+        unsafe lengths.withUnsafeBufferPointer { lengths in
+          unsafe formats.withUnsafeBufferPointer { formats in
+            unsafe libpq.functions.send_prepared(
+              handle, name, Int32(clamping: count), values.baseAddress, lengths.baseAddress, formats.baseAddress, 1)
+          }
+        }
+      } == 1
+    }
+  }
+
+  /// Ends a stretch of the pipeline: after an error the server goes on behind it.
+  func sync() throws(Failure) {
+    try checkUsable()
+    guard unsafe libpq.functions.sync(handle) == 1 else { throw lost("sending a statement") }
+    expected.append(.synced)
+    guard unsafe libpq.functions.flush(handle) >= 0 else { throw lost("sending a statement") }
+  }
+
+  /// Takes no notice of how the statements sent so far turn out.
+  func disregard() {
+    disregarded = expected.count
+  }
+
+  // MARK: Receiving
+
+  /// One answer that was kept.
+  typealias Answer = Result<PostgreSQLResult, Failure>
+
+  /// Reads all answers that are due; the pipeline must end with a `sync`.
+  ///
+  /// - Returns: those that were to be kept, in order.
+  /// - Throws: the first failure of any statement, when all are read.
+  func receive() throws(Failure) -> [PostgreSQLResult] {
+    var results: [PostgreSQLResult] = []
+    var first: Failure?
+    for answer in try receiveAll() {
+      switch answer {
+      case .success(let result): results.append(result)
+      case .failure(let failure): first = first ?? failure
+      }
+    }
+    if let first { throw first }
+    return results
+  }
+
+  /// As `receive`, with each statement's own outcome: those to be kept, and all that have failed.
+  func receiveAll() throws(Failure) -> [Answer] {
+    var answers: [Answer] = []
+    for (index, next) in expected.enumerated() {
+      switch next {
+      case .prepared(let name):
+        let (result, failure) = try answer()
+        // Passed over or refused, it has to be prepared again.
+        if result == nil { preparedNames.remove(name) }
+        if let failure, index >= disregarded { answers.append(.failure(failure)) }
+      case .statement(let keep):
+        let (result, failure) = try answer()
+        guard index >= disregarded else { continue }
+        if let failure {
+          answers.append(.failure(failure))
+        } else if let result, keep {
+          answers.append(.success(result))
+        }
+      case .synced: try readSync()
+      }
+    }
+    expected.removeAll(keepingCapacity: true)
+    disregarded = 0
+    return answers
+  }
+
+  /// Reads the answer to one statement; both are nil where it was passed over because of an earlier error.
+  private func answer() throws(Failure) -> (result: PostgreSQLResult?, failure: Failure?) {
+    guard let raw = unsafe try next() else { throw lost("reading an answer") }
+    let result = unsafe PostgreSQLResult(raw, libpq)
+    let status = unsafe libpq.functions.result_status(raw)
+    // Each answer ends with a null.
+    if let rest = unsafe try next() {
+      unsafe libpq.functions.clear(rest)
+      throw lost("reading an answer")
+    }
+    switch status {
+    case PGRES_COMMAND_OK, PGRES_TUPLES_OK: return (result, nil)
+    case PGRES_PIPELINE_ABORTED: return (nil, nil)
+    default: return (nil, unsafe failure(raw))
+    }
+  }
+
+  private func readSync() throws(Failure) {
+    guard let raw = unsafe try next() else { throw lost("reading an answer") }
+    let status = unsafe libpq.functions.result_status(raw)
+    unsafe libpq.functions.clear(raw)
+    guard status == PGRES_PIPELINE_SYNC else { throw lost("reading an answer") }
+  }
+
+  /// The next result, or nil at the end of an answer; waits for the server.
+  private func next() throws(Failure) -> OpaquePointer? {
+    var deadline = farebox_monotonic_milliseconds() + patience
+    while unsafe libpq.functions.is_busy(handle) == 1 {
+      let isWriting = unsafe libpq.functions.flush(handle)
+      let left = deadline - farebox_monotonic_milliseconds()
+      guard isWriting >= 0, left > 0 else { throw lost(left > 0 ? "sending a statement" : "waiting for an answer") }
+      let socket = unsafe libpq.functions.socket(handle)
+      let ready = farebox_wait_socket(socket, isWriting == 1, Int32(clamping: left))
+      guard ready >= 0, unsafe libpq.functions.consume(handle) == 1 else { throw lost("waiting for an answer") }
+      if ready > 0 { deadline = farebox_monotonic_milliseconds() + patience }
+    }
+    return unsafe libpq.functions.result(handle)
+  }
+
+  // MARK: Failures
+
+  private func checkUsable() throws(Failure) {
+    if isBroken { throw Failure(.storeUnreachable, "The connection to the server was lost.") }
+  }
+
+  private func lost(_ doing: String) -> Failure {
+    isBroken = true
+    expected.removeAll()
+    disregarded = 0
+    let message = unsafe libpq.text(libpq.functions.error_message(handle))
+    return Failure(
+      .storeUnreachable, "The connection to the server was lost while \(doing). \(PostgreSQLConnection.line(message))")
+  }
+
+  @unsafe
+  private func failure(_ result: OpaquePointer) -> Failure {
+    func field(_ code: Character) -> String? {
+      let field = unsafe libpq.functions.result_field(result, Int32(code.asciiValue ?? 0))
+      return unsafe field.map { unsafe String(cString: $0) }
+    }
+    // Without a code it is libpq that speaks, of a connection that is gone.
+    guard unsafe libpq.functions.status(handle) == CONNECTION_OK, let code = field("C") else {
+      return lost("waiting for an answer")
+    }
+    let failure = PostgreSQLFailure(code: code, message: field("M") ?? "")
+    if failure.endsConnection { isBroken = true }
+    return failure.failure
+  }
+
+  /// A message of the server on one line.
+  private static func line(_ message: String) -> String {
+    message.split(whereSeparator: \.isNewline).joined(separator: " ")
+  }
+}
+
+/// Lends texts as an array of C strings that ends with a null.
+private func withCStrings<Result>(
+  _ texts: [String], _ body: (UnsafePointer<UnsafePointer<CChar>?>?) -> Result
+) -> Result {
+  var bytes: [CChar] = []
+  var starts: [Int] = []
+  for text in texts {
+    starts.append(bytes.count)
+    bytes.append(contentsOf: text.utf8CString)
+  }
+  return unsafe bytes.withUnsafeBufferPointer { bytes in
+    let pointers = unsafe starts.map { start in unsafe bytes.baseAddress.map { unsafe $0.advanced(by: start) } } + [nil]
+    return unsafe pointers.withUnsafeBufferPointer { unsafe body($0.baseAddress) }
+  }
+}

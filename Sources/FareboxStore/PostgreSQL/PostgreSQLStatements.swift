@@ -1,0 +1,124 @@
+/// A statement with the types of its parameters; prepared on each connection when it is first used.
+struct PostgreSQLStatement {
+  let name: String
+  let sql: String
+  let parameters: [PostgreSQLType]
+
+  init(_ name: String, _ sql: String, _ parameters: [PostgreSQLType] = []) {
+    self.name = name
+    self.sql = sql
+    self.parameters = parameters
+  }
+}
+
+/// The statements of a PostgreSQL store, in SQL that the distributed engines which speak its protocol also run.
+struct PostgreSQLStatements {
+  let begin = PostgreSQLStatement("begin", "BEGIN ISOLATION LEVEL READ COMMITTED")
+  let beginRead = PostgreSQLStatement("begin_read", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+  let commit = PostgreSQLStatement("commit", "COMMIT")
+  let rollback = PostgreSQLStatement("rollback", "ROLLBACK")
+  /// Waits for the writer's turn. The row is locked and never changed, so it leaves no dead versions behind.
+  let takeTurn: PostgreSQLStatement
+  /// The segment before a record, by name and hash, and those from there on as a whole.
+  let tail: PostgreSQLStatement
+  let segments: PostgreSQLStatement
+  let segmentContaining: PostgreSQLStatement
+  let lastSegment: PostgreSQLStatement
+  let appendSegment: PostgreSQLStatement
+  let meta: PostgreSQLStatement
+  let setMeta: PostgreSQLStatement
+  let size: PostgreSQLStatement
+  /// A transaction that changes nothing, but is in the log: with it all that was committed before is flushed, and on
+  /// its replica where there is one that commits wait for.
+  let flush = PostgreSQLStatement(
+    "flush", "SELECT set_config('synchronous_commit', $1, true), txid_current()", [.text])
+  /// Sets something for the connection.
+  let set = PostgreSQLStatement("set", "SELECT set_config($1, $2, false)", [.text, .text])
+  let version = PostgreSQLStatement("version", "SELECT version(), current_setting('synchronous_commit')")
+  /// One entry a projected table, in the order of the enumeration.
+  private let tables: [PostgreSQLRowStatements]
+
+  /// Segments in one answer.
+  static let segmentsInAnswer = 64
+  /// Projected rows in one answer.
+  static let rowsInAnswer = 512
+
+  init(schema: String) {
+    let segments = "\"\(schema)\".segments"
+    let limit = PostgreSQLStatements.segmentsInAnswer
+    takeTurn = PostgreSQLStatement("take_turn", "SELECT id FROM \"\(schema)\".turn WHERE id = 1 FOR UPDATE")
+    tail = PostgreSQLStatement(
+      "tail",
+      """
+      SELECT first, hash, CASE WHEN first >= $1 THEN data END FROM \(segments)
+      WHERE first >= coalesce((SELECT max(first) FROM \(segments) WHERE first < $1), 0)
+      ORDER BY first LIMIT \(limit + 1)
+      """, [.int8])
+    self.segments = PostgreSQLStatement(
+      "segments", "SELECT first, data FROM \(segments) WHERE first >= $1 ORDER BY first LIMIT \(limit)", [.int8])
+    segmentContaining = PostgreSQLStatement(
+      "segment_containing",
+      "SELECT first, data FROM \(segments) WHERE first <= $1 ORDER BY first DESC LIMIT 1", [.int8])
+    lastSegment = PostgreSQLStatement(
+      "last_segment", "SELECT first, hash FROM \(segments) ORDER BY first DESC LIMIT 1")
+    appendSegment = PostgreSQLStatement(
+      "append_segment", "INSERT INTO \(segments) (first, hash, data) VALUES ($1, $2, $3)", [.int8, .bytea, .bytea])
+    meta = PostgreSQLStatement("meta", "SELECT value FROM \"\(schema)\".meta WHERE name = $1", [.text])
+    setMeta = PostgreSQLStatement(
+      "set_meta",
+      """
+      INSERT INTO "\(schema)".meta (name, value) VALUES ($1, $2)
+      ON CONFLICT (name) DO UPDATE SET value = excluded.value
+      """, [.text, .bytea])
+    size = PostgreSQLStatement(
+      "size",
+      """
+      SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind = 'r'
+      """, [.text])
+    tables = ProjectionTable.allCases.map { PostgreSQLRowStatements($0, schema: schema) }
+  }
+
+  func rows(_ table: ProjectionTable) -> PostgreSQLRowStatements { tables[table.rawValue] }
+}
+
+/// The statements of one projected table.
+struct PostgreSQLRowStatements {
+  let put: PostgreSQLStatement
+  let get: PostgreSQLStatement
+  let delete: PostgreSQLStatement
+  let deleteMajor: PostgreSQLStatement
+  let deleteAll: PostgreSQLStatement
+  let ascending: PostgreSQLStatement
+  let descending: PostgreSQLStatement
+
+  init(_ table: ProjectionTable, schema: String) {
+    let name = "\"\(schema)\".\(table.name)"
+    put = PostgreSQLStatement(
+      "put_\(table.name)",
+      """
+      INSERT INTO \(name) (major, minor, data) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])
+      ON CONFLICT (major, minor) DO UPDATE SET data = excluded.data
+      """, [.int8Array, .int8Array, .byteaArray])
+    get = PostgreSQLStatement(
+      "get_\(table.name)", "SELECT data FROM \(name) WHERE major = $1 AND minor = $2", [.int8, .int8])
+    delete = PostgreSQLStatement(
+      "delete_\(table.name)", "DELETE FROM \(name) WHERE major = $1 AND minor = $2", [.int8, .int8])
+    deleteMajor = PostgreSQLStatement("delete_major_\(table.name)", "DELETE FROM \(name) WHERE major = $1", [.int8])
+    deleteAll = PostgreSQLStatement("delete_all_\(table.name)", "DELETE FROM \(name)")
+    // From a key on that was seen last; the bounds are of the major key.
+    let limit = PostgreSQLStatements.rowsInAnswer
+    ascending = PostgreSQLStatement(
+      "ascending_\(table.name)",
+      """
+      SELECT major, minor, data FROM \(name)
+      WHERE major BETWEEN $1 AND $2 AND (major, minor) > ($3, $4) ORDER BY major, minor LIMIT \(limit)
+      """, [.int8, .int8, .int8, .int8])
+    descending = PostgreSQLStatement(
+      "descending_\(table.name)",
+      """
+      SELECT major, minor, data FROM \(name)
+      WHERE major BETWEEN $1 AND $2 AND (major, minor) < ($3, $4) ORDER BY major DESC, minor DESC LIMIT \(limit)
+      """, [.int8, .int8, .int8, .int8])
+  }
+}

@@ -1,0 +1,450 @@
+internal import CPostgres
+public import FareboxCore
+
+/// The store for more than one machine: a schema of a PostgreSQL server, shared by any number of engines.
+///
+/// A turn is two round trips. The first begins, waits for the one row whose lock is the writer's turn, and brings what
+/// others have written. The second adds the segments, commits, and then flushes: the commit itself does not wait for
+/// the disk, so the turn passes on before that, and the server flushes for many engines at once. A receipt is given out
+/// only after the flush, and whatever was decided on a record that is not flushed yet comes after it in the server's log.
+/// No account has a row on this path, so none is fought for.
+public final class PostgreSQLStore: Store {
+  public let isExclusive = false
+  public let isRemote = true
+  public private(set) var epoch = 0
+  private let libpq: Libpq
+  private let address: PostgreSQLAddress
+  private let statements: PostgreSQLStatements
+  private let patience: Int64
+  private var connection: PostgreSQLConnection?
+  private var isClosed = false
+  private var isInTransaction = false
+  private var isDurable = true
+  /// The level of `synchronous_commit` that the server has for durable commits; nil on a server whose commits are always
+  /// durable, so that there is nothing to flush.
+  private var durableLevel: String?
+  /// What came with the beginning of the transaction: the journal from a record on.
+  private var tail: (from: UInt64, result: PostgreSQLResult)?
+  private var rows = PostgreSQLRowBatch()
+  /// When the turn that is being tried again first failed.
+  private var firstFailure: Int64 = 0
+  /// Whether the last failure has used up the patience itself.
+  private var hasWaited = false
+
+  /// Connects, and makes the tables where there are none.
+  ///
+  /// - Parameter url: as `PostgreSQLAddress` reads it.
+  public init(url: String, mustExist: Bool, busyTimeoutMilliseconds: UInt32) throws(Failure) {
+    libpq = try Libpq.load()
+    address = try PostgreSQLAddress(url, libpq)
+    statements = PostgreSQLStatements(schema: address.schema)
+    patience = max(100, Int64(busyTimeoutMilliseconds))
+    let connection = try connect()
+    try PostgreSQLSchema(name: address.schema, isPostgreSQL: durableLevel != nil)
+      .prepare(connection, mustExist: mustExist)
+    self.connection = connection
+  }
+
+  // MARK: The connection
+
+  private func connect() throws(Failure) -> PostgreSQLConnection {
+    // The server's own time-outs come first, so that it can say what it has waited for.
+    let connection = try PostgreSQLConnection(address, libpq, patienceMilliseconds: patience + 2_000)
+    try connection.send(statements.version, keep: true)
+    try connection.sync()
+    guard let version = try connection.receive().first, version.count == 1 else {
+      throw Failure(.storeUnreachable, "The server does not say its version.")
+    }
+    let name = version.text(0, 0)
+    let isDistributed = name.contains("CockroachDB") || name.contains("-YB-")
+    let level = version.text(0, 1)
+    durableLevel = isDistributed ? nil : level == "off" ? "on" : level
+    var settings = [
+      ("lock_timeout", "\(patience)"), ("statement_timeout", "\(patience + 1_000)"),
+      // An engine that hangs with the turn in its hands loses it before others lose their patience.
+      ("idle_in_transaction_session_timeout", "\(max(500, patience / 2))"),
+    ]
+    if durableLevel != nil { settings.append(("synchronous_commit", "off")) }
+    for (name, value) in settings {
+      var parameters = PostgreSQLParameters()
+      parameters.append(name)
+      parameters.append(value)
+      try connection.send(statements.set, parameters)
+      try connection.sync()
+    }
+    let failures = try connection.receiveAll().compactMap(\.failure)
+    if let failure = failures.first, !isDistributed { throw failure }
+    return connection
+  }
+
+  /// A connection that works, made anew where it was lost.
+  private func ready() throws(Failure) -> PostgreSQLConnection {
+    if isClosed { throw Failure(.closed, "The store is closed.") }
+    if let connection, !connection.isBroken { return connection }
+    connection = nil
+    isInTransaction = false
+    let made = try connect()
+    connection = made
+    epoch += 1
+    return made
+  }
+
+  /// The connection of the transaction that is under way.
+  private func current() throws(Failure) -> PostgreSQLConnection {
+    if isClosed { throw Failure(.closed, "The store is closed.") }
+    guard let connection else { throw Failure(.storeUnreachable, "The connection to the server was lost.") }
+    return connection
+  }
+
+  public func mayRetry(after failure: Failure, attempt: Int) -> Bool {
+    guard !isClosed, !hasWaited else {
+      hasWaited = false
+      return false
+    }
+    guard [.storeUnreachable, .storeBusy, .storeReadOnly].contains(failure.status) else { return false }
+    let now = farebox_monotonic_milliseconds()
+    if attempt == 0 { firstFailure = now }
+    guard now - firstFailure < patience else { return false }
+    farebox_sleep_milliseconds(min(100, 1 << Int64(min(attempt, 7))))
+    return true
+  }
+
+  // MARK: Transactions
+
+  public func begin(from next: UInt64) throws(Failure) {
+    let connection = try ready()
+    isInTransaction = true
+    try connection.send(statements.begin)
+    try connection.send(statements.takeTurn, keep: true)
+    try connection.send(statements.tail, PostgreSQLParameters(next), keep: true)
+    try connection.sync()
+    let results: [PostgreSQLResult]
+    do throws(Failure) {
+      results = try connection.receive()
+    } catch {
+      hasWaited = error.details.object?["sqlstate"] == "55P03"
+      throw error
+    }
+    guard results.count == 2, results[0].count == 1 else {
+      throw Failure(.storeCorrupt, "The row of the writer's turn is missing.")
+    }
+    tail = (next, results[1])
+  }
+
+  public func setDurable(_ durable: Bool) throws(Failure) {
+    isDurable = durable
+  }
+
+  public func commit() throws(Failure) {
+    let connection = try current()
+    try sendRows()
+    tail = nil
+    isInTransaction = false
+    let warnings = connection.warningCount
+    let answers: [PostgreSQLConnection.Answer]
+    do throws(Failure) {
+      try connection.send(statements.commit, keep: true)
+      try connection.sync()
+      if isDurable { try sendFlush(connection) }
+      answers = try connection.receiveAll()
+    } catch {
+      throw PostgreSQLStore.unknown(error)
+    }
+    if connection.isBroken { throw PostgreSQLStore.unknown(answers.compactMap(\.failure).first) }
+    guard case .success(let committed)? = answers.first, committed.command == "COMMIT" else {
+      // The transaction has failed before, or in the commit; either way the server has undone it.
+      isInTransaction = true
+      throw answers.first?.failure ?? Failure(.storeIO, "The server has rolled the transaction back.")
+    }
+    if answers.count > 1, let failure = answers[1].failure { throw PostgreSQLStore.unknown(failure) }
+    // The only thing that a server warns of here is that it did not wait for its replica.
+    if connection.warningCount != warnings {
+      self.connection = nil
+      throw PostgreSQLStore.unknown(nil)
+    }
+  }
+
+  private static func unknown(_ failure: Failure?) -> Failure {
+    Failure(.storeOutcomeUnknown, "The answer to a commit was lost. \(failure?.message ?? "")")
+  }
+
+  public func flush() throws(Failure) {
+    let connection = try ready()
+    let warnings = connection.warningCount
+    try sendFlush(connection)
+    _ = try connection.receive()
+    guard connection.warningCount == warnings else {
+      self.connection = nil
+      throw Failure(.storeUnreachable, "The server did not wait for its replica.")
+    }
+  }
+
+  private func sendFlush(_ connection: PostgreSQLConnection) throws(Failure) {
+    guard let durableLevel else { return }
+    var parameters = PostgreSQLParameters()
+    parameters.append(durableLevel)
+    try connection.send(statements.flush, parameters, keep: true)
+    try connection.sync()
+  }
+
+  public func rollback() {
+    tail = nil
+    rows.removeAll()
+    guard isInTransaction, let connection else { return }
+    isInTransaction = false
+    guard !connection.isBroken else { return }
+    // Its answers are read with the next ones; a failure of the connection shows then.
+    connection.disregard()
+    try? connection.send(statements.rollback)
+    try? connection.sync()
+    connection.disregard()
+  }
+
+  public func beginRead(from next: UInt64) throws(Failure) {
+    let connection = try ready()
+    isInTransaction = true
+    try connection.send(statements.beginRead)
+    try connection.send(statements.tail, PostgreSQLParameters(next), keep: true)
+    try connection.sync()
+    guard let result = try connection.receive().first else {
+      throw Failure(.storeIO, "The server has not answered a question.")
+    }
+    tail = (next, result)
+  }
+
+  public func endRead() {
+    rollback()
+  }
+
+  public func close() {
+    isClosed = true
+    tail = nil
+    connection = nil
+  }
+
+  // MARK: Meta
+
+  public func meta(_ name: String) throws(Failure) -> [UInt8]? {
+    var parameters = PostgreSQLParameters()
+    parameters.append(name)
+    let result = try ask(statements.meta, parameters)
+    return result.count == 0 ? nil : unsafe [UInt8](result.bytes(0, 0))
+  }
+
+  public func setMeta(_ name: String, _ value: [UInt8]) throws(Failure) {
+    var parameters = PostgreSQLParameters()
+    parameters.append(name)
+    parameters.append(value)
+    try current().send(statements.setMeta, parameters)
+  }
+
+  // MARK: The journal
+
+  public func lastSegment() throws(Failure) -> SegmentName? {
+    if let tail, tail.result.count <= PostgreSQLStatements.segmentsInAnswer, tail.result.count > 0 {
+      return PostgreSQLStore.name(tail.result, tail.result.count - 1)
+    }
+    let result = try ask(statements.lastSegment)
+    return result.count == 0 ? nil : PostgreSQLStore.name(result, 0)
+  }
+
+  private static func name(_ result: PostgreSQLResult, _ row: Int) -> SegmentName {
+    SegmentName(first: UInt64(bitPattern: result.int64(row, 0)), hash: unsafe [UInt8](result.bytes(row, 1)))
+  }
+
+  public func appendSegment(first: UInt64, _ bytes: UnsafeRawBufferPointer) throws(Failure) {
+    guard bytes.count >= SegmentName.hashPlace.upperBound else {
+      throw Failure(.internal, "A segment is shorter than its head.")
+    }
+    tail = nil
+    var parameters = PostgreSQLParameters(first)
+    unsafe parameters.append(UnsafeRawBufferPointer(rebasing: bytes[SegmentName.hashPlace]))
+    unsafe parameters.append(bytes)
+    try current().send(statements.appendSegment, parameters)
+  }
+
+  public func visitSegments(
+    from first: UInt64, _ visit: (UInt64, UnsafeRawBufferPointer) throws(Failure) -> Bool
+  ) throws(Failure) {
+    var next = first
+    if let tail, tail.from == first {
+      for row in 0..<tail.result.count where !tail.result.isNull(row, 2) {
+        let name = UInt64(bitPattern: tail.result.int64(row, 0))
+        guard try unsafe visit(name, tail.result.bytes(row, 2)) else { return }
+        next = name + 1
+      }
+      if tail.result.count <= PostgreSQLStatements.segmentsInAnswer { return }
+    }
+    while true {
+      let result = try ask(statements.segments, PostgreSQLParameters(next))
+      for row in 0..<result.count {
+        let name = UInt64(bitPattern: result.int64(row, 0))
+        guard try unsafe visit(name, result.bytes(row, 1)) else { return }
+        next = name + 1
+      }
+      if result.count < PostgreSQLStatements.segmentsInAnswer { return }
+    }
+  }
+
+  public func visitSegment(
+    containing record: UInt64, _ visit: (UInt64, UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    let result = try ask(statements.segmentContaining, PostgreSQLParameters(record))
+    guard result.count > 0 else { return }
+    try unsafe visit(UInt64(bitPattern: result.int64(0, 0)), result.bytes(0, 1))
+  }
+
+  // MARK: Projections
+
+  public func putRow(
+    _ table: ProjectionTable, _ key: RowKey, _ value: UnsafeRawBufferPointer
+  ) throws(Failure) {
+    if !rows.hasRoom(for: table, key) { try sendRows() }
+    unsafe rows.append(table, key, value)
+  }
+
+  public func deleteRow(_ table: ProjectionTable, _ key: RowKey) throws(Failure) {
+    try sendRows()
+    try current().send(statements.rows(table).delete, PostgreSQLParameters(key))
+  }
+
+  public func deleteRows(_ table: ProjectionTable, major: Int64) throws(Failure) {
+    try sendRows()
+    var parameters = PostgreSQLParameters()
+    parameters.append(major)
+    try current().send(statements.rows(table).deleteMajor, parameters)
+  }
+
+  public func deleteAllRows(_ table: ProjectionTable) throws(Failure) {
+    try sendRows()
+    try current().send(statements.rows(table).deleteAll)
+  }
+
+  public func row(
+    _ table: ProjectionTable, _ key: RowKey, _ read: (UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) -> Bool {
+    let result = try ask(statements.rows(table).get, PostgreSQLParameters(key))
+    guard result.count > 0 else { return false }
+    try unsafe read(result.bytes(0, 0))
+    return true
+  }
+
+  public func visitRows(
+    _ table: ProjectionTable, major: ClosedRange<Int64>, descending: Bool,
+    _ visit: (RowKey, UnsafeRawBufferPointer) throws(Failure) -> Bool
+  ) throws(Failure) {
+    // Majors begin at zero, so neither end of the range of integers is ever a key.
+    var last =
+      descending
+      ? RowKey(major.upperBound == .max ? .max : major.upperBound + 1, .min)
+      : RowKey(major.lowerBound == .min ? .min : major.lowerBound - 1, .max)
+    if descending, major.upperBound == .max { last = RowKey(.max, .max) }
+    while true {
+      var parameters = PostgreSQLParameters()
+      for value in [major.lowerBound, major.upperBound, last.major, last.minor] { parameters.append(value) }
+      let statements = statements.rows(table)
+      let result = try ask(descending ? statements.descending : statements.ascending, parameters)
+      for row in 0..<result.count {
+        last = RowKey(result.int64(row, 0), result.int64(row, 1))
+        guard try unsafe visit(last, result.bytes(row, 2)) else { return }
+      }
+      if result.count < PostgreSQLStatements.rowsInAnswer { return }
+    }
+  }
+
+  public func sizeOnDisk() -> Int64 {
+    guard durableLevel != nil else { return 0 }
+    var parameters = PostgreSQLParameters()
+    parameters.append(address.schema)
+    guard let result = try? ask(statements.size, parameters), result.count == 1 else { return 0 }
+    return result.int64(0, 0)
+  }
+
+  /// Sends the rows that wait.
+  private func sendRows() throws(Failure) {
+    guard let table = rows.table else { return }
+    let parameters = rows.parameters
+    rows.removeAll()
+    try current().send(statements.rows(table).put, parameters)
+  }
+
+  /// Asks one question and waits for its answer.
+  private func ask(
+    _ statement: PostgreSQLStatement, _ parameters: PostgreSQLParameters = PostgreSQLParameters()
+  ) throws(Failure) -> PostgreSQLResult {
+    try sendRows()
+    let connection = try current()
+    try connection.send(statement, parameters, keep: true)
+    try connection.sync()
+    guard let result = try connection.receive().first else {
+      throw Failure(.storeIO, "The server has not answered a question.")
+    }
+    return result
+  }
+}
+
+extension PostgreSQLParameters {
+  init(_ record: UInt64) {
+    self.init()
+    append(Int64(bitPattern: record))
+  }
+
+  init(_ key: RowKey) {
+    self.init()
+    append(key.major)
+    append(key.minor)
+  }
+}
+
+extension Result {
+  var failure: Failure? {
+    if case .failure(let failure) = self { failure } else { nil }
+  }
+}
+
+/// Rows of one table that are written with one statement.
+struct PostgreSQLRowBatch {
+  private(set) var table: ProjectionTable?
+  private var keys: Set<RowKey> = []
+  private var majors: ContiguousArray<Int64> = []
+  private var minors: ContiguousArray<Int64> = []
+  private var bytes = ContiguousArray<UInt8>()
+  private var ends: ContiguousArray<Int> = []
+
+  private static let mostRows = 1_024
+  private static let mostBytes = 1 << 20
+
+  /// Whether a row can be added: of the same table, another key than those before, and not too much.
+  func hasRoom(for table: ProjectionTable, _ key: RowKey) -> Bool {
+    guard let own = self.table else { return true }
+    return own == table && ends.count < PostgreSQLRowBatch.mostRows && bytes.count < PostgreSQLRowBatch.mostBytes
+      && !keys.contains(key)
+  }
+
+  @unsafe
+  mutating func append(_ table: ProjectionTable, _ key: RowKey, _ value: UnsafeRawBufferPointer) {
+    self.table = table
+    keys.insert(key)
+    majors.append(key.major)
+    minors.append(key.minor)
+    unsafe bytes.append(contentsOf: value)
+    ends.append(bytes.count)
+  }
+
+  var parameters: PostgreSQLParameters {
+    var parameters = PostgreSQLParameters()
+    parameters.append(array: majors)
+    parameters.append(array: minors)
+    parameters.append(array: bytes, ends: ends)
+    return parameters
+  }
+
+  mutating func removeAll() {
+    table = nil
+    keys.removeAll(keepingCapacity: true)
+    majors.removeAll(keepingCapacity: true)
+    minors.removeAll(keepingCapacity: true)
+    bytes.removeAll(keepingCapacity: true)
+    ends.removeAll(keepingCapacity: true)
+  }
+}
