@@ -31,8 +31,9 @@ public final class Engine: @unchecked Sendable {
   private let forkGeneration: UInt32
   let metrics = EngineMetrics()
 
-  /// Opens the ledger at a URL: `sqlite:PATH`, `memory:`, or `postgresql://...` as libpq reads it, with `schema=NAME` among
-  /// its parameters where the schema is not `farebox`.
+  /// Opens the ledger at a URL: `sqlite:PATH`, `memory:`, or `postgresql://...`.
+  ///
+  /// An address of a server is as libpq reads it, with `schema=NAME` among its parameters where that is not `farebox`.
   public convenience init(url: String, options: EngineOptions = EngineOptions()) throws(Failure) {
     try self.init(store: Engine.openStore(url, options), options: options)
   }

@@ -8,7 +8,7 @@ import Testing
 /// A store that fails at any of its calls: nothing of the call is visible afterwards, and the engine goes on.
 @Suite struct CommitFailureTests {
   private struct Setting {
-    let folder: TemporaryFolder
+    let home: TestHome
     let store: FaultyStore
     let engine: Engine
     let clock: ManualClock
@@ -24,10 +24,9 @@ import Testing
   }
 
   private func setting(isExclusive: Bool, durability: Durability = .normal) throws -> Setting {
-    let folder = try TemporaryFolder()
-    let sqlite = try SQLiteStore(
-      path: folder.file(), exclusive: isExclusive, mustExist: false, busyTimeoutMilliseconds: 100)
-    let store = FaultyStore(sqlite)
+    let home = try TestHome(inFile: true)
+    let isExclusive = isExclusive && TestStore.canBeExclusive
+    let store = FaultyStore(try home.openStore(exclusive: isExclusive))
     let clock = ManualClock()
     var options = EngineOptions()
     options.isExclusive = isExclusive
@@ -37,7 +36,7 @@ import Testing
     _ = try engine.call("account.deposit", ["account": "user:ana", "amount": "100"])
     _ = try engine.call(
       "budget.set", ["account": "user:ana", "window": "day", "amount": "50", "thresholds": [1]])
-    return Setting(folder: folder, store: store, engine: engine, clock: clock)
+    return Setting(home: home, store: store, engine: engine, clock: clock)
   }
 
   private static let calls: [(String, JSON)] = [
@@ -90,7 +89,7 @@ import Testing
     }
     try setting.engine.expectSound()
     try setting.engine.close()
-    let again = try Engine(url: setting.folder.url())
+    let again = try Engine(url: setting.home.url)
     try again.expectSound()
     try again.close()
   }
@@ -111,9 +110,8 @@ import Testing
   }
 
   @Test(arguments: [0, 2, 4, 6, 9, 12]) func `a seal that fails is done at the next call`(_ fuse: Int) throws {
-    let folder = try TemporaryFolder()
-    let store = FaultyStore(
-      try SQLiteStore(path: folder.file(), exclusive: false, mustExist: false, busyTimeoutMilliseconds: 100))
+    let home = try TestHome(inFile: true)
+    let store = FaultyStore(try home.openStore())
     var options = EngineOptions()
     options.durability = .normal
     options.keyMemoryBytes = 1 << 20
@@ -161,8 +159,7 @@ import Testing
 
   @Test func `an engine does not open on a store that fails, at any point`() throws {
     for fuse in 0..<100 {
-      let sqlite = try SQLiteStore(path: nil, exclusive: true, mustExist: false, busyTimeoutMilliseconds: 0)
-      let store = FaultyStore(sqlite)
+      let store = FaultyStore(try TestHome(inFile: false).openStore())
       store.light(fuse)
       let result = status { _ = try Engine(store: store, options: EngineOptions()) }
       guard store.hasFailed else {
@@ -175,14 +172,14 @@ import Testing
   }
 
   @Test func `a store that somebody else holds is busy`() throws {
-    let folder = try TemporaryFolder()
+    let home = try TestHome(inFile: true)
     var options = EngineOptions()
     options.busyTimeoutMilliseconds = 1
-    let engine = try Engine(url: folder.url(), options: options)
-    let other = try SQLiteStore(path: folder.file(), exclusive: false, mustExist: true, busyTimeoutMilliseconds: 1)
+    let engine = try Engine(url: home.url, options: options)
+    let other = try home.openStore()
     try other.begin(from: 0)
     #expect(status { _ = try engine.call("account.open", ["account": "user:ana"]) } == .storeBusy)
-    #expect(status { _ = try Engine(url: folder.url(), options: options) } == .storeBusy)
+    #expect(status { _ = try Engine(url: home.url, options: options) } == .storeBusy)
     other.rollback()
     _ = try engine.call("account.open", ["account": "user:ana"])
     try engine.expectSound()

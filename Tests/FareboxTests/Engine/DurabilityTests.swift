@@ -15,7 +15,8 @@ import Testing
     }
   }
 
-  @Test func `relaxed charges are in the file after closing`() throws {
+  @Test(.enabled(if: TestStore.canBeExclusive))
+  func `relaxed charges are in the file after closing`() throws {
     let ledger = try relaxed()
     var script = Script(ledger)
     try script.play(
@@ -28,7 +29,8 @@ import Testing
     try ledger.engine.expectSound()
   }
 
-  @Test func `a tick commits what is relaxed`() throws {
+  @Test(.enabled(if: TestStore.canBeExclusive))
+  func `a tick commits what is relaxed`() throws {
     let ledger = try relaxed()
     _ = try ledger.engine.call("account.deposit", ["account": "user:ana", "amount": "10"])
     let report = try ledger.engine.tick()
@@ -40,7 +42,8 @@ import Testing
     try ledger.engine.expectSound()
   }
 
-  @Test func `a full charge commits the relaxed ones before it`() throws {
+  @Test(.enabled(if: TestStore.canBeExclusive))
+  func `a full charge commits the relaxed ones before it`() throws {
     let ledger = try relaxed()
     var script = Script(ledger)
     try script.play(
@@ -57,7 +60,8 @@ import Testing
     try ledger.engine.expectSound()
   }
 
-  @Test func `relaxed records wait for a number of them, or for a time`() throws {
+  @Test(.enabled(if: TestStore.canBeExclusive))
+  func `relaxed records wait for a number of them, or for a time`() throws {
     let ledger = try relaxed {
       $0.relaxedRecords = 5
       $0.relaxedMilliseconds = 50
@@ -113,10 +117,14 @@ import Testing
   }
 
   @Test func `addresses of ledgers`() throws {
-    for url in ["", "file", "sqlite:", "sqlite:a\u{0}b", "http://x"] {
+    let schemas = ["", "9", "pg_x", "a b", "A", "a\";"].map { "postgresql://127.0.0.1:1/x?schema=\($0)" }
+    for url in ["", "file", "sqlite:", "sqlite:a\u{0}b", "http://x", "postgresql://[", "postgresql://x?y=z"] + schemas {
       #expect(status { _ = try Engine(url: url) } == .invalidArgument, "\(url)")
     }
-    #expect(status { _ = try Engine(url: "postgresql://x") } == .unsupported)
+    #expect(status { _ = try Engine(url: "postgresql://127.0.0.1:1/x") } == .storeUnreachable)
+    var alone = EngineOptions()
+    alone.isExclusive = true
+    #expect(status { _ = try Engine(url: "postgresql://127.0.0.1:1/x", options: alone) } == .unsupported)
     let folder = try TemporaryFolder()
     var options = EngineOptions()
     options.mustExist = true

@@ -11,8 +11,7 @@ import Testing
 
   /// A store with a journal of every kind of record, sealed half-way where that is asked for.
   private func store(seals: Bool) throws -> (store: FaultyStore, lengths: [UInt64: Int]) {
-    let sqlite = try SQLiteStore(path: nil, exclusive: true, mustExist: false, busyTimeoutMilliseconds: 0)
-    let store = FaultyStore(sqlite)
+    let store = FaultyStore(try TestHome(inFile: false).openStore())
     let ledger = try Engine(store: store, options: options)
     let calls: [(String, JSON)] = [
       ("account.deposit", ["account": "user:ana", "amount": "10"]),

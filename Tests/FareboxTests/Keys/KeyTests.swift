@@ -6,8 +6,8 @@ import Testing
 
 /// Idempotency keys in memory and in sealed runs, against a dictionary.
 @Suite struct KeyTests {
-  private func store() throws -> SQLiteStore {
-    try SQLiteStore(path: nil, exclusive: true, mustExist: false, busyTimeoutMilliseconds: 0)
+  private func store() throws -> any Store {
+    try TestHome(inFile: false).openStore()
   }
 
   private func hash(_ high: UInt64, _ low: UInt64) -> KeyHash {

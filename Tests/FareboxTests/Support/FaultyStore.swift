@@ -3,14 +3,14 @@ import FareboxStore
 
 /// A store that fails when it is told to, and otherwise passes every call on.
 final class FaultyStore: Store {
-  private let store: SQLiteStore
+  private let store: any Store
   /// Calls that may fail before the one that does; nil is never.
   var fuse: Int?
   private(set) var hasFailed = false
   /// Changes the bytes of every segment that is read.
   var damage: ((UInt64, inout [UInt8]) -> Void)?
 
-  init(_ store: SQLiteStore) {
+  init(_ store: any Store) {
     self.store = store
   }
 

@@ -4,11 +4,11 @@ import Testing
 
 @testable import Farebox
 
-/// A ledger with a clock that the test sets; in memory, or in a file that can be opened again.
+/// A ledger with a clock that the test sets, in the store that `TestStore` chooses.
 final class TestLedger {
   let clock: ManualClock
   private(set) var engine: Engine
-  private let folder: TemporaryFolder?
+  private let home: TestHome
   private let options: EngineOptions
 
   init(
@@ -21,26 +21,21 @@ final class TestLedger {
     change(&options)
     self.clock = clock
     self.options = options
-    folder = inFile ? try TemporaryFolder() : nil
-    engine = try Engine(url: folder?.url() ?? "memory:", options: options)
+    home = try TestHome(inFile: inFile)
+    engine = try Engine(url: home.url, options: options)
   }
 
-  /// Closes the file and opens it again.
+  /// Closes the ledger and opens it again.
   func reopen() throws {
-    let folder = try #require(folder, "Only a ledger in a file can be opened again.")
+    try #require(home.canBeOpenedAgain, "A ledger in memory cannot be opened again.")
     try engine.close()
-    engine = try Engine(url: folder.url(), options: options)
+    engine = try Engine(url: home.url, options: options)
   }
 
-  /// Another engine on the same file.
+  /// Another engine on the same ledger.
   func another() throws -> Engine {
-    let folder = try #require(folder, "Only a ledger in a file can be shared.")
-    return try Engine(url: folder.url(), options: options)
-  }
-
-  /// The file, to look into it while it is closed.
-  func file() throws -> String {
-    try #require(folder).file()
+    try #require(home.canBeOpenedAgain, "A ledger in memory cannot be shared.")
+    return try Engine(url: home.url, options: options)
   }
 }
 
