@@ -72,7 +72,8 @@ public final class Engine: @unchecked Sendable {
       return try PostgreSQLStore(
         url: url, mustExist: options.mustExist, busyTimeoutMilliseconds: options.busyTimeoutMilliseconds)
     } else {
-      throw Failure(.invalidArgument, field: "url", "A ledger's address begins with 'sqlite:' or 'postgresql:', or is 'memory:'.")
+      throw Failure(
+        .invalidArgument, field: "url", "A ledger's address begins with 'sqlite:' or 'postgresql:', or is 'memory:'.")
     }
     if let path, path.isEmpty || path.utf8.contains(0) {
       throw Failure(.invalidArgument, field: "url", "The path after 'sqlite:' is empty or has a NUL.")
