@@ -1,3 +1,4 @@
+internal import CLinux
 internal import FareboxCore
 internal import FareboxStore
 
@@ -33,17 +34,34 @@ extension Engine {
         guard store.mayRetry(after: error, attempt: attempt) else { throw noted(error) }
         metrics.countRetry()
         attempt += 1
+        // The connection may have been lost, and with it what was not on the disk.
+        withLedger { $0.isStale = true }
       }
     }
   }
 
   private func turn(_ group: TurnGroup) throws(Failure) {
     if group.tickets.allSatisfy(\.isReading), try runReading(group) { return }
-    if isExclusive, group.tickets.allSatisfy(\.isRelaxed) {
-      if withLedger({ $0.isStale }) { try reload() }
-      if withLedger({ !$0.wantsSeal }) { return try runRelaxed(group) }
+    if withLedger({ $0.isStale }) || isFarBehind { try lookAhead() }
+    if isExclusive, group.tickets.allSatisfy(\.isRelaxed), withLedger({ !$0.wantsSeal }) {
+      return try runRelaxed(group)
     }
     try runCommitted(group)
+  }
+
+  /// Whether other engines may have written so much that reading it would keep them waiting.
+  private var isFarBehind: Bool {
+    store.isRemote && farebox_steady_clock() - lastRefresh > Engine.restNanoseconds
+  }
+
+  /// A second without a look at the store.
+  private static let restNanoseconds: Int64 = 1_000_000_000
+
+  /// Reads what is new before the writer's turn is taken, so that no other engine has to wait for that.
+  private func lookAhead() throws(Failure) {
+    try store.beginRead(from: withLedger { $0.state.nextRecord })
+    defer { store.endRead() }
+    try withLedger { ledger throws(Failure) in try refresh(&ledger) }
   }
 
   /// Decides in memory; the records are committed by a later turn.
@@ -260,12 +278,7 @@ extension Engine {
         throw error
       }
     }
-  }
-
-  private func reload() throws(Failure) {
-    try store.beginRead(from: 0)
-    defer { store.endRead() }
-    try withLedger { ledger throws(Failure) in try read(&ledger) }
+    lastRefresh = farebox_steady_clock()
   }
 
   /// Reads the ledger anew, and makes sure that what was safe on the disk is still there.

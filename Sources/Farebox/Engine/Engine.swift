@@ -24,6 +24,8 @@ public final class Engine: @unchecked Sendable {
   var durableEnd = JournalEnd(record: 0, hash: .zero)
   /// The store's epoch in which the ledger was last read; the leader's.
   var epoch = 0
+  /// When it was last brought up to the store, by the steady clock; the leader's.
+  var lastRefresh: Int64 = 0
   /// Set once the store has broken a promise; from then on nothing is done.
   private let distrust = Mutex<Failure?>(nil)
   private let isClosing = Atomic(false)
