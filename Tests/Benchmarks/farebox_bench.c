@@ -2,6 +2,7 @@
  *
  *   farebox_bench batch   --url URL [--batch N] [--rows N] [--warm-up N] [--window N] [options]
  *   farebox_bench threads --url URL [--threads N] [--milliseconds N] [--warm-up N] [options]
+ *   farebox_bench processes --url URL [--processes N] [--threads N] [--batch N] [--milliseconds N] [--warm-up N] [options]
  *   farebox_bench single  --url URL [--rows N] [--warm-up N] [options]
  *   farebox_bench pair    --url URL [--rows N] [--warm-up N] [options]
  *   farebox_bench open    --url URL [--rows N] [--sample N] [options]
@@ -13,6 +14,9 @@
  * org|payer|none, --key-memory BYTES, --tool 0|1 (charge through a priced tool with a revenue split instead of an
  * explicit amount).
  *
+ * In `processes` each process opens an engine of its own, and its threads charge one by one, or --batch at a time where
+ * that is given and more than one; the payers of the processes differ, and all of them credit the same account.
+ *
  * Every command but `open` and `verify` wants a ledger of its own, and makes it: 10,000 payers with money, a hundred in
  * each of a hundred organisations, and one monthly budget on the path of each. `open` and `verify` take one that
  * `batch` has left; `open` must be told its number of rows, and asks again for charges out of all of its history. */
@@ -23,6 +27,8 @@
 #include <openssl/hmac.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { PAYERS_OF_AN_ORG = 100, NAME_BYTES = 32, TOOLS = 1000, WORDS_MAX = 1 << 20 };
 
@@ -32,7 +38,7 @@ typedef struct settings {
     const char *hold_durability;
     const char *budget;
     int64_t exclusive, key_memory, tool;
-    int64_t batch, rows, warm_up, window, threads, milliseconds, rounds, sample;
+    int64_t batch, rows, warm_up, window, threads, milliseconds, rounds, sample, processes;
 } settings;
 
 static char payer_names[BENCH_PAYERS][NAME_BYTES];
@@ -400,6 +406,148 @@ static void run_threads(const settings *s)
     close_engine(engine);
 }
 
+/* ---- Processes ---- */
+
+/* Charges of one of several processes: those whose payers are its own. */
+typedef struct share {
+    pthread_t thread;
+    farebox_engine *engine;
+    const settings *settings;
+    uint64_t process, next, done;
+    _Atomic bool *stop;
+} share;
+
+/* The number of the share's next charge. */
+static uint64_t share_next(share *self)
+{
+    const uint64_t processes = (uint64_t)self->settings->processes;
+    while (bench_payer_at(self->next, BENCH_PAYERS) % processes != self->process) {
+        self->next++;
+    }
+    return self->next++;
+}
+
+static void *work_share(void *context)
+{
+    share *self = context;
+    const size_t size = (size_t)self->settings->batch;
+    batch b = batch_make(self->engine, self->settings, size);
+    while (!atomic_load_explicit(self->stop, memory_order_relaxed)) {
+        for (size_t k = 0; k < size; k++) {
+            fill(&b.args[k], b.keys[k], share_next(self));
+        }
+        if (size == 1) {
+            check("charge", farebox_charge(self->engine, b.args, b.receipts, NULL), NULL);
+        } else {
+            check("charge_many", farebox_charge_many(self->engine, b.args, size, b.receipts, NULL), NULL);
+        }
+        for (size_t k = 0; k < size; k++) {
+            if (b.receipts[k].status != FAREBOX_OK || (b.receipts[k].flags & FAREBOX_RECEIPT_REPLAYED) != 0 ||
+                b.receipts[k].amount != BENCH_AMOUNT) {
+                bench_die("a charge of process %" PRIu64 ": %s, flags %" PRIu32, self->process,
+                          farebox_status_name(b.receipts[k].status), b.receipts[k].flags);
+            }
+        }
+        self->done += size;
+    }
+    batch_free(&b);
+    return NULL;
+}
+
+/* What one process tells: charges that it made, processor time that it took, and the time between its start and its end. */
+typedef struct told {
+    uint64_t done, cpu_ns, elapsed_ns;
+} told;
+
+static void run_process(const settings *s, uint64_t process, int is_ready, int may_go, int out)
+{
+    farebox_engine *engine = open_engine(s, durability_named(s->durability));
+    _Atomic bool stop = false;
+    share *shares = bench_alloc((size_t)s->threads, sizeof *shares);
+    char word = 'r';
+    if (write(is_ready, &word, 1) != 1 || read(may_go, &word, 1) != 0) {
+        bench_die("process %" PRIu64 ": its parent has ended", process);
+    }
+    const uint64_t start = bench_now_ns(), cpu_start = bench_cpu_ns();
+    for (int64_t t = 0; t < s->threads; t++) {
+        shares[t] = (share){.engine = engine, .settings = s, .process = process, .stop = &stop};
+        shares[t].next = ((process + 1) << 48) + ((uint64_t)t << 40);
+        if (pthread_create(&shares[t].thread, NULL, work_share, &shares[t]) != 0) {
+            bench_die("cannot start thread %" PRId64, t);
+        }
+    }
+    nanosleep(&(struct timespec){s->milliseconds / 1000, s->milliseconds % 1000 * 1000000}, NULL);
+    atomic_store(&stop, true);
+    told t = {0, 0, 0};
+    for (int64_t k = 0; k < s->threads; k++) {
+        pthread_join(shares[k].thread, NULL);
+        t.done += shares[k].done;
+    }
+    t.elapsed_ns = bench_now_ns() - start;
+    t.cpu_ns = bench_cpu_ns() - cpu_start;
+    if (write(out, &t, sizeof t) != (ssize_t)sizeof t) {
+        bench_die("process %" PRIu64 ": its parent has ended", process);
+    }
+    free(shares);
+    close_engine(engine);
+}
+
+static void run_processes(const settings *s)
+{
+    enum { PROCESSES_MAX = 64 };
+    if (s->threads < 1 || s->threads > BENCH_THREADS_MAX || s->processes < 1 || s->processes > PROCESSES_MAX) {
+        bench_die("--threads: 1 to %d; --processes: 1 to %d", BENCH_THREADS_MAX, PROCESSES_MAX);
+    }
+    close_engine(open_warm(s));
+    int ready[2], go[2], out[2];
+    if (pipe(ready) != 0 || pipe(go) != 0 || pipe(out) != 0) {
+        bench_die("no pipe");
+    }
+    for (int64_t k = 0; k < s->processes; k++) {
+        fflush(NULL);
+        const pid_t child = fork();
+        if (child == 0) {
+            close(ready[0]);
+            close(go[1]);
+            run_process(s, (uint64_t)k, ready[1], go[0], out[1]);
+            _exit(0);
+        }
+        if (child < 0) {
+            bench_die("cannot start process %" PRId64, k);
+        }
+    }
+    close(ready[1]);
+    close(out[1]);
+    char word;
+    for (int64_t k = 0; k < s->processes; k++) {
+        if (read(ready[0], &word, 1) != 1) {
+            bench_die("a process ended before it was ready");
+        }
+    }
+    close(go[1]);
+    told t;
+    double rate = 0;
+    uint64_t done = 0, cpu = 0;
+    int64_t count = 0;
+    while (read(out[0], &t, sizeof t) == (ssize_t)sizeof t) {
+        rate += bench_rate(t.done, t.elapsed_ns);
+        done += t.done;
+        cpu += t.cpu_ns;
+        count++;
+    }
+    int status = 0;
+    for (int64_t k = 0; k < s->processes; k++) {
+        if (wait(&status) < 0 || status != 0) {
+            bench_die("a process ended with %d", status);
+        }
+    }
+    if (count != s->processes) {
+        bench_die("%" PRId64 " of %" PRId64 " processes told what they did", count, s->processes);
+    }
+    bench_print("rate", rate);
+    bench_print("cpu_us", (double)cpu / 1000.0 / (double)(done == 0 ? 1 : done));
+}
+
 /* ---- A ledger with a history ---- */
 
 /* Opens a ledger of --rows charges, charges once, and repeats a sample of its charges: each must give the first receipt. */
@@ -570,24 +718,31 @@ static void run_webhook(const settings *s)
 
 int main(int argc, char **argv)
 {
-    settings s = {.durability = "full", .hold_durability = "default", .budget = "org", .batch = BENCH_BATCH_MAX,
-                  .rows = 0, .warm_up = BENCH_WARM_UP, .threads = 32, .milliseconds = 2000, .rounds = 1000000,
+    settings s = {.durability = "full", .hold_durability = "default", .budget = "org", .batch = 0, .processes = 8, .rows = 0,
+                  .warm_up = BENCH_WARM_UP, .threads = 32, .milliseconds = 2000, .rounds = 1000000,
                   .sample = 1000};
     BENCH_OPTIONS(argc, argv, 2, {"--url", NULL, &s.url}, {"--durability", NULL, &s.durability},
                   {"--hold-durability", NULL, &s.hold_durability}, {"--budget", NULL, &s.budget},
                   {"--exclusive", &s.exclusive, NULL}, {"--key-memory", &s.key_memory, NULL}, {"--tool", &s.tool, NULL},
                   {"--batch", &s.batch, NULL}, {"--rows", &s.rows, NULL}, {"--warm-up", &s.warm_up, NULL},
                   {"--window", &s.window, NULL}, {"--threads", &s.threads, NULL},
-                  {"--milliseconds", &s.milliseconds, NULL}, {"--rounds", &s.rounds, NULL}, {"--sample", &s.sample, NULL});
+                  {"--milliseconds", &s.milliseconds, NULL}, {"--rounds", &s.rounds, NULL}, {"--sample", &s.sample, NULL},
+                  {"--processes", &s.processes, NULL});
     static const struct {
         const char *name;
         void (*run)(const settings *);
         bool needs_url;
-        int64_t rows;
+        int64_t rows, batch;
     } commands[] = {
-        {"batch", run_batch, true, 1000000}, {"threads", run_threads, true, 0}, {"single", run_single, true, 10000},
-        {"pair", run_pair, true, 10000},     {"open", run_open, true, 1000000}, {"verify", run_verify, true, 0},
-        {"price", run_price, false, 0},      {"webhook", run_webhook, false, 0},
+        {"batch", run_batch, true, 1000000, BENCH_BATCH_MAX},
+        {"threads", run_threads, true, 0, 1},
+        {"processes", run_processes, true, 0, 1},
+        {"single", run_single, true, 10000, 1},
+        {"pair", run_pair, true, 10000, 1},
+        {"open", run_open, true, 1000000, 1},
+        {"verify", run_verify, true, 0, 1},
+        {"price", run_price, false, 0, 1},
+        {"webhook", run_webhook, false, 0, 1},
     };
     name_payers();
     for (size_t k = 0; argc > 1 && k < sizeof commands / sizeof commands[0]; k++) {
@@ -597,6 +752,7 @@ int main(int argc, char **argv)
         if (commands[k].needs_url && s.url == NULL) {
             bench_die("%s: --url is needed", argv[1]);
         }
+        s.batch = s.batch == 0 ? commands[k].batch : s.batch;
         if (s.batch < 1 || s.batch > 65536) {
             bench_die("--batch: 1 to 65536");
         }
@@ -604,5 +760,5 @@ int main(int argc, char **argv)
         commands[k].run(&s);
         return 0;
     }
-    bench_die("usage: farebox_bench batch|threads|single|pair|open|verify|price|webhook [options]; see farebox_bench.c");
+    bench_die("usage: farebox_bench batch|threads|processes|single|pair|open|verify|price|webhook [options]; see farebox_bench.c");
 }
