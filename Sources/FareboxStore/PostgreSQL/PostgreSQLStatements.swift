@@ -29,9 +29,11 @@ struct PostgreSQLStatements {
   let setMeta: PostgreSQLStatement
   let size: PostgreSQLStatement
   /// A transaction that changes nothing, but is in the log: with it all that was committed before is flushed, and on
-  /// its replica where there is one that commits wait for.
+  /// its replica where there is one that commits wait for. A transaction's number alone would not do: the server waits
+  /// only for a transaction that has itself written to the log.
   let flush = PostgreSQLStatement(
-    "flush", "SELECT set_config('synchronous_commit', $1, true), txid_current()", [.text])
+    "flush",
+    "SELECT set_config('synchronous_commit', $1, true), pg_logical_emit_message(true, 'farebox', '')", [.text])
   /// Sets something for the connection.
   let set = PostgreSQLStatement("set", "SELECT set_config($1, $2, false)", [.text, .text])
   let version = PostgreSQLStatement("version", "SELECT version(), current_setting('synchronous_commit')")
