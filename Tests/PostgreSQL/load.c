@@ -493,7 +493,9 @@ static void *work(void *context)
     int length = snprintf(line, sizeof line, "S %" PRId64 " %" PRId64 "\n", w->settings->process, w->thread);
     write_all(receipts_file, line, (size_t)length);
     const int64_t to = w->settings->steps == 0 ? INT64_MAX : w->from + w->settings->steps;
-    for (int64_t number = w->from; number < to && !atomic_load_explicit(&must_stop, memory_order_relaxed); number++) {
+    /* A process before this one may have been killed in its last step, or in the one after it. */
+    const int64_t unsure = w->from + 2;
+    for (int64_t number = w->from; number < to && (number < unsure || !atomic_load_explicit(&must_stop, memory_order_relaxed)); number++) {
         one_step(w->settings, w->engine, (request){w->settings->process, w->thread, number, 0, CHARGE}, receipts_file, NULL);
     }
     length = snprintf(line, sizeof line, "E %" PRId64 " %" PRId64 "\n", w->settings->process, w->thread);

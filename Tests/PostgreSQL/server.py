@@ -201,7 +201,14 @@ class Home:
 class Server:
     """One server of PostgreSQL; the first of its home, or a standby of another."""
 
-    def __init__(self, *, fast: bool = False, settings: dict[str, str] | None = None, following: Server | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        fast: bool = False,
+        settings: dict[str, str] | None = None,
+        following: Server | None = None,
+        preload: Path | None = None,
+    ) -> None:
         self.settings = {**SETTINGS, **(FAST if fast else {}), **(settings or {})}
         self.following = following
         self.port = 0
@@ -212,7 +219,13 @@ class Server:
         self.data = self.folder / "data"
         self.log = self.folder / "log"
         self.home.servers.append(self)
+        self.environment = self.home.environment()
         try:
+            if preload is not None:
+                # The library may be where the server's user cannot read it.
+                copy = shutil.copy(preload, self.home.folder / preload.name)
+                os.chmod(copy, 0o755)
+                self.environment |= {"LD_PRELOAD": copy, "FAREBOX_TEST_FOLDER": str(self.home.folder)}
             self._make()
             self.start()
             if following is None:
@@ -288,7 +301,7 @@ class Server:
             before = self.log.stat().st_size if self.log.exists() else 0
             with open(self.log, "ab") as log:
                 self.process = self.home.start(
-                    "postgres", "-D", str(self.data), *options, stdout=log, stderr=log, env=self.home.environment()
+                    "postgres", "-D", str(self.data), *options, stdout=log, stderr=log, env=self.environment
                 )
             try:
                 wait_until(f"{self.name} starts", START_SECONDS, self._is_ready)
@@ -313,6 +326,13 @@ class Server:
     @property
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    def answers(self) -> bool:
+        """Tells whether the server takes a connection now."""
+        try:
+            return self.psql("SELECT 1", database="postgres", seconds=5) == "1"
+        except ServerError:
+            return False
 
     def children(self) -> list[int]:
         """Gives the server's own processes: those of its connections and of its background work."""
