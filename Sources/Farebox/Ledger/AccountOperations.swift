@@ -301,25 +301,28 @@ extension Ledger {
 
   func json(_ account: UInt32) -> JSON {
     let entry = state.accounts[Int(account)]
-    var balances: [JSON] = []
+    var found: [Balance] = []
     var index = state.accounts[Int(entry.wallet)].firstBalance
     while index >= 0 {
-      let balance = state.balances[Int(index)]
+      found.append(state.balances[Int(index)])
+      index = found[found.count - 1].next
+    }
+    // In memory they stand in the order of their first use, which is another one after the ledger was opened again.
+    let balances = found.sorted { $0.asset < $1.asset }.map { balance -> JSON in
       let asset = state.catalog.assets[Int(balance.asset)]
       func text(_ units: Int64) -> JSON {
         .string(Amount.text(units, scale: asset.scale, minorDigits: asset.minorDigits))
       }
-      balances.append([
+      return [
         "asset": .string(asset.code), "balance": text(balance.units), "held": text(balance.held),
         "credit_line": text(balance.creditLine), "available": text(balance.available),
-      ])
-      index = balance.next
+      ]
     }
     return [
       "account": .string(state.accountNames[account]),
       "wallet": .string(state.accountNames[UInt32(bitPattern: entry.wallet)]),
       "frozen": .bool(entry.flags & AccountFlags.frozen != 0), "closed": .bool(entry.flags & AccountFlags.closed != 0),
-      "balances": .array(balances.reversed()),
+      "balances": .array(balances),
     ]
   }
 }
