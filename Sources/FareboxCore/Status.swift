@@ -108,6 +108,8 @@ extension Status {
   public static let storeUnreachable = Status(rawValue: 808)
   public static let storeOutcomeUnknown = Status(rawValue: 809)
   public static let storeUntrusted = Status(rawValue: 810)
+  public static let storeExists = Status(rawValue: 811)
+  public static let storeUnfinished = Status(rawValue: 812)
 
   public static let `internal` = Status(rawValue: 900)
   public static let noMemory = Status(rawValue: 901)
@@ -252,6 +254,9 @@ extension Status {
       .storeUntrusted, "STORE_UNTRUSTED", .store,
       "The store broke a promise, by a failed flush or a lost record; look at it, then close the engine and open it again."
     ),
+    Entry(.storeExists, "STORE_EXISTS", .store, "There is something where a copy was to be made; nothing was changed."),
+    Entry(
+      .storeUnfinished, "STORE_UNFINISHED", .store, "A copy into this store was not finished; make the copy again."),
 
     Entry(.internal, "INTERNAL", .internal, "A fault of the library's own; the message helps its developers."),
     Entry(.noMemory, "NO_MEMORY", .internal, retryable: true, "The process has no memory left."),

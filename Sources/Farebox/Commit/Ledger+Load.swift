@@ -27,13 +27,7 @@ extension Ledger {
   mutating func catchUp(from store: any Store) throws(Failure) {
     var wasSealed = false
     try unsafe store.visitSegments(from: state.nextRecord) { first, row throws(Failure) in
-      let segment = try unsafe Segment(row)
-      guard first == state.nextRecord, segment.first == first else {
-        throw Segment.corrupt("Segment \(first) does not follow record \(state.nextRecord - 1).")
-      }
-      guard segment.previous == state.hash, segment.isIntact else {
-        throw Segment.corrupt("Segment \(first) does not carry on the hash chain.")
-      }
+      let segment = try unsafe state.next(first, row)
       try segment.visitRecords { number, record, heap throws(Failure) in
         if record.kind == RecordKind.seal.rawValue {
           wasSealed = true
@@ -48,6 +42,27 @@ extension Ledger {
       return true
     }
     if wasSealed, let seal = try Ledger.lastSeal(in: store) { try keys.load(seal.runs, from: store) }
+  }
+
+  /// Brings a segment of the journal into memory, and makes what the seal in it had made, without reading any of that.
+  ///
+  /// - Parameter store: holds the journal up to this segment, and takes the projections.
+  mutating func rebuild(_ first: UInt64, _ row: UnsafeRawBufferPointer, in store: any Store) throws(Failure) {
+    let segment = try unsafe state.next(first, row)
+    try segment.visitRecords { number, record, heap throws(Failure) in
+      if record.kind == RecordKind.seal.rawValue {
+        // A seal is made when everything before it is written, so its record begins a segment.
+        guard number == first, record.reference == number - 1 else {
+          throw Segment.corrupt("The seal at record \(number) does not cover what is before it.")
+        }
+        try project(in: store)
+      }
+      try state.apply(record, heap)
+      let hash = keyHash(record, heap)
+      if !hash.isNone { keys.insert(hash, record: number) }
+      return true
+    }
+    state.hash = segment.hash
   }
 
   /// The newest seal, or nil in a young ledger.
@@ -137,5 +152,19 @@ extension Ledger {
       guard wasFound else { throw Segment.corrupt("The reservation of an open hold is missing.") }
       return true
     }
+  }
+}
+
+extension LedgerState {
+  /// The segment of a row, if it is the one that follows.
+  @unsafe
+  func next(_ first: UInt64, _ row: UnsafeRawBufferPointer) throws(Failure) -> Segment {
+    let segment = try unsafe Segment(row)
+    guard first == nextRecord, segment.first == first else {
+      throw Segment.corrupt("Segment \(first) does not follow record \(nextRecord - 1).")
+    }
+    guard segment.previous == hash else { throw Segment.corrupt("Segment \(first) does not carry on the hash chain.") }
+    guard segment.isIntact else { throw Segment.corrupt("Segment \(first) is not what was hashed.") }
+    return segment
   }
 }

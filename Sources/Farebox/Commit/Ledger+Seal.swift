@@ -74,6 +74,21 @@ extension Ledger {
   /// Called inside a transaction, when every record is written.
   mutating func seal(at time: Int64, in store: any Store) throws(Failure) {
     let last = state.nextRecord - 1
+    try project(in: store)
+    var record = Record(.seal, time: time)
+    record.reference = last
+    record.account = LedgerState.platform
+    log.beginRecord()
+    do throws(Rejection) {
+      _ = try append(&record)
+    } catch {
+      throw Failure(.internal, "A seal could not be applied.")
+    }
+  }
+
+  /// Writes what the unsealed records amount to into the projections: a seal, but for its record.
+  mutating func project(in store: any Store) throws(Failure) {
+    let last = state.nextRecord - 1
     let first = state.sealedThrough + 1
     let id = Int64(clamping: last)
     state.forgetRuns()
@@ -86,16 +101,6 @@ extension Ledger {
     let seal = Seal(
       id: id, first: first, last: last, timeFrom: state.lastSeal, timeTo: state.time, hash: state.hash, runs: runs)
     try putRow(store, .seals, RowKey(id), seal.row[...])
-
-    var record = Record(.seal, time: time)
-    record.reference = last
-    record.account = LedgerState.platform
-    log.beginRecord()
-    do throws(Rejection) {
-      _ = try append(&record)
-    } catch {
-      throw Failure(.internal, "A seal could not be applied.")
-    }
   }
 
   /// Copies records that later records refer to, so that opening need not search the journal for them.

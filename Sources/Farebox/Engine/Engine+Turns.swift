@@ -146,7 +146,9 @@ extension Engine {
         let time = max(now, ledger.state.time)
         try due(&ledger, time)
         let context = TurnContext(time: time, store: store)
-        for ticket in group.tickets { ticket.decide(&ledger, context) }
+        // Who only looks sees what is written; the callers of a group are there at once, so any order will do.
+        for ticket in group.tickets where ticket.isReading { ticket.decide(&ledger, context) }
+        for ticket in group.tickets where !ticket.isReading { ticket.decide(&ledger, context) }
         return .success(ledger.log.count)
       } catch {
         ledger.isStale = true

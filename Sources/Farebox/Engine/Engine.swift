@@ -61,7 +61,7 @@ public final class Engine: @unchecked Sendable {
     }
   }
 
-  private static func openStore(_ url: String, _ options: EngineOptions) throws(Failure) -> any Store {
+  static func openStore(_ url: String, _ options: EngineOptions) throws(Failure) -> any Store {
     let path: String?
     if url == "memory:" {
       path = nil
@@ -292,6 +292,9 @@ extension Ledger {
       guard secretBytes.count == 16, id.count == 16 else { throw Segment.corrupt("The ledger's identity is damaged.") }
       secret = SipHashKey(bytes: secretBytes)
       return false
+    }
+    guard try store.meta(LedgerCopy.tokenName) == nil else {
+      throw Failure(.storeUnfinished, "A copy into this store was not finished.")
     }
     secret = SipHashKey(word0: try words(), word1: try words())
     try store.setMeta("key_secret", secret.bytes)

@@ -19,75 +19,109 @@ struct Audit {
 
 extension Engine {
   /// Replays the journal from its first record and compares the result with the live state.
+  ///
+  /// The journal is read in slices, between which other callers take their turns; only the comparison, and what was
+  /// written during the last slice, is one turn.
   func audit() throws(Failure) -> Audit {
-    try look { ledger, context throws(Rejection) in
-      do throws(Failure) {
-        return try ledger.audit(at: context.time, in: context.store)
-      } catch {
-        throw .failed(error)
+    let replay = JournalReplay()
+    var hasMore = true
+    while hasMore {
+      let slice = try journalSlice(from: replay.state.nextRecord)
+      hasMore = try replay.add(slice) ? slice.hasMore : false
+    }
+    for _ in 0..<Engine.auditTurns {
+      let audit = try look { ledger, context throws(Rejection) -> Audit? in
+        // What is decided but not written is in the live state alone, so nothing can be compared then.
+        guard ledger.log.isEmpty else { return nil }
+        do throws(Failure) {
+          try replay.catchUp(from: context.store)
+        } catch {
+          throw .failed(error)
+        }
+        return ledger.audit(replay, at: context.time)
       }
+      if let audit { return audit }
+      // Writes what is relaxed.
+      try perform(.normal) { _, _ throws(Rejection) in }
+    }
+    throw Failure(.busy, "Relaxed calls came so fast that there was no moment without an unwritten record.")
+  }
+
+  /// How often an audit waits for a turn in which everything is written.
+  private static let auditTurns = 100
+}
+
+/// The journal replayed by an audit.
+final class JournalReplay {
+  fileprivate(set) var state = LedgerState()
+  fileprivate var audit = Audit()
+
+  /// Replays the rest of a journal.
+  fileprivate func catchUp(from store: any Store) throws(Failure) {
+    while audit.problems.isEmpty {
+      let slice = try JournalSlice(of: store, from: state.nextRecord, through: .max)
+      guard try add(slice), slice.hasMore else { return }
+    }
+  }
+
+  /// Replays a slice; returns false where it is not what was once written.
+  fileprivate func add(_ slice: JournalSlice) throws(Failure) -> Bool {
+    do throws(Failure) {
+      unsafe try slice.visit { first, row throws(Failure) in try unsafe replay(first, row) }
+    } catch {
+      audit.blame(error.message)
+    }
+    return audit.problems.isEmpty
+  }
+
+  private func replay(_ first: UInt64, _ row: UnsafeRawBufferPointer) throws(Failure) {
+    let segment = try unsafe state.next(first, row)
+    try segment.visitRecords { _, record, heap throws(Failure) in
+      guard record.time >= state.time else {
+        throw Segment.corrupt("Record \(state.nextRecord) is older than the one before.")
+      }
+      try checkBalanced(record, heap)
+      try state.apply(record, heap)
+      audit.records += 1
+      return true
+    }
+    // What is only kept for the next seal is not needed here.
+    state.clearUnsealed()
+    state.hash = segment.hash
+    audit.segments += 1
+  }
+
+  private func checkBalanced(_ record: Record, _ heap: Heap) throws(Failure) {
+    guard record.kind == RecordKind.transfer.rawValue else { return }
+    var sums: [UInt16: Int128] = [:]
+    for posting in heap.postings { sums[posting.asset, default: 0] += Int128(posting.amount) }
+    guard sums.values.allSatisfy({ $0 == 0 }) else {
+      throw Segment.corrupt("The postings of transfer \(state.nextRecord) do not add up to zero.")
     }
   }
 }
 
 extension Ledger {
-  fileprivate func audit(at time: Int64, in store: any Store) throws(Failure) -> Audit {
-    var audit = Audit()
-    var replay = LedgerState()
-    do throws(Failure) {
-      try replayJournal(into: &replay, &audit, store)
-    } catch {
-      audit.blame(error.message)
-      return audit
+  /// Compares a ledger that nobody uses with its journal in the store.
+  func audit(in store: any Store) throws(Failure) -> Audit {
+    let replay = JournalReplay()
+    try replay.catchUp(from: store)
+    return audit(replay, at: state.time)
+  }
+
+  /// Compares the live state, of which everything is written, with a replay of the journal up to this moment.
+  fileprivate func audit(_ replay: JournalReplay, at time: Int64) -> Audit {
+    var audit = replay.audit
+    guard audit.problems.isEmpty else { return audit }
+    audit.hash = replay.state.hash
+    if replay.state.nextRecord != state.nextRecord {
+      audit.blame("The journal ends at record \(replay.state.nextRecord - 1).")
     }
-    audit.hash = replay.hash
-    if replay.nextRecord != firstUnwritten { audit.blame("The journal ends at record \(replay.nextRecord - 1).") }
-    if replay.hash != state.hash { audit.blame("The last segment's hash is not the one in memory.") }
-    // Records that are relaxed and not written yet are in the live state alone, so nothing can be compared then.
-    if log.isEmpty {
-      compareBalances(replay, &audit)
-      compareHolds(replay, &audit, at: time)
-      compareBudgets(replay, &audit)
-    }
+    if replay.state.hash != state.hash { audit.blame("The last segment's hash is not the one in memory.") }
+    compareBalances(replay.state, &audit)
+    compareHolds(replay.state, &audit, at: time)
+    compareBudgets(replay.state, &audit)
     return audit
-  }
-
-  private func replayJournal(
-    into replay: inout LedgerState, _ audit: inout Audit, _ store: any Store
-  ) throws(Failure) {
-    try unsafe store.visitSegments(from: 1) { first, row throws(Failure) in
-      let segment = try unsafe Segment(row)
-      guard first == replay.nextRecord, segment.first == first else {
-        throw Segment.corrupt("Segment \(first) does not follow record \(replay.nextRecord - 1).")
-      }
-      guard segment.previous == replay.hash else {
-        throw Segment.corrupt("Segment \(first) does not carry on the hash chain.")
-      }
-      guard segment.isIntact else { throw Segment.corrupt("Segment \(first) is not what was hashed.") }
-      try segment.visitRecords { _, record, heap throws(Failure) in
-        guard record.time >= replay.time else {
-          throw Segment.corrupt("Record \(replay.nextRecord) is older than the one before.")
-        }
-        try checkBalanced(replay, record, heap)
-        try replay.apply(record, heap)
-        audit.records += 1
-        return true
-      }
-      // What is only kept for the next seal is not needed here.
-      replay.clearUnsealed()
-      replay.hash = segment.hash
-      audit.segments += 1
-      return true
-    }
-  }
-
-  private func checkBalanced(_ replay: borrowing LedgerState, _ record: Record, _ heap: Heap) throws(Failure) {
-    guard record.kind == RecordKind.transfer.rawValue else { return }
-    var sums: [UInt16: Int128] = [:]
-    for posting in heap.postings { sums[posting.asset, default: 0] += Int128(posting.amount) }
-    guard sums.values.allSatisfy({ $0 == 0 }) else {
-      throw Segment.corrupt("The postings of transfer \(replay.nextRecord) do not add up to zero.")
-    }
   }
 
   private func compareBalances(_ replay: borrowing LedgerState, _ audit: inout Audit) {

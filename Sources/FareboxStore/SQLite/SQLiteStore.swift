@@ -16,14 +16,21 @@ public final class SQLiteStore: Store {
   /// Why the file cannot be trusted any more, where it failed outside a transaction.
   private var brokenPromise: Failure?
 
-  /// The newest layout that this version writes; an older one is migrated when it is opened.
-  static let schema: Int64 = 1
   /// Pages in the log at which it is copied into the file: 32 MiB.
   private static let checkpointPages: Int32 = 4_000
 
   /// Opens or makes a ledger file; `nil` is a database in memory.
-  public init(
+  public convenience init(
     path: String?, exclusive: Bool, mustExist: Bool, busyTimeoutMilliseconds: UInt32
+  ) throws(Failure) {
+    try self.init(
+      path: path, exclusive: exclusive, mustExist: mustExist, busyTimeoutMilliseconds: busyTimeoutMilliseconds,
+      schema: .current)
+  }
+
+  /// - Parameter schema: the layout that is written; an older file is migrated.
+  init(
+    path: String?, exclusive: Bool, mustExist: Bool, busyTimeoutMilliseconds: UInt32, schema: SQLiteSchema
   ) throws(Failure) {
     let database = try Database(path: path ?? ":memory:", readOnly: false, mustExist: mustExist && path != nil)
     self.path = path ?? ""
@@ -33,6 +40,7 @@ public final class SQLiteStore: Store {
     // Measured: half the writes of 4 KiB pages for a batch, and no slower for a single charge.
     try database.execute("PRAGMA page_size = 8192")
     if isExclusive { try database.execute("PRAGMA locking_mode = EXCLUSIVE") }
+    try schema.check(database)
     try database.execute(
       """
       PRAGMA journal_mode = WAL;
@@ -40,44 +48,12 @@ public final class SQLiteStore: Store {
       PRAGMA cache_size = -32768;
       PRAGMA temp_store = MEMORY;
       """)
-    try SQLiteStore.migrate(database)
+    try schema.migrate(database)
     // Where an earlier process met a failed fsync, the log may stand in the machine's memory but not on its disk:
     // copying it into the file writes and flushes it anew.
     try database.execute("PRAGMA wal_checkpoint(PASSIVE)")
     statements = try Statements(database)
     self.database = consume database
-  }
-
-  private static func migrate(_ database: borrowing Database) throws(Failure) {
-    try database.execute("BEGIN IMMEDIATE")
-    do throws(Failure) {
-      let version = try database.prepare("PRAGMA user_version")
-      _ = try version.step()
-      let found = version.int64(0)
-      version.reset()
-      guard found <= schema else {
-        throw Failure(.storeNewer, "The ledger has layout \(found); this version knows \(schema).")
-      }
-      if found == 0 {
-        try database.execute("CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID")
-        try database.execute("CREATE TABLE segments (first INTEGER PRIMARY KEY, data BLOB NOT NULL)")
-        for table in ProjectionTable.allCases {
-          try database.execute(
-            table.hasLargeRows
-              ? "CREATE TABLE \(table.name) (place INTEGER PRIMARY KEY, data BLOB NOT NULL)"
-              : """
-              CREATE TABLE \(table.name) (
-                major INTEGER NOT NULL, minor INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (major, minor)
-              ) WITHOUT ROWID
-              """)
-        }
-        try database.execute("PRAGMA user_version = \(schema)")
-      }
-      try database.execute("COMMIT")
-    } catch {
-      if database.inTransaction { try? database.execute("ROLLBACK") }
-      throw error
-    }
   }
 
   /// Never: SQLite has waited for others itself, and what fails otherwise does not pass by itself.
@@ -130,6 +106,14 @@ public final class SQLiteStore: Store {
 
   public func endRead() {
     rollback()
+  }
+
+  /// Brings everything from the write-ahead log into the file, and both to disk.
+  func emptyLog() throws(Failure) {
+    let checkpoint = try prepare("PRAGMA wal_checkpoint(TRUNCATE)")
+    guard try checkpoint.step(), checkpoint.int64(0) == 0 else {
+      throw Failure(.storeBusy, "The log could not be emptied.")
+    }
   }
 
   public func close() {
