@@ -134,6 +134,8 @@ enum {
     FAREBOX_STORE_UNREACHABLE     = 808, /* The store's server cannot be reached, or the connection to it was lost; nothing was changed. */
     FAREBOX_STORE_OUTCOME_UNKNOWN = 809, /* The connection was lost while committing and did not come back in time: all of it has happened or nothing; repeat it with the same idempotency key. */
     FAREBOX_STORE_UNTRUSTED       = 810, /* The store broke a promise, by a failed flush or a lost record; look at it, then close the engine and open it again. */
+    FAREBOX_STORE_EXISTS          = 811, /* There is something where a copy was to be made; nothing was changed. */
+    FAREBOX_STORE_UNFINISHED      = 812, /* A copy into this store was not finished; make the copy again. */
 
     FAREBOX_INTERNAL              = 900, /* A fault of the library's own; the message helps its developers. */
     FAREBOX_NO_MEMORY             = 901, /* The process has no memory left. */

@@ -78,6 +78,8 @@ LEDGER_INVALID = 807
 STORE_UNREACHABLE = 808
 STORE_OUTCOME_UNKNOWN = 809
 STORE_UNTRUSTED = 810
+STORE_EXISTS = 811
+STORE_UNFINISHED = 812
 INTERNAL = 900
 NO_MEMORY = 901
 UNSUPPORTED = 902
@@ -150,6 +152,8 @@ STATUSES: Dict[int, Status] = {
     808: Status('STORE_UNREACHABLE', 'store', True, "The store's server cannot be reached, or the connection to it was lost; nothing was changed."),
     809: Status('STORE_OUTCOME_UNKNOWN', 'store', True, 'The connection was lost while committing and did not come back in time: all of it has happened or nothing; repeat it with the same idempotency key.'),
     810: Status('STORE_UNTRUSTED', 'store', False, 'The store broke a promise, by a failed flush or a lost record; look at it, then close the engine and open it again.'),
+    811: Status('STORE_EXISTS', 'store', False, 'There is something where a copy was to be made; nothing was changed.'),
+    812: Status('STORE_UNFINISHED', 'store', False, 'A copy into this store was not finished; make the copy again.'),
     900: Status('INTERNAL', 'internal', False, "A fault of the library's own; the message helps its developers."),
     901: Status('NO_MEMORY', 'internal', True, 'The process has no memory left.'),
     902: Status('UNSUPPORTED', 'internal', False, 'This build or this store does not have the feature.'),
