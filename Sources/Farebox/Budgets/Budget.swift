@@ -18,21 +18,23 @@ struct Budget {
 
   var countsCharges: Bool { asset < 0 }
 
-  /// Moves to the window that holds `time`.
+  /// Moves to the window that holds `time`; only what is counted does so.
+  ///
+  /// A question must not: it leaves nothing in the journal, and the clock that it was asked by may go back.
   mutating func roll(to time: Int64) {
     if time < current.end && time >= current.start { return }
-    let (start, end) = window.range(around: time)
-    guard start > current.start || current.end == 0 else { return }
-    if current.end != 0 { previous = current }
-    current = BudgetWindow()
-    current.start = start
-    current.end = end
+    (current, previous) = windows(at: time)
   }
 
-  /// The window that holds a time, or nil for one that is neither the current nor the one before.
-  func window(at time: Int64) -> BudgetWindow? {
-    if time >= current.start && time < current.end { return current }
-    return time >= previous.start && time < previous.end ? previous : nil
+  /// The current window and the one before it, as they are at a time.
+  func windows(at time: Int64) -> (current: BudgetWindow, previous: BudgetWindow) {
+    if time < current.end && time >= current.start { return (current, previous) }
+    let (start, end) = window.range(around: time)
+    guard start > current.start || current.end == 0 else { return (current, previous) }
+    var next = BudgetWindow()
+    next.start = start
+    next.end = end
+    return (next, current.end == 0 ? previous : current)
   }
 
   /// Replaces the thresholds; those that stay, and were told in this window, are not told again.
@@ -66,7 +68,7 @@ struct Budget {
 }
 
 /// What was counted in one window; plain data, written as it stands.
-struct BudgetWindow {
+struct BudgetWindow: Equatable {
   var start: Int64 = 0
   /// 0 before the first charge.
   var end: Int64 = 0
@@ -74,6 +76,10 @@ struct BudgetWindow {
   var held: Int64 = 0
   /// Thresholds that have raised their event, a bit each.
   var raised: Int64 = 0
+}
+
+extension BudgetWindow {
+  func contains(_ time: Int64) -> Bool { time >= start && time < end }
 }
 
 /// The budgets and limits of one account.

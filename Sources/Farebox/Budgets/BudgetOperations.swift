@@ -155,12 +155,12 @@ enum BudgetOperations {
 
 extension Ledger {
   /// The budgets of one account, with their windows as of a time.
-  fileprivate mutating func budgetRows(_ account: UInt32, at time: Int64) -> [JSON] {
+  fileprivate func budgetRows(_ account: UInt32, at time: Int64) -> [JSON] {
     let owner = state.accounts[Int(account)].guardIndex
     guard owner >= 0 else { return [] }
     return state.guards[Int(owner)].budgets.map { index in
-      state.budgets[Int(index)].roll(to: time)
       let budget = state.budgets[Int(index)]
+      let window = budget.windows(at: time).current
       let asset = budget.asset < 0 ? nil : state.catalog.assets[Int(budget.asset)]
       func text(_ units: Int64) -> JSON {
         .string(asset.map { Amount.text(units, scale: $0.scale, minorDigits: $0.minorDigits) } ?? String(units))
@@ -169,9 +169,9 @@ extension Ledger {
       return [
         "account": .string(state.accountNames[account]), "name": .string(budget.name),
         "window": .string(budget.window.name), "limit": text(budget.limit), "unit": .string(asset?.code ?? "charges"),
-        "spent": text(budget.current.spent), "held": text(budget.current.held),
-        "window_start": isLifetime ? .null : .int(budget.current.start),
-        "window_end": isLifetime ? .null : .int(budget.current.end),
+        "spent": text(window.spent), "held": text(window.held),
+        "window_start": isLifetime ? .null : .int(window.start),
+        "window_end": isLifetime ? .null : .int(window.end),
         "thresholds": .array(budget.thresholds.map { .int($0) }),
       ]
     }

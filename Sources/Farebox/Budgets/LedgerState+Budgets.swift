@@ -158,14 +158,16 @@ extension LedgerState {
     for position in guards[index].budgets.indices {
       let budget = Int(guards[index].budgets[position])
       if budgets[budget].isRemoved { continue }
-      budgets[budget].roll(to: time)
       let weight = budgets[budget].countsCharges ? (isNew ? 1 : 0) : budgets[budget].weight(added, asset)
-      guard let window = budgets[budget].window(at: countedAt) else { continue }
+      let (current, previous) = budgets[budget].windows(at: time)
+      guard current.contains(countedAt) || previous.contains(countedAt) else { continue }
+      let window = current.contains(countedAt) ? current : previous
       if weight > 0, Limit.isPassed(budgets[budget].limit, window.spent, window.held, weight) {
         var refusal = Refusal(
           .overBudget, .budget, account, asset, limit: budgets[budget].limit, spent: window.spent, held: window.held,
           requested: weight)
         refusal.budget = Int32(budget)
+        refusal.window = current
         return (refusal, 3)
       }
     }

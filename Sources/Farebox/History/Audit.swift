@@ -165,10 +165,8 @@ extension Ledger {
 
   private func compareBudgets(_ replay: borrowing LedgerState, _ audit: inout Audit) {
     for (index, budget) in state.budgets.enumerated() where !budget.isRemoved && index < replay.budgets.count {
-      let window = replay.budgets[index].current
-      // A window that only a question has moved on has nothing in it.
-      guard window.start == budget.current.start else { continue }
-      if window.spent != budget.current.spent || window.held != budget.current.held {
+      let windows = replay.budgets[index]
+      if windows.current != budget.current || windows.previous != budget.previous {
         audit.blame("Budget '\(budget.name)' has counted other amounts than the journal gives.")
       }
     }

@@ -22,6 +22,8 @@ struct Refusal {
   let requested: Int64
   /// Index of the budget, or -1.
   var budget: Int32 = -1
+  /// The budget's window at the time of the request.
+  var window = BudgetWindow()
 
   init(
     _ status: Status, _ constraint: Constraint, _ account: UInt32, _ asset: UInt16, limit: Int64, spent: Int64 = 0,
@@ -59,7 +61,7 @@ extension LedgerState {
       let budget = budgets[Int(refusal.budget)]
       facts.append(("budget", .string(budget.name)))
       facts.append(("window", .string(budget.window.name)))
-      if budget.window != .lifetime { facts.append(("resets_at", .int(budget.current.end))) }
+      if budget.window != .lifetime { facts.append(("resets_at", .int(refusal.window.end))) }
     }
     if refusal.held > 0 { facts.append(("held_by", .array(holders(refusal, countsCharges, text)))) }
     return Failure(
@@ -93,7 +95,7 @@ extension LedgerState {
     for (number, hold) in holds.prefix(20_000) where countsCharges || hold.asset == refusal.asset {
       if refusal.budget >= 0 {
         let budget = budgets[Int(refusal.budget)]
-        let isCounted = hold.time >= budget.current.start && hold.time < budget.current.end && number > budget.created
+        let isCounted = refusal.window.contains(hold.time) && number > budget.created
         guard isCounted, isInside(hold.account, refusal.account) else { continue }
       } else {
         guard wallet(of: hold.account) == refusal.account else { continue }

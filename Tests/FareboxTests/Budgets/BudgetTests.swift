@@ -24,6 +24,28 @@ import Testing
       """)
   }
 
+  @Test func `a clock that was ahead for a moment does not move the window`() throws {
+    // A question and a refusal leave nothing in the journal, so they may not move the windows either.
+    try play(
+      inFile: true,
+      """
+      deposit user:ana 100
+      budget user:ana hour 5
+      clock 2026-01-14T12:10:00
+      charge user:ana 4
+      clock 2026-01-14T13:30:00
+      budgets user:ana                        -> OK budgets.0.spent=0.00
+      charge user:ana 6                       -> OVER_BUDGET spent=0.00 resets_at=1768399200000000
+      clock 2026-01-14T12:20:00
+      charge user:ana 2                       -> OVER_BUDGET spent=4.00 resets_at=1768395600000000
+      charge user:ana 1
+      budgets user:ana                        -> OK budgets.0.spent=5.00
+      seal
+      reopen
+      charge user:ana 1                       -> OVER_BUDGET spent=5.00
+      """)
+  }
+
   @Test func `a budget of zero stops everything that costs`() throws {
     try play(
       """
