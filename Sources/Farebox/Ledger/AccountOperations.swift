@@ -164,7 +164,7 @@ enum AccountOperations {
       let metadata = input.objectText("metadata")
       try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
       try Ledger.checkTexts(description, metadata)
-      try ledger.checkMovement(input, key, units, isDeposit: isDeposit, in: context.store)
+      let isRepeat = try ledger.checkMovement(input, key, units, isDeposit: isDeposit, in: context.store)
       let asset =
         try input.text("asset").map { code throws(Rejection) in
           try ledger.makeAsset(code, at: context.time)
@@ -172,9 +172,10 @@ enum AccountOperations {
       let account =
         isDeposit
         ? try ledger.makeAccount(input.text("account") ?? "", at: context.time) : try ledger.account(input)
-      if !isDeposit {
+      // A repeat is answered whatever has become of the account since.
+      if !isRepeat, !isDeposit {
         try ledger.checkOpen(account, field: "account")
-      } else if ledger.state.accounts[Int(account)].flags & AccountFlags.closed != 0 {
+      } else if !isRepeat, ledger.state.accounts[Int(account)].flags & AccountFlags.closed != 0 {
         throw .failed(ledger.state.stateFailure(account, field: "account"))
       }
       let wallet = ledger.state.wallet(of: account)
@@ -265,38 +266,42 @@ extension Ledger {
 
   /// Refuses a deposit or withdrawal whose key was used for another, naming the field as its caller knows it, and one
   /// that the world outside cannot give.
+  ///
+  /// - Returns: whether the key was used before, for the same.
   fileprivate func checkMovement(
     _ input: OperationInput, _ key: BorrowedText, _ units: Int64, isDeposit: Bool, in store: any Store
-  ) throws(Rejection) {
+  ) throws(Rejection) -> Bool {
     do throws(Failure) {
       let hash = key.isEmpty ? KeyHash.none : KeyHash(key, secret)
       if !hash.isNone, let number = try keys.find(hash, in: store) {
-        let field = try withRecord(number, in: store) { record, heap throws(Failure) -> String? in
-          guard heap[.key].equals(key), record.kind == RecordKind.transfer.rawValue else { return nil }
+        // No answer at all where it is another key with the same hash.
+        let found = try withRecord(number, in: store) { record, heap throws(Failure) -> Result<String?, Never>? in
+          guard heap[.key].equals(key) else { return nil }
           let legs = heap.postings
           let side = isDeposit ? 0 : 1
-          guard legs.count == 2, record.reference == 0, legs[side].account == LedgerState.external,
-            legs[0].amount < 0
-          else { return "operation" }
+          guard record.kind == RecordKind.transfer.rawValue, legs.count == 2, record.reference == 0,
+            legs[side].account == LedgerState.external, legs[0].amount < 0
+          else { return .success("operation") }
           let wallet = state.accountNames.find(input.text("account") ?? "").map { state.wallet(of: $0) }
-          if wallet != legs[1 - side].account { return "account" }
+          if wallet != legs[1 - side].account { return .success("account") }
           let asset = input.text("asset").map { state.catalog.assetIndex($0) } ?? defaultAsset
-          if asset != legs[0].asset { return "asset" }
-          return legs[1].amount != units ? "amount" : nil
+          if asset != legs[0].asset { return .success("asset") }
+          return .success(legs[1].amount != units ? "amount" : nil)
         }
-        if let field, let field {
+        if case .success(let field)? = found ?? nil {
+          guard let field else { return true }
           throw Failure(
             .keyConflict, field: field, "The idempotency key was used for another request, which differs here.",
             details: ["first": .int(Int64(clamping: number))])
         }
-        return
       }
     } catch {
       throw .failed(error)
     }
-    guard isDeposit else { return }
+    guard isDeposit else { return false }
     let asset = input.text("asset").map { state.catalog.assetIndex($0) } ?? defaultAsset
     if let asset { try checkFunds(LedgerState.external, asset, units) }
+    return false
   }
 
   func json(_ account: UInt32) -> JSON {

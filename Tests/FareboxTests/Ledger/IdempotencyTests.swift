@@ -212,6 +212,26 @@ import Testing
       """)
   }
 
+  @Test func `a repeated withdrawal or deposit is answered whatever the account has become`() throws {
+    try play(
+      """
+      deposit user:ana 10 idempotency_key=in
+      withdraw user:ana 4 idempotency_key=out
+      freeze user:ana
+      withdraw user:ana 4 idempotency_key=out   -> OK replayed=true balance=6.00
+      withdraw user:ana 5 idempotency_key=out   -> KEY_CONFLICT field=amount
+      withdraw user:ana 4 idempotency_key=other -> ACCOUNT_FROZEN
+      unfreeze user:ana
+      withdraw user:ana 6
+      close user:ana
+      deposit user:ana 10 idempotency_key=in    -> OK replayed=true
+      deposit user:ana 10 idempotency_key=new   -> ACCOUNT_CLOSED
+      charge platform 0 idempotency_key=charge
+      deposit user:new 1 idempotency_key=charge -> KEY_CONFLICT field=operation
+      balance user:new                          -> ACCOUNT_NOT_FOUND
+      """)
+  }
+
   @Test func `a repeated capture of a closed hold in another asset is read at that asset's scale`() throws {
     try play(
       """
