@@ -81,14 +81,14 @@ final class TurnTicket {
   let now: Int64
   /// Decides against the ledger; runs on the leader's thread, while the caller waits, and again when the turn has to be
   /// tried again. Nobody may hold it any more when the caller goes on, because it borrows from the caller's frame.
-  private var work: ((inout Ledger, TurnContext) -> Void)?
+  private var work: ((inout Ledger, TurnContext) -> Failure?)?
   /// Why the turn as a whole failed, written by the leader.
   private(set) var failure: Failure?
   var isUncommitted = false
 
   init(
     isDurable: Bool, isRelaxed: Bool, isReading: Bool, isLast: Bool, now: Int64,
-    work: @escaping (inout Ledger, TurnContext) -> Void
+    work: @escaping (inout Ledger, TurnContext) -> Failure?
   ) {
     self.isDurable = isDurable
     self.isRelaxed = isRelaxed
@@ -99,8 +99,10 @@ final class TurnTicket {
   }
 
   /// Does the work.
-  func decide(_ ledger: inout Ledger, _ context: TurnContext) {
-    work?(&ledger, context)
+  ///
+  /// - Throws: a failure of the store, after which nothing of the turn may be committed.
+  func decide(_ ledger: inout Ledger, _ context: TurnContext) throws(Failure) {
+    if let failure = work?(&ledger, context) { throw failure }
   }
 
   /// Says why the turn has failed, whatever was decided in it.

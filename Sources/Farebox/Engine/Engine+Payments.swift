@@ -46,6 +46,7 @@ extension Engine {
           let receipt = try ledger.charge(next, known: ahead[index & 7], at: context.time, in: context.store)
           result(index, .success(receipt))
         } catch {
+          if error.storeFailure != nil { throw error }
           result(index, .failure(ledger.failure(error)))
         }
       }

@@ -72,9 +72,15 @@ extension Engine {
     if pendingSince == 0 { pendingSince = now }
     let isOverdue = now - pendingSince >= options.relaxedMilliseconds * 1_000 || now < pendingSince
     if pending >= options.relaxedRecords || isOverdue {
-      try transaction(isDurable: false) { () throws(Failure) in
-        try withLedger { ledger throws(Failure) in try writeLog(&ledger) }
-        return true
+      do throws(Failure) {
+        try transaction(isDurable: false) { () throws(Failure) in
+          try withLedger { ledger throws(Failure) in try writeLog(&ledger) }
+          return true
+        }
+      } catch {
+        // Also where it could not begin: what this group asked for must not be written by a later turn.
+        withLedger { $0.isStale = true }
+        throw error
       }
     } else {
       for ticket in group.tickets { ticket.isUncommitted = true }
@@ -96,7 +102,11 @@ extension Engine {
       let time = group.tickets.reduce(ledger.state.time) { max($0, $1.now) }
       if let first = ledger.state.expiries.first, first.expires <= time { return .success(false) }
       let context = TurnContext(time: time, store: store)
-      for ticket in group.tickets { ticket.decide(&ledger, context) }
+      do throws(Failure) {
+        for ticket in group.tickets { try ticket.decide(&ledger, context) }
+      } catch {
+        return .failure(error)
+      }
       return .success(true)
     }
     return try outcome.get()
@@ -147,8 +157,8 @@ extension Engine {
         try due(&ledger, time)
         let context = TurnContext(time: time, store: store)
         // Who only looks sees what is written; the callers of a group are there at once, so any order will do.
-        for ticket in group.tickets where ticket.isReading { ticket.decide(&ledger, context) }
-        for ticket in group.tickets where !ticket.isReading { ticket.decide(&ledger, context) }
+        for ticket in group.tickets where ticket.isReading { try ticket.decide(&ledger, context) }
+        for ticket in group.tickets where !ticket.isReading { try ticket.decide(&ledger, context) }
         return .success(ledger.log.count)
       } catch {
         ledger.isStale = true

@@ -185,8 +185,10 @@ public final class Engine: @unchecked Sendable {
       ) { ledger, context in
         do throws(Rejection) {
           result = .success(try work(&ledger, context))
+          return nil
         } catch {
           result = .failure(error)
+          return error.storeFailure
         }
       }
       turnstile.pass(ticket) { group in self.run(group) }

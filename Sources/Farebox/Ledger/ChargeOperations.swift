@@ -44,6 +44,7 @@ enum ChargeOperations {
           let receipt = try ledger.charge(request, at: context.time, in: context.store)
           rows.append(.success((receipt, ledger.state.catalog.assets[Int(receipt.asset)])))
         } catch {
+          if error.storeFailure != nil { throw error }
           rows.append(.failure(ledger.failure(error)))
         }
       }

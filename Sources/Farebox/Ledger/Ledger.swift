@@ -119,6 +119,15 @@ enum Rejection: Error {
     case .failed(let failure): failure.status
     }
   }
+
+  /// The failure of the store that it passes on, or nil where the ledger itself has said no.
+  ///
+  /// A store may have ended its transaction when it fails, so the turn cannot go on with the next caller.
+  var storeFailure: Failure? {
+    guard case .failed(let failure) = self, failure.status.entry?.family == .store, failure.status != .ledgerInvalid
+    else { return nil }
+    return failure
+  }
 }
 
 extension LedgerState {

@@ -23,6 +23,15 @@ import Testing
     }
   }
 
+  private static func segments(_ store: FaultyStore) throws -> Int {
+    var count = 0
+    try unsafe store.visitSegments(from: 1) { _, _ throws(Failure) in
+      count += 1
+      return true
+    }
+    return count
+  }
+
   private func setting(isExclusive: Bool, durability: Durability = .normal) throws -> Setting {
     let home = try TestHome(inFile: true)
     let isExclusive = isExclusive && TestStore.canBeExclusive
@@ -139,6 +148,59 @@ import Testing
     #expect(try #require(info?["sealed_records"]?.int64) > 8_192)
     #expect(try engine.call("balance.get", ["account": "user:ana"]).object?["balance"] == "99.999991808")
     try engine.expectSound()
+  }
+
+  @Test func `a store that fails inside of a decision ends the turn`() throws {
+    let setting = try setting(isExclusive: false)
+    let charge = try setting.engine.call(
+      "charge.create", ["payer": "user:ana", "amount": "1", "idempotency_key": "k"])
+    _ = try setting.engine.call("hold.reserve", ["payer": "user:ana", "amount": "1", "expires_in_ms": 1_000])
+    setting.clock.advance(1_000_000)
+    // The hold is due, so the turn has something to commit although its one request is a repeat.
+    let before = try Self.segments(setting.store)
+    var failures = 0
+    for fuse in 0..<100 {
+      setting.store.light(fuse)
+      let result = status {
+        _ = try setting.engine.call("charge.create", ["payer": "user:ana", "amount": "1", "idempotency_key": "k"])
+      }
+      setting.store.fuse = nil
+      guard setting.store.hasFailed else { break }
+      failures += 1
+      #expect(result != .ok, "fuse \(fuse)")
+      #expect(try Self.segments(setting.store) == before, "fuse \(fuse)")
+    }
+    #expect(failures >= 5)
+    #expect(try Self.segments(setting.store) > before)
+    #expect(try setting.engine.call("transfer.get", ["id": charge.object?["id"] ?? .null]).object?["amount"] == "1.00")
+    try setting.engine.expectSound()
+  }
+
+  @Test func `what a relaxed turn could not begin to write is not written later`() throws {
+    let folder = try TemporaryFolder()
+    let sqlite = try SQLiteStore(
+      path: folder.file(), exclusive: true, mustExist: false, busyTimeoutMilliseconds: 100)
+    let store = FaultyStore(sqlite)
+    let clock = ManualClock()
+    var options = EngineOptions()
+    options.isExclusive = true
+    options.durability = .relaxed
+    options.relaxedRecords = 2
+    options.clock = { clock.now }
+    let engine = try Engine(store: store, options: options)
+    _ = try engine.call("account.deposit", ["account": "user:ana", "amount": "10"])
+    _ = try engine.tick()
+    for fuse in 0..<4 {
+      _ = try engine.call("charge.create", ["payer": "user:ana", "amount": "1"])
+      store.light(fuse)
+      #expect(status { _ = try engine.call("charge.create", ["payer": "user:ana", "amount": "2"]) } != .ok)
+      store.fuse = nil
+      #expect(store.hasFailed)
+      // As documented, what was waiting is lost with it.
+      #expect(try engine.call("balance.get", ["account": "user:ana"]).object?["balance"] == "10.00", "fuse \(fuse)")
+    }
+    try engine.expectSound()
+    try engine.close()
   }
 
   @Test func `an expiry whose commit fails happens at the next call`() throws {
