@@ -33,8 +33,14 @@ let package = Package(
     .testTarget(
       name: "FareboxCoreTests", dependencies: ["FareboxCore"],
       swiftSettings: strict),
+    .target(
+      name: "FareboxReference", dependencies: ["Farebox", "FareboxCore"], path: "Tests/Support",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "FareboxSimulator", dependencies: ["Farebox", "FareboxCore", "FareboxReference", "FareboxStore"],
+      path: "Tests/Simulator", exclude: ["README.md", "run"], swiftSettings: strict),
     .testTarget(
-      name: "FareboxTests", dependencies: ["Farebox", "FareboxCore", "FareboxStore"],
+      name: "FareboxTests", dependencies: ["Farebox", "FareboxCore", "FareboxReference", "FareboxStore"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

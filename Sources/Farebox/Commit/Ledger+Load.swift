@@ -5,7 +5,7 @@ extension Ledger {
   /// Brings the ledger from its last seal in the store, and from the segments since, into memory.
   mutating func load(from store: any Store) throws(Failure) {
     state = LedgerState()
-    keys = KeyIndex(memoryBytes: keys.memoryBytes)
+    keys = KeyIndex(memoryBytes: keys.memoryBytes, sealRecords: keys.sealRecords)
     log.removeAll()
     if let seal = try Ledger.lastSeal(in: store) {
       try loadDefinitions(through: seal.last, from: store)

@@ -1,6 +1,6 @@
 internal import CLinux
 public import FareboxCore
-internal import FareboxStore
+package import FareboxStore
 internal import Synchronization
 
 /// An open ledger: the one object that charges, holds and tells.
@@ -41,7 +41,7 @@ public final class Engine: @unchecked Sendable {
   }
 
   /// Opens the ledger in a store, which the engine closes.
-  init(store: any Store, options: EngineOptions) throws(Failure) {
+  package init(store: any Store, options: EngineOptions) throws(Failure) {
     self.store = store
     self.options = options
     isExclusive = store.isExclusive
@@ -52,7 +52,7 @@ public final class Engine: @unchecked Sendable {
       throw Failure(
         .invalidArgument, field: "durability", "Only a process that holds the ledger alone may be relaxed.")
     }
-    guardedLedger = Ledger(keyMemoryBytes: options.keyMemoryBytes)
+    guardedLedger = Ledger(keyMemoryBytes: options.keyMemoryBytes, sealRecords: options.sealRecords)
     do throws(Failure) {
       try prepare()
     } catch {

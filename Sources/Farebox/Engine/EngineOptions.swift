@@ -36,6 +36,8 @@ public struct EngineOptions: Sendable {
   /// Where the names of writers and the secret of a new ledger come from, nil where there is no more; a simulation gives
   /// its own.
   package var randomWord: @Sendable () -> UInt64? = { try? SecureRandom.word() }
+  /// Seal after this many records; nil follows from the memory of keys. A simulation seals young ledgers.
+  package var sealRecords: Int?
 
   public init() {}
 }

@@ -21,17 +21,20 @@ struct KeyIndex: ~Copyable {
   /// One filter for all runs of level 0, so that a new key asks once and not for each of them.
   private var young: KeyFilter?
   let memoryBytes: Int
+  /// Keys at which to seal, where that does not follow from the memory.
+  let sealRecords: Int?
 
   /// Runs of one level that are merged into one of the next.
   private static let fanIn = 8
   private static let smallestMemory = 1 << 20
 
-  init(memoryBytes: Int) {
+  init(memoryBytes: Int, sealRecords: Int? = nil) {
+    self.sealRecords = sealRecords
     self.memoryBytes = max(memoryBytes, KeyIndex.smallestMemory)
   }
 
   /// Keys in memory at which the index wants to be sealed: a quarter of the memory at half full.
-  var sealThreshold: Int { min(524_288, memoryBytes / 4 / KeyEntry.size / 2) }
+  var sealThreshold: Int { sealRecords ?? min(524_288, memoryBytes / 4 / KeyEntry.size / 2) }
 
   /// Bytes that the index takes in memory.
   var bytes: Int { runs.reduce(recent.bytes + (young?.bytes ?? 0)) { $0 + $1.bytes } }

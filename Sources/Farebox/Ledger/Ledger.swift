@@ -18,8 +18,8 @@ struct Ledger: ~Copyable {
   /// Whether the state may differ from the store, because a commit failed half-way.
   var isStale = false
 
-  init(keyMemoryBytes: Int) {
-    keys = KeyIndex(memoryBytes: keyMemoryBytes)
+  init(keyMemoryBytes: Int, sealRecords: Int? = nil) {
+    keys = KeyIndex(memoryBytes: keyMemoryBytes, sealRecords: sealRecords)
   }
 
   /// The number of the first record that is not written yet.

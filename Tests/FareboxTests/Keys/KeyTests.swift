@@ -1,4 +1,5 @@
 import FareboxCore
+import FareboxReference
 import FareboxStore
 import Testing
 

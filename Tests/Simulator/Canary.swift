@@ -1,0 +1,23 @@
+/// A deliberate fault at a seam, which the simulator has to find; one that it does not find says that it is blind there.
+enum Canary: String, CaseIterable, Sendable {
+  /// The store says that a commit is on the disk when it is not.
+  case lyingFlush = "lying-flush"
+  /// The store keeps what was rolled back.
+  case lostRollback = "lost-rollback"
+  /// A server forgets the last commit that it acknowledged to a connection when that connection breaks.
+  case droppedCommit = "dropped-commit"
+  /// The store lets two writers in at once, and the second overwrites the first.
+  case openDoor = "open-door"
+  /// The store loses a row of a seal.
+  case lostRow = "lost-row"
+  /// The store gives back a segment with one bit changed.
+  case flippedBit = "flipped-bit"
+  /// A caller tries again without its key.
+  case keylessRetry = "keyless-retry"
+  /// The store says that a commit has failed although it has not.
+  case falseAlarm = "false-alarm"
+  /// The reference forgets the budgets when a process ends.
+  case forgetfulReference = "forgetful-reference"
+  /// The reference returns what a hold was not used for a microsecond too late.
+  case lateReference = "late-reference"
+}

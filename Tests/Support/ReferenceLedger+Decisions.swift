@@ -1,0 +1,372 @@
+internal import FareboxCore
+
+extension ReferenceLedger {
+  /// Decides requests that share a turn, in their order.
+  ///
+  /// - Parameter clock: what the caller's clock shows.
+  package mutating func decide(_ requests: [Request], at clock: Int64) -> [Outcome] {
+    come(to: clock)
+    return requests.map { decide($0) }
+  }
+
+  /// Answers a repeated request from memory, and remembers a new one.
+  private mutating func decide(_ request: Request) -> Outcome {
+    if !request.key.isEmpty, let known = keys[request.key] {
+      guard known.action == request.action else { return Outcome(status: .keyConflict) }
+      var outcome = known.outcome
+      outcome.isReplayed = true
+      return outcome
+    }
+    var outcome = decide(request.action, request.serial)
+    outcome.serial = request.serial
+    if !request.key.isEmpty, outcome.status == .ok { keys[request.key] = (request.action, outcome) }
+    return outcome
+  }
+
+  private mutating func decide(_ action: Action, _ serial: Int) -> Outcome {
+    switch action {
+    case .openAsset, .openAccount:
+      note()
+      return ReferenceLedger.defined
+    case .deposit(let account, let coin, let amount):
+      post(0, coin, -amount)
+      post(wallet(account), coin, amount)
+      note()
+      return outcome(coin, amount, wallet(account))
+    case .withdraw(let account, let coin, let amount):
+      if isFrozen(account) { return Outcome(status: .accountFrozen) }
+      guard amount <= available(wallet(account), coin) else { return Outcome(status: .insufficientFunds) }
+      post(wallet(account), coin, -amount)
+      post(0, coin, amount)
+      note()
+      return outcome(coin, amount, wallet(account))
+    case .charge(let payment): return charge(payment, serial)
+    case .reserve(let payment, let milliseconds, let policy): return reserve(payment, milliseconds, policy, serial)
+    case .capture(let hold, let taking, let isFinal): return capture(hold, taking, isFinal, serial)
+    case .release(let hold):
+      return withOpenHold(hold) { ledger, index in
+        let hold = ledger.holds[index]
+        ledger.finish(index, .holdReleased)
+        ledger.note()
+        var outcome = ledger.outcome(hold.coin, hold.remaining, ledger.wallet(hold.account))
+        outcome.remaining = 0
+        outcome.isFinal = true
+        return outcome
+      }
+    case .extend(let hold, let milliseconds):
+      return withOpenHold(hold) { ledger, index in
+        ledger.holds[index].expires = ledger.now + milliseconds * 1_000
+        ledger.note()
+        let hold = ledger.holds[index]
+        var outcome = ledger.outcome(hold.coin, 0, ledger.wallet(hold.account))
+        outcome.remaining = hold.remaining
+        return outcome
+      }
+    case .refund(let charge, let amount, _): return refund(charge, amount)
+    case .transfer(let legs): return transfer(legs, serial)
+    case .reverse(let transfer): return reverse(transfer)
+    case .setBudget(let terms): return setBudget(terms)
+    case .removeBudget(let account, let name):
+      let found = budgets.firstIndex { $0.terms.account == account && $0.terms.name == name }
+      guard let found else { return Outcome(status: .budgetNotFound) }
+      budgets.remove(at: found)
+      note()
+      return ReferenceLedger.defined
+    case .setLimits(let account, let terms): return setLimits(account, terms)
+    case .setFrozen(let account, let isFrozen):
+      if accounts[account].isFrozen != isFrozen { note() }
+      accounts[account].isFrozen = isFrozen
+      return ReferenceLedger.defined
+    case .setCredit(let account, let coin, let line):
+      accounts[account].creditLines[coin.rawValue] = line
+      note()
+      return ReferenceLedger.defined
+    case .register(let version, let tools):
+      if let skill, skill.version == version { return ReferenceLedger.defined }
+      skill = (version, tools)
+      note()
+      return ReferenceLedger.defined
+    }
+  }
+
+  private static let defined: Outcome = {
+    var outcome = Outcome(status: .ok)
+    outcome.isReceipt = false
+    return outcome
+  }()
+
+  private func outcome(_ coin: Coin, _ amount: Int128, _ wallet: Int) -> Outcome {
+    Outcome(
+      status: .ok, coin: coin, amount: amount, balance: balance(wallet, coin), available: available(wallet, coin))
+  }
+
+  private mutating func post(_ account: Int, _ coin: Coin, _ amount: Int128) {
+    postings.append(Posting(account: account, coin: coin, amount: amount))
+  }
+
+  // MARK: Charges and holds
+
+  /// A payment with its price.
+  private struct Order {
+    let amount: Int128
+    let coin: Coin
+    let sharing: Sharing
+    var tariff: Tariff?
+    var isCapped = false
+  }
+
+  private func order(_ payment: Payment, isHold: Bool) -> Order? {
+    switch payment.cost {
+    case .amount(let amount, let coin, let payee):
+      return Order(amount: amount, coin: coin, sharing: Sharing(accounts: [payee], parts: [1]))
+    case .tool(let index, let units):
+      guard let tool = skill?.tools[index] else { return nil }
+      let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
+      if isHold, let most = payment.maxCost {
+        return Order(amount: scaled(most, tool.coin), coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff)
+      }
+      return Order(
+        amount: amount, coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, isCapped: isCapped)
+    }
+  }
+
+  /// A caller's maximum for a tool is written with the digits of credits, whatever the tool's asset.
+  private func scaled(_ most: Int128, _ coin: Coin) -> Int128 {
+    coin == .credits ? most : most * 100
+  }
+
+  /// The first reason, in the documented order, not to begin a charge or hold.
+  private func refusal(_ payment: Payment, _ order: Order) -> Status? {
+    let path = path(payment.payer)
+    if isFrozen(payment.payer) { return .accountFrozen }
+    for account in path {
+      if let limit = limits[account]?.terms, limit.coin == order.coin, let most = limit.perCall, order.amount > most {
+        return .overCallCap
+      }
+    }
+    if let status = runRefusal(payment.payer, payment.run, order.coin, order.amount) { return status }
+    for account in path {
+      guard let limit = limits[account], let most = limit.terms.perHour else { continue }
+      let count = spendings[limit.rateSince...].count {
+        $0.time > now - 3_600_000_000 && self.path($0.account).contains(account)
+      }
+      if count >= most { return .rateLimited }
+    }
+    for account in path {
+      for budget in budgets where budget.terms.account == account {
+        let (spent, held) = counted(budget, around: now)
+        let weight = budget.terms.coin == nil ? 1 : budget.terms.coin == order.coin ? order.amount : 0
+        if weight > 0, spent + held + weight > budget.terms.limit { return .overBudget }
+      }
+    }
+    return order.amount > available(wallet(payment.payer), order.coin) ? .insufficientFunds : nil
+  }
+
+  private func runRefusal(_ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Status? {
+    guard run != 0 else { return nil }
+    for account in path(payer) {
+      guard let limit = limits[account]?.terms, limit.coin == coin, let most = limit.perRun else { continue }
+      let total = runSpendings(account, run).reduce(0) { $0 + $1.spent + $1.held }
+      if total + amount > most { return .overRunCap }
+    }
+    return nil
+  }
+
+  private mutating func charge(_ payment: Payment, _ serial: Int) -> Outcome {
+    guard let order = order(payment, isHold: false) else { return Outcome(status: .toolNotFound) }
+    if let most = payment.maxCost {
+      let isTool = if case .tool = payment.cost { true } else { false }
+      if order.amount > (isTool ? scaled(most, order.coin) : most) { return Outcome(status: .overMaxCost) }
+    }
+    if let refusal = refusal(payment, order) { return Outcome(status: refusal) }
+    spendings.append(
+      Spending(
+        account: payment.payer, coin: order.coin, time: now, run: payment.run, spent: order.amount, held: 0,
+        counts: true, isHeld: false))
+    pay(payment.payer, order.coin, order.sharing, order.amount, spendings.count - 1, serial)
+    note()
+    var outcome = outcome(order.coin, order.amount, wallet(payment.payer))
+    outcome.isCapped = order.isCapped
+    return outcome
+  }
+
+  /// Moves an amount from a payer to those who share it.
+  private mutating func pay(
+    _ payer: Int, _ coin: Coin, _ sharing: Sharing, _ amount: Int128, _ spending: Int, _ serial: Int
+  ) {
+    post(wallet(payer), coin, -amount)
+    for (account, share) in zip(sharing.accounts, sharing.shares(of: amount)) { post(wallet(account), coin, share) }
+    charges.append(
+      Charge(serial: serial, spending: spending, payer: payer, coin: coin, sharing: sharing, amount: amount))
+  }
+
+  private mutating func reserve(
+    _ payment: Payment, _ milliseconds: Int64, _ policy: Policy, _ serial: Int
+  ) -> Outcome {
+    guard let order = order(payment, isHold: true) else { return Outcome(status: .toolNotFound) }
+    if let refusal = refusal(payment, order) { return Outcome(status: refusal) }
+    spendings.append(
+      Spending(
+        account: payment.payer, coin: order.coin, time: now, run: payment.run, spent: 0, held: order.amount,
+        counts: true, isHeld: true))
+    holds.append(
+      Hold(
+        serial: serial, spending: spendings.count - 1, account: payment.payer, coin: order.coin,
+        sharing: order.sharing, tariff: order.tariff, policy: policy, remaining: order.amount, captured: 0,
+        expires: now + milliseconds * 1_000))
+    note()
+    var outcome = outcome(order.coin, order.amount, wallet(payment.payer))
+    outcome.remaining = order.amount
+    outcome.isCapped = order.isCapped
+    return outcome
+  }
+
+  /// Runs a body on a hold that is open; one that is not answers how it ended.
+  private mutating func withOpenHold(
+    _ serial: Int, _ body: (inout ReferenceLedger, Int) -> Outcome
+  ) -> Outcome {
+    guard let index = holds.firstIndex(where: { $0.serial == serial }) else { return Outcome(status: .holdNotFound) }
+    if let end = holds[index].end { return Outcome(status: end) }
+    return body(&self, index)
+  }
+
+  private mutating func capture(_ serial: Int, _ taking: Taking, _ isFinal: Bool, _ charge: Int) -> Outcome {
+    withOpenHold(serial) { ledger, index in
+      let hold = ledger.holds[index]
+      var amount = hold.remaining
+      var isCapped = false
+      switch taking {
+      case .rest: break
+      case .amount(let given, _): amount = given
+      case .units(let units):
+        guard let tariff = hold.tariff else { return Outcome(status: .invalidArgument) }
+        (amount, isCapped) = tariff.cost(Int128(units))
+      }
+      if amount > hold.remaining {
+        switch hold.policy {
+        case .reject: return Outcome(status: .overCapture)
+        case .cap: (amount, isCapped) = (hold.remaining, true)
+        case .overflow:
+          if let refusal = ledger.refusal(hold, amount) { return Outcome(status: refusal) }
+        }
+      }
+      let excess = max(0, amount - hold.remaining)
+      ledger.holds[index].remaining -= amount - excess
+      ledger.holds[index].captured += amount
+      ledger.spendings[hold.spending].spent += amount
+      ledger.spendings[hold.spending].held -= amount - excess
+      ledger.pay(hold.account, hold.coin, hold.sharing, amount, hold.spending, charge)
+      if isFinal { ledger.finish(index, .holdCaptured) }
+      ledger.note()
+      var outcome = ledger.outcome(hold.coin, amount, ledger.wallet(hold.account))
+      outcome.remaining = ledger.holds[index].remaining
+      outcome.isFinal = isFinal
+      outcome.isCapped = isCapped
+      return outcome
+    }
+  }
+
+  /// The first reason not to capture beyond a hold.
+  private func refusal(_ hold: Hold, _ amount: Int128) -> Status? {
+    let excess = amount - hold.remaining
+    if isFrozen(hold.account) { return .accountFrozen }
+    for account in path(hold.account) {
+      if let limit = limits[account]?.terms, limit.coin == hold.coin, let most = limit.perCall,
+        hold.captured + amount > most
+      {
+        return .overCallCap
+      }
+    }
+    if let status = runRefusal(hold.account, spendings[hold.spending].run, hold.coin, excess) { return status }
+    for account in path(hold.account) {
+      for budget in budgets where budget.terms.account == account && budget.terms.coin == hold.coin {
+        guard keeps(budget, hold) else { continue }
+        let (spent, held) = counted(budget, around: spendings[hold.spending].time)
+        if spent + held + excess > budget.terms.limit { return .overBudget }
+      }
+    }
+    return excess > available(wallet(hold.account), hold.coin) ? .insufficientFunds : nil
+  }
+
+  private mutating func refund(_ serial: Int, _ amount: Int128?) -> Outcome {
+    guard let index = charges.firstIndex(where: { $0.serial == serial }) else {
+      return Outcome(status: .transferNotFound)
+    }
+    let charge = charges[index]
+    let left = charge.amount - charge.refunded
+    let amount = amount ?? left
+    guard amount <= left, left > 0 || charge.amount == 0 else { return Outcome(status: .overRefund) }
+    let before = charge.sharing.shares(of: charge.refunded)
+    let after = charge.sharing.shares(of: charge.refunded + amount)
+    post(wallet(charge.payer), charge.coin, amount)
+    for index in before.indices {
+      post(wallet(charge.sharing.accounts[index]), charge.coin, before[index] - after[index])
+    }
+    charges[index].refunded += amount
+    spendings[charge.spending].refunded += amount
+    note()
+    return outcome(charge.coin, amount, wallet(charge.payer))
+  }
+
+  // MARK: Transfers
+
+  private mutating func transfer(_ legs: [Leg], _ serial: Int) -> Outcome {
+    for leg in legs where leg.amount < 0 && isFrozen(leg.account) { return Outcome(status: .accountFrozen) }
+    for (index, leg) in legs.enumerated() {
+      let place = (wallet(leg.account), leg.coin)
+      let isFirst = !legs[..<index].contains { wallet($0.account) == place.0 && $0.coin == place.1 }
+      guard isFirst else { continue }
+      let change = legs.reduce(0) { wallet($1.account) == place.0 && $1.coin == place.1 ? $0 + $1.amount : $0 }
+      guard change < 0 else { continue }
+      if isFrozen(place.0) { return Outcome(status: .accountFrozen) }
+      if -change > available(place.0, place.1) { return Outcome(status: .insufficientFunds) }
+    }
+    transfers.append(Transfer(serial: serial, legs: legs))
+    return move(legs)
+  }
+
+  private mutating func move(_ legs: [Leg]) -> Outcome {
+    for leg in legs { post(wallet(leg.account), leg.coin, leg.amount) }
+    note()
+    let debit = legs.first { $0.amount < 0 } ?? legs[0]
+    return outcome(debit.coin, abs(debit.amount), wallet(debit.account))
+  }
+
+  private mutating func reverse(_ serial: Int) -> Outcome {
+    guard let index = transfers.firstIndex(where: { $0.serial == serial }) else {
+      return Outcome(status: .transferNotFound)
+    }
+    if transfers[index].isReversed { return Outcome(status: .overRefund) }
+    transfers[index].isReversed = true
+    return move(transfers[index].legs.map { Leg(account: $0.account, coin: $0.coin, amount: -$0.amount) })
+  }
+
+  // MARK: Limits
+
+  private mutating func setBudget(_ terms: BudgetTerms) -> Outcome {
+    note()
+    let existing = budgets.firstIndex { $0.terms.account == terms.account && $0.terms.name == terms.name }
+    if let existing, budgets[existing].terms.window == terms.window, budgets[existing].terms.coin == terms.coin {
+      budgets[existing].terms = terms
+      return ReferenceLedger.defined
+    }
+    if let existing { budgets.remove(at: existing) }
+    budgets.append(Budget(terms: terms, since: spendings.count))
+    return ReferenceLedger.defined
+  }
+
+  private mutating func setLimits(_ account: Int, _ terms: LimitTerms) -> Outcome {
+    note()
+    var new = Limits(terms: terms, runsSince: spendings.count, rateSince: spendings.count)
+    // A limit that was there before goes on counting.
+    if let before = limits[account] {
+      if before.terms.perRun != nil, terms.perRun != nil, before.terms.coin == terms.coin {
+        new.runsSince = before.runsSince
+        new.forgotten = before.forgotten
+      }
+      if before.terms.perHour != nil, terms.perHour != nil { new.rateSince = before.rateSince }
+    }
+    limits[account] = new
+    return ReferenceLedger.defined
+  }
+}

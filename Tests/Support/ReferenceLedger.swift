@@ -1,0 +1,279 @@
+package import FareboxCore
+
+/// A ledger that is slow and obvious: every question is answered by going through everything that ever happened.
+///
+/// A value: a copy of it is a world that can be gone back to.
+package struct ReferenceLedger: Sendable {
+  struct Account {
+    var isFrozen = false
+    var creditLines: [Int128] = [0, 0]
+  }
+
+  struct Posting {
+    let account: Int
+    let coin: Coin
+    let amount: Int128
+  }
+
+  /// A charge or a hold, as budgets, caps and rates count it.
+  struct Spending {
+    let account: Int
+    let coin: Coin
+    let time: Int64
+    let run: Int
+    var spent: Int128
+    var held: Int128
+    /// Whether it is, or may still become, a charge.
+    var counts: Bool
+    var isHeld: Bool
+    /// Refunds give back to budgets, and not to runs.
+    var refunded: Int128 = 0
+  }
+
+  struct Hold {
+    let serial: Int
+    let spending: Int
+    let account: Int
+    let coin: Coin
+    let sharing: Sharing
+    /// The price of the reservation, or nil for a given amount.
+    let tariff: Tariff?
+    let policy: Policy
+    var remaining: Int128
+    var captured: Int128
+    var expires: Int64
+    var end: Status?
+  }
+
+  struct Budget {
+    var terms: BudgetTerms
+    /// Charges and holds before it are not counted.
+    let since: Int
+  }
+
+  struct Limits {
+    var terms: LimitTerms
+    /// What came before is not counted.
+    var runsSince: Int
+    var rateSince: Int
+    /// Runs that were idle for long, and before what they are forgotten.
+    var forgotten: [Int: Int] = [:]
+  }
+
+  /// A charge or capture that can be refunded.
+  struct Charge {
+    let serial: Int
+    let spending: Int
+    let payer: Int
+    let coin: Coin
+    let sharing: Sharing
+    let amount: Int128
+    var refunded: Int128 = 0
+  }
+
+  struct Transfer {
+    let serial: Int
+    let legs: [Leg]
+    var isReversed = false
+  }
+
+  /// What a request answers.
+  package struct Outcome: Sendable, Equatable {
+    package var status: Status
+    package var coin = Coin.usd
+    package var amount: Int128 = 0
+    /// What the hold has left, where there is one.
+    package var remaining: Int128?
+    package var balance: Int128 = 0
+    package var available: Int128 = 0
+    package var isReplayed = false
+    package var isFinal = false
+    package var isCapped = false
+    /// Whether it is a receipt; a definition answers something else.
+    package var isReceipt = true
+    /// The serial of what came about.
+    package var serial = 0
+  }
+
+  var accounts = Cast.accounts.map { _ in Account() }
+  /// Every posting ever made.
+  var postings: [Posting] = []
+  var spendings: [Spending] = []
+  var holds: [Hold] = []
+  var budgets: [Budget] = []
+  var limits: [Limits?] = Cast.accounts.map { _ in nil }
+  var charges: [Charge] = []
+  var transfers: [Transfer] = []
+  /// The registered version of the skill, and its tools.
+  var skill: (version: Int, tools: [ToolTerms])?
+  /// What each key was used for, and what came of it.
+  var keys: [String: (action: Action, outcome: Outcome)] = [:]
+  /// The time of what happened last, and of what is asked now.
+  package private(set) var time: Int64 = 0
+  package private(set) var now: Int64 = 0
+  /// How much has happened.
+  package var changes = 0
+
+  package init() {}
+
+  // MARK: Questions
+
+  func wallet(_ account: Int) -> Int {
+    guard !Cast.accounts[account].ownsWallet, let parent = Cast.accounts[account].parent else { return account }
+    return wallet(parent)
+  }
+
+  /// The account and those above it.
+  func path(_ account: Int) -> [Int] {
+    [account] + (Cast.accounts[account].parent.map { path($0) } ?? [])
+  }
+
+  package func balance(_ wallet: Int, _ coin: Coin) -> Int128 {
+    var sum: Int128 = 0
+    for posting in postings where posting.account == wallet && posting.coin == coin { sum += posting.amount }
+    return sum
+  }
+
+  package func held(_ wallet: Int, _ coin: Coin) -> Int128 {
+    var sum: Int128 = 0
+    for hold in holds where hold.end == nil && hold.coin == coin && self.wallet(hold.account) == wallet {
+      sum += hold.remaining
+    }
+    return sum
+  }
+
+  package func available(_ wallet: Int, _ coin: Coin) -> Int128 {
+    balance(wallet, coin) - held(wallet, coin) + accounts[wallet].creditLines[coin.rawValue]
+  }
+
+  /// All money of an asset, in and outside: zero.
+  package func sum(_ coin: Coin) -> Int128 {
+    Cast.accounts.indices.reduce(0) { $0 + balance($1, coin) }
+  }
+
+  func isFrozen(_ account: Int) -> Bool {
+    path(account).contains { accounts[$0].isFrozen }
+  }
+
+  /// What a budget counts in the window around a time.
+  func counted(_ budget: Budget, around time: Int64) -> (spent: Int128, held: Int128) {
+    let (start, end) = ReferenceLedger.window(budget.terms.window, time)
+    var spent: Int128 = 0
+    var held: Int128 = 0
+    for one in spendings[budget.since...]
+    where one.time >= start && one.time < end && path(one.account).contains(budget.terms.account) {
+      if let coin = budget.terms.coin {
+        guard one.coin == coin else { continue }
+        spent += one.spent - one.refunded
+        held += one.held
+      } else {
+        if one.isHeld { held += 1 } else if one.counts { spent += 1 }
+      }
+    }
+    return (spent, held)
+  }
+
+  /// Whether a budget still has the window of a hold: it keeps that of now, and the last one before in which something
+  /// was charged or held.
+  func keeps(_ budget: Budget, _ hold: Hold) -> Bool {
+    let begun = ReferenceLedger.window(budget.terms.window, spendings[hold.spending].time)
+    let current = ReferenceLedger.window(budget.terms.window, now)
+    if begun == current { return true }
+    let last = spendings[budget.since...].last {
+      $0.time < current.0 && path($0.account).contains(budget.terms.account)
+    }
+    return last.map { ReferenceLedger.window(budget.terms.window, $0.time) == begun } ?? false
+  }
+
+  /// Windows from 2025 on, counted on the fingers.
+  static func window(_ name: String, _ time: Int64) -> (Int64, Int64) {
+    func aligned(_ length: Int64) -> (Int64, Int64) {
+      let monday = NaiveCalendar.microseconds(2024, 12, 30)
+      let begin = time - (time - monday) % length
+      return (begin, begin + length)
+    }
+    switch name {
+    case "hour": return aligned(3_600_000_000)
+    case "day": return aligned(86_400_000_000)
+    case "week": return aligned(604_800_000_000)
+    case "month":
+      var (year, month) = (2025, 1)
+      while true {
+        let start = NaiveCalendar.microseconds(year, month, 1)
+        (year, month) = month == 12 ? (year + 1, 1) : (year, month + 1)
+        let end = NaiveCalendar.microseconds(year, month, 1)
+        if time < end { return (start, end) }
+      }
+    default: return (.min, .max)
+    }
+  }
+
+  // MARK: Time
+
+  /// Comes to a time, at which holds may be due; time never goes back, whatever the clock does.
+  mutating func come(to clock: Int64) {
+    now = max(clock, time)
+    for index in holds.indices where holds[index].end == nil && holds[index].expires <= now {
+      finish(index, .holdExpired)
+      note()
+    }
+  }
+
+  /// Something has happened.
+  mutating func note() {
+    changes += 1
+    time = now
+  }
+
+  mutating func finish(_ index: Int, _ end: Status) {
+    let spending = holds[index].spending
+    spendings[spending].held = 0
+    spendings[spending].isHeld = false
+    if end != .holdCaptured { spendings[spending].counts = holds[index].captured > 0 }
+    holds[index].remaining = 0
+    holds[index].end = end
+  }
+
+  /// A record that changes nothing but the time: the ledger's opening, or a seal.
+  package mutating func pass(to clock: Int64) {
+    now = max(clock, time)
+    note()
+  }
+
+  /// Whether a serial names something that is there.
+  package func knows(_ serial: Int) -> Bool {
+    holds.contains { $0.serial == serial } || charges.contains { $0.serial == serial }
+      || transfers.contains { $0.serial == serial }
+  }
+
+  /// Drops every budget: what a canary does.
+  package mutating func forgetBudgets() {
+    budgets = []
+  }
+
+  /// Lets open holds last a little longer than they do: what a canary does.
+  package mutating func delayExpiries() {
+    for index in holds.indices where holds[index].end == nil { holds[index].expires += 1 }
+  }
+
+  /// Forgets runs that have been idle for thirty days, but for those that an open hold belongs to; a seal does so.
+  package mutating func forgetRuns() {
+    let oldest = time - 30 * 86_400_000_000
+    for account in limits.indices {
+      guard let terms = limits[account]?.terms, terms.perRun != nil else { continue }
+      for run in Set(spendings.map(\.run)) where run != 0 {
+        let isOpen = holds.contains { $0.end == nil && spendings[$0.spending].run == run }
+        let isRecent = runSpendings(account, run).contains { $0.time >= oldest }
+        if !isOpen && !isRecent { limits[account]?.forgotten[run] = spendings.count }
+      }
+    }
+  }
+
+  /// What counts for a run's cap on an account.
+  func runSpendings(_ account: Int, _ run: Int) -> [Spending] {
+    guard let limit = limits[account] else { return [] }
+    return spendings[max(limit.runsSince, limit.forgotten[run] ?? 0)...].filter {
+      $0.run == run && $0.coin == limit.terms.coin && path($0.account).contains(account)
+    }
+  }
+}

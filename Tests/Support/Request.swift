@@ -1,0 +1,352 @@
+package import FareboxCore
+
+/// The two assets that the reference keeps.
+package enum Coin: Int, CaseIterable, Sendable {
+  case usd
+  case credits
+
+  package var code: String { self == .usd ? "USD" : "CREDITS" }
+  package var scale: UInt8 { self == .usd ? 9 : 7 }
+
+  /// An amount as the JSON door writes it.
+  package func text(_ units: Int128) -> JSON {
+    .string(Amount.text(Int64(units), scale: scale, minorDigits: 2))
+  }
+}
+
+/// How a tool of the reference costs, in atomic units.
+package enum Tariff: Hashable, Sendable {
+  case flat(Int128)
+  case perUnit(Int128, maximum: Int128?)
+  /// Each part of the quantity at the rate of its own tier.
+  case graduated(upTo: Int128, Int128, above: Int128)
+  /// The whole quantity at the rate of the tier that holds it.
+  case volume(upTo: Int128, Int128, above: Int128)
+
+  var isFlat: Bool {
+    if case .flat = self { true } else { false }
+  }
+
+  /// What a number of units costs, and whether the maximum bound it.
+  func cost(_ units: Int128) -> (amount: Int128, isCapped: Bool) {
+    switch self {
+    case .flat(let amount): return (amount, false)
+    case .perUnit(let rate, let maximum):
+      let amount = rate * units
+      if let maximum, amount > maximum { return (maximum, true) }
+      return (amount, false)
+    case .graduated(let bound, let rate, let above):
+      return (min(units, bound) * rate + max(0, units - bound) * above, false)
+    case .volume(let bound, let rate, let above): return (units * (units > bound ? above : rate), false)
+    }
+  }
+
+  fileprivate func json(_ coin: Coin) -> JSON {
+    func tiers(_ model: String, _ bound: Int128, _ rate: Int128, _ above: Int128) -> JSON {
+      [
+        "currency": .string(coin.code),
+        "components": [
+          [
+            "meter": "units", "model": .string(model),
+            "tiers": [["up_to": .int(Int64(bound)), "rate": coin.text(rate)], ["rate": coin.text(above)]],
+          ]
+        ],
+      ]
+    }
+    switch self {
+    case .flat(let amount): return ["currency": .string(coin.code), "cost": coin.text(amount)]
+    case .perUnit(let rate, let maximum):
+      var price: JSONObject = ["currency": .string(coin.code), "cost": coin.text(rate), "per": "unit"]
+      if let maximum { price.append("max_cost", coin.text(maximum)) }
+      return .object(price)
+    case .graduated(let bound, let rate, let above): return tiers("graduated", bound, rate, above)
+    case .volume(let bound, let rate, let above): return tiers("volume", bound, rate, above)
+    }
+  }
+}
+
+/// Who gets what of a charge: shares of a whole number of parts, in order.
+package struct Sharing: Hashable, Sendable {
+  package let accounts: [Int]
+  package let parts: [Int128]
+
+  package init(accounts: [Int], parts: [Int128]) {
+    self.accounts = accounts
+    self.parts = parts
+  }
+
+  /// Each share rounded down; what is left over one by one to the recipients from the first on.
+  func shares(of amount: Int128) -> [Int128] {
+    let whole = parts.reduce(0, +)
+    var shares = parts.map { amount * $0 / whole }
+    var left = amount - shares.reduce(0, +)
+    for index in shares.indices where left > 0 && parts[index] > 0 {
+      shares[index] += 1
+      left -= 1
+    }
+    return shares
+  }
+}
+
+/// A tool as a manifest declares it.
+package struct ToolTerms: Hashable, Sendable {
+  package let tariff: Tariff
+  package let coin: Coin
+  package let sharing: Sharing
+
+  package init(tariff: Tariff, coin: Coin, sharing: Sharing) {
+    self.tariff = tariff
+    self.coin = coin
+    self.sharing = sharing
+  }
+}
+
+/// What a charge or hold asks for.
+package struct Payment: Hashable, Sendable {
+  package enum Cost: Hashable, Sendable {
+    case amount(Int128, Coin, payee: Int)
+    /// A tool and the units that it used; none for a flat price.
+    case tool(Int, units: Int?)
+  }
+
+  package var payer: Int
+  package var cost: Cost
+  /// 0 is none.
+  package var run: Int
+  package var maxCost: Int128?
+}
+
+package enum Policy: String, CaseIterable, Sendable {
+  case reject
+  case cap
+  case overflow
+}
+
+package enum Taking: Hashable, Sendable {
+  case rest
+  case amount(Int128, Coin)
+  case units(Int)
+}
+
+package struct Leg: Hashable, Sendable {
+  package let account: Int
+  package let coin: Coin
+  package let amount: Int128
+}
+
+package struct LimitTerms: Hashable, Sendable {
+  package let coin: Coin
+  package var perCall: Int128?
+  package var perRun: Int128?
+  package var perHour: Int?
+}
+
+package struct BudgetTerms: Hashable, Sendable {
+  package let account: Int
+  package let name: String
+  package let window: String
+  /// nil counts charges.
+  package let coin: Coin?
+  package let limit: Int128
+  package let hasThresholds: Bool
+}
+
+/// One thing that is asked of a ledger; accounts and tools by their place in `Cast`, holds, charges and transfers by the
+/// serial of the request that made them.
+package enum Action: Hashable, Sendable {
+  case openAsset(Coin)
+  case openAccount(Int)
+  case deposit(Int, Coin, Int128)
+  case withdraw(Int, Coin, Int128)
+  case charge(Payment)
+  case reserve(Payment, milliseconds: Int64, Policy)
+  case capture(hold: Int, Taking, isFinal: Bool)
+  case release(hold: Int)
+  case extend(hold: Int, milliseconds: Int64)
+  case refund(charge: Int, Int128?, Coin)
+  case transfer([Leg])
+  case reverse(transfer: Int)
+  case setBudget(BudgetTerms)
+  case removeBudget(Int, String)
+  case setLimits(Int, LimitTerms)
+  case setFrozen(Int, Bool)
+  case setCredit(Int, Coin, Int128)
+  case register(version: Int, [ToolTerms])
+}
+
+package struct Request: Sendable {
+  package var action: Action
+  /// Empty is none.
+  package var key: String
+  /// Names what comes about.
+  package let serial: Int
+
+  package init(_ action: Action, key: String = "", serial: Int) {
+    self.action = action
+    self.key = key
+    self.serial = serial
+  }
+
+  /// Whether its receipt waits for the disk where the engine is opened as usual.
+  package var isDurable: Bool {
+    switch action {
+    case .reserve, .release, .extend: false
+    default: true
+    }
+  }
+
+  /// Whether what comes about is a hold.
+  package var makesHold: Bool {
+    if case .reserve = action { true } else { false }
+  }
+
+  /// The serial of the hold, charge or transfer that the request is about, or nil.
+  package var subject: Int? {
+    switch action {
+    case .capture(let serial, _, _), .release(let serial), .extend(let serial, _), .refund(let serial, _, _),
+      .reverse(let serial):
+      serial
+    default: nil
+    }
+  }
+}
+
+/// The accounts and tools of every run.
+package enum Cast {
+  package static let accounts: [(name: String, parent: Int?, ownsWallet: Bool)] = [
+    ("external", nil, true), ("platform", nil, true), ("user:ana", nil, true), ("agent:a", nil, true),
+    ("agent:b", nil, true), ("org:acme", nil, true), ("org:acme/dept:sales", 5, true), ("org:acme/dept:lab", 5, false),
+    ("org:acme/dept:lab/agent:x", 7, false),
+  ]
+  package static let builtIn = 2
+  package static let payers = [2, 5, 6, 7, 8]
+  package static let payees = [1, 2, 3, 4]
+  package static let wallets = [1, 2, 3, 4, 5, 6]
+  package static let everybody = Array(2...8)
+  package static let tools = ["search", "read", "write"]
+  package static let toolCoins: [Coin] = [.usd, .usd, .credits]
+  package static let skill = "work"
+}
+
+extension Request {
+  /// The operation and its input at the JSON door.
+  ///
+  /// - Parameter ids: the engine's numbers of what serials name.
+  package func call(_ ids: [Int: Int64]) -> (operation: String, input: JSON) {
+    let (operation, fields) = body(ids)
+    var input = JSONObject(fields)
+    if !key.isEmpty { input.append("idempotency_key", .string(key)) }
+    return (operation, .object(input))
+  }
+
+  private func body(_ ids: [Int: Int64]) -> (String, [(String, JSON)]) {
+    func name(_ account: Int) -> JSON { .string(Cast.accounts[account].name) }
+    func id(_ serial: Int) -> JSON { .int(ids[serial] ?? 0) }
+    switch action {
+    case .openAsset(let coin): return ("asset.open", [("asset", .string(coin.code))])
+    case .openAccount(let account):
+      return (
+        "account.open",
+        [("account", name(account)), ("wallet", Cast.accounts[account].ownsWallet ? "own" : "parent")]
+      )
+    case .deposit(let account, let coin, let amount), .withdraw(let account, let coin, let amount):
+      let isDeposit = if case .deposit = action { true } else { false }
+      return (
+        isDeposit ? "account.deposit" : "account.withdraw",
+        [("account", name(account)), ("asset", .string(coin.code)), ("amount", coin.text(amount))]
+      )
+    case .charge(let payment): return ("charge.create", fields(payment))
+    case .reserve(let payment, let milliseconds, let policy):
+      return (
+        "hold.reserve",
+        fields(payment) + [("expires_in_ms", .int(milliseconds)), ("over_capture", .string(policy.rawValue))]
+      )
+    case .capture(let hold, let taking, let isFinal):
+      var fields = [("hold", id(hold)), ("final", .bool(isFinal))]
+      switch taking {
+      case .rest: break
+      case .amount(let amount, let coin): fields.append(("amount", coin.text(amount)))
+      case .units(let units): fields.append(("usage", ["units": .int(Int64(units))]))
+      }
+      return ("hold.capture", fields)
+    case .release(let hold): return ("hold.release", [("hold", id(hold))])
+    case .extend(let hold, let milliseconds):
+      return ("hold.extend", [("hold", id(hold)), ("expires_in_ms", .int(milliseconds))])
+    case .refund(let charge, let amount, let coin):
+      return ("charge.refund", [("id", id(charge))] + (amount.map { [("amount", coin.text($0))] } ?? []))
+    case .transfer(let legs):
+      return (
+        "transfer.create",
+        [
+          (
+            "postings",
+            .array(
+              legs.map {
+                ["account": name($0.account), "asset": .string($0.coin.code), "amount": $0.coin.text($0.amount)]
+              })
+          )
+        ]
+      )
+    case .reverse(let transfer): return ("transfer.reverse", [("id", id(transfer))])
+    case .setBudget(let terms):
+      let most: (String, JSON) =
+        terms.coin.map { ("amount", $0.text(terms.limit)) } ?? ("count", .int(Int64(terms.limit)))
+      var fields = [
+        ("account", name(terms.account)), ("name", .string(terms.name)), ("window", .string(terms.window)), most,
+      ]
+      if let coin = terms.coin { fields.append(("asset", .string(coin.code))) }
+      if terms.hasThresholds { fields.append(("thresholds", [50, 100])) }
+      return ("budget.set", fields)
+    case .removeBudget(let account, let budget):
+      return ("budget.remove", [("account", name(account)), ("name", .string(budget))])
+    case .setLimits(let account, let terms):
+      var fields: [(String, JSON)] = [("account", name(account)), ("asset", .string(terms.coin.code))]
+      if let limit = terms.perCall { fields.append(("per_call", terms.coin.text(limit))) }
+      if let limit = terms.perRun { fields.append(("per_run", terms.coin.text(limit))) }
+      if let limit = terms.perHour { fields.append(("charges_per_hour", .int(Int64(limit)))) }
+      return ("limit.set", fields)
+    case .setFrozen(let account, let isFrozen):
+      return (isFrozen ? "account.freeze" : "account.unfreeze", [("account", name(account))])
+    case .setCredit(let account, let coin, let line):
+      return (
+        "account.set_credit_line",
+        [("account", name(account)), ("asset", .string(coin.code)), ("credit_line", coin.text(line))]
+      )
+    case .register(let version, let tools):
+      let manifest: JSON = [
+        "id": .string(Cast.skill), "version": .string("1.0.\(version)"),
+        "tools": .array(zip(Cast.tools, tools).map { Request.json($0, $1) }),
+      ]
+      return ("skill.register", [("manifest", manifest)])
+    }
+  }
+
+  private static func json(_ name: String, _ tool: ToolTerms) -> JSON {
+    let whole = tool.sharing.parts.reduce(0, +)
+    return [
+      "name": .string(name), "pricing": tool.tariff.json(tool.coin),
+      "split": .array(
+        zip(tool.sharing.accounts, tool.sharing.parts).map {
+          ["account": .string(Cast.accounts[$0].name), "share": .string("\($1)/\(whole)")]
+        }),
+    ]
+  }
+
+  private func fields(_ payment: Payment) -> [(String, JSON)] {
+    var fields: [(String, JSON)] = [("payer", .string(Cast.accounts[payment.payer].name))]
+    switch payment.cost {
+    case .amount(let amount, let coin, let payee):
+      fields.append(("amount", coin.text(amount)))
+      fields.append(("asset", .string(coin.code)))
+      fields.append(("payee", .string(Cast.accounts[payee].name)))
+      if let most = payment.maxCost { fields.append(("max_cost", coin.text(most))) }
+    case .tool(let tool, let units):
+      fields.append(("tool", .string(Cast.tools[tool])))
+      if let units { fields.append(("usage", ["units": .int(Int64(units))])) }
+      // Seven digits are exact in both assets.
+      if let most = payment.maxCost { fields.append(("max_cost", Coin.credits.text(most))) }
+    }
+    if payment.run != 0 { fields.append(("run", .string("run-\(payment.run)"))) }
+    return fields
+  }
+}

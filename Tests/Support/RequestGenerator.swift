@@ -1,0 +1,245 @@
+/// Random requests of several callers, that make sense in a world: they name what is there, repeat what was asked, and
+/// ask for more than there is.
+package struct RequestGenerator {
+  package var random: SeededGenerator
+  private var serial = 0
+  private var version = 0
+  /// Everything that was asked with a key.
+  private var asked: [Request] = []
+
+  package init(seed: UInt64) {
+    random = SeededGenerator(seed: seed)
+  }
+
+  /// What brings the cast and some money in.
+  package mutating func opening() -> [Request] {
+    var actions: [Action] = [.openAsset(.credits)]
+    for account in Cast.accounts.indices.dropFirst(Cast.builtIn) { actions.append(.openAccount(account)) }
+    for coin in Coin.allCases {
+      actions.append(.deposit(2, coin, 20 * unit(coin)))
+      actions.append(.deposit(5, coin, 20 * unit(coin)))
+    }
+    actions.append(register())
+    return actions.map { request($0, key: "") }
+  }
+
+  /// Requests for one turn: mostly one, sometimes a batch of charges.
+  package mutating func next(in world: ReferenceLedger, _ ids: [Int: Int64]) -> [Request] {
+    if random.chance(8) {
+      var batch: [Request] = []
+      for _ in 0..<random.below(6) + 2 {
+        let key = key()
+        let payment = payment(in: world)
+        batch.append(request(.charge(payment), key: key))
+        if random.chance(15), !key.isEmpty { batch.append(batch[batch.count - 1]) }
+      }
+      return batch
+    }
+    if random.chance(10), let again = again(ids) { return [again] }
+    return [request(action(in: world, ids), key: key())]
+  }
+
+  /// A request that was made before, or another under its key.
+  private mutating func again(_ ids: [Int: Int64]) -> Request? {
+    guard !asked.isEmpty else { return nil }
+    var request = random.pick(asked)
+    if let subject = request.subject, ids[subject] == nil { return nil }
+    guard random.chance(30) else { return request }
+    switch request.action {
+    case .deposit(let account, let coin, let amount): request.action = .deposit(account, coin, amount + 1)
+    case .withdraw(let account, let coin, let amount): request.action = .withdraw(account, coin, amount + 1)
+    case .charge(var payment):
+      payment.run += 1
+      request.action = .charge(payment)
+    case .reserve(let payment, let milliseconds, let policy):
+      request.action = .reserve(payment, milliseconds: milliseconds + 1, policy)
+    case .capture(let hold, let taking, let isFinal):
+      request.action = .capture(hold: hold, taking, isFinal: !isFinal)
+    case .refund(let charge, let amount, let coin):
+      request.action = .refund(charge: charge, (amount ?? 0) + 1, coin)
+    case .transfer(let legs):
+      request.action = .transfer(legs.map { Leg(account: $0.account, coin: $0.coin, amount: $0.amount * 2) })
+    default: return nil
+    }
+    return request
+  }
+
+  private mutating func request(_ action: Action, key: String) -> Request {
+    serial += 1
+    var takesKey = true
+    switch action {
+    case .charge, .reserve, .capture, .refund, .transfer, .reverse, .deposit, .withdraw: break
+    default: takesKey = false
+    }
+    let request = Request(action, key: takesKey ? key : "", serial: serial)
+    if !request.key.isEmpty { asked.append(request) }
+    return request
+  }
+
+  private mutating func key() -> String {
+    random.chance(75) ? "key-\(serial)-\(random.below(1_000_000))" : ""
+  }
+
+  private func unit(_ coin: Coin) -> Int128 {
+    coin == .usd ? 1_000_000_000 : 10_000_000
+  }
+
+  private mutating func coin() -> Coin { random.chance(75) ? .usd : .credits }
+
+  /// Mostly small, sometimes nothing, sometimes large.
+  private mutating func amount(_ coin: Coin) -> Int128 {
+    switch random.below(12) {
+    case 0: 0
+    case 1: Int128(random.below(2_000)) * unit(coin)
+    default: Int128(random.below(4_000)) * unit(coin) / 1_000 + Int128(random.below(1_000))
+    }
+  }
+
+  // MARK: What is asked
+
+  private mutating func action(in world: ReferenceLedger, _ ids: [Int: Int64]) -> Action {
+    switch random.below(100) {
+    case 0..<8:
+      let coin = coin()
+      return .deposit(random.pick(Cast.everybody), coin, amount(coin) + 1)
+    case 8..<10:
+      let coin = coin()
+      return .withdraw(random.pick(Cast.everybody), coin, amount(coin) / 2 + 1)
+    case 10..<34: return .charge(payment(in: world))
+    case 34..<53: return reservation(in: world)
+    case 53..<69:
+      if let hold = hold(in: world, ids) { return capture(hold) }
+    case 69..<73:
+      if let hold = hold(in: world, ids) { return .release(hold: hold.serial) }
+    case 73..<76:
+      if let hold = hold(in: world, ids) {
+        return .extend(hold: hold.serial, milliseconds: Int64(random.below(4_000_000)) + 1)
+      }
+    case 76..<83:
+      let known = world.charges.filter { ids[$0.serial] != nil }
+      if !known.isEmpty {
+        let charge = random.pick(known)
+        let part: Int128? = random.chance(30) ? nil : charge.amount * Int128(random.below(120)) / 200
+        return .refund(charge: charge.serial, part, charge.coin)
+      }
+    case 83..<87: return transfer()
+    case 87..<88:
+      let known = world.transfers.filter { ids[$0.serial] != nil }
+      if !known.isEmpty { return .reverse(transfer: random.pick(known).serial) }
+    case 88..<92: return budget()
+    case 92..<94: return limits()
+    case 94..<96: return .setFrozen(random.pick([2, 5, 6, 7]), random.chance(35))
+    case 96..<97:
+      let coin = coin()
+      return .setCredit(random.pick([2, 5]), coin, amount(coin))
+    case 97..<99: return register()
+    default: break
+    }
+    return .charge(payment(in: world))
+  }
+
+  private mutating func payment(in world: ReferenceLedger) -> Payment {
+    var payment = Payment(payer: random.pick(Cast.payers), cost: .tool(0, units: nil), run: 0, maxCost: nil)
+    if random.chance(35), let tools = world.skill?.tools {
+      let tool = random.below(tools.count)
+      payment.cost = .tool(tool, units: tools[tool].tariff.isFlat ? nil : random.below(400) + 2)
+      if random.chance(25) { payment.maxCost = Int128(random.below(40_000_000)) + 1 }
+    } else {
+      let coin = coin()
+      let units = amount(coin)
+      payment.cost = .amount(units, coin, payee: random.pick(Cast.payees))
+      if random.chance(10) { payment.maxCost = max(1, units * Int128(random.below(150)) / 100) }
+    }
+    if random.chance(40) { payment.run = random.below(3) + 1 }
+    return payment
+  }
+
+  private mutating func reservation(in world: ReferenceLedger) -> Action {
+    let milliseconds = random.chance(15) ? random.below(40 * 86_400_000) : random.below(4_000_000)
+    return .reserve(payment(in: world), milliseconds: Int64(milliseconds) + 1, random.pick(Policy.allCases))
+  }
+
+  /// A hold whose number is known; mostly one that is open.
+  private mutating func hold(in world: ReferenceLedger, _ ids: [Int: Int64]) -> ReferenceLedger.Hold? {
+    let known = world.holds.filter { ids[$0.serial] != nil }
+    let open = known.filter { $0.end == nil }
+    if !open.isEmpty, random.chance(85) { return random.pick(open) }
+    return known.isEmpty ? nil : random.pick(known)
+  }
+
+  private mutating func capture(_ hold: ReferenceLedger.Hold) -> Action {
+    let isFinal = random.chance(60)
+    if hold.tariff != nil, hold.tariff?.isFlat == false, random.chance(40) {
+      return .capture(hold: hold.serial, .units(random.below(500) + 2), isFinal: isFinal)
+    }
+    if random.chance(30) { return .capture(hold: hold.serial, .rest, isFinal: isFinal) }
+    let most = hold.remaining > 0 ? hold.remaining : 1_000_000
+    return .capture(
+      hold: hold.serial, .amount(most * Int128(random.below(160)) / 100, hold.coin), isFinal: isFinal)
+  }
+
+  private mutating func transfer() -> Action {
+    var legs: [Leg] = []
+    for _ in 0..<(random.chance(25) ? 2 : 1) {
+      let coin = coin()
+      let amount = amount(coin) + 2
+      let from = random.pick(Cast.everybody)
+      let to = random.pick(Cast.everybody.filter { $0 != from })
+      legs.append(Leg(account: from, coin: coin, amount: -amount))
+      if random.chance(30) {
+        legs.append(Leg(account: to, coin: coin, amount: amount - amount / 2))
+        legs.append(Leg(account: random.pick(Cast.payees), coin: coin, amount: amount / 2))
+      } else {
+        legs.append(Leg(account: to, coin: coin, amount: amount))
+      }
+    }
+    return .transfer(legs)
+  }
+
+  private mutating func budget() -> Action {
+    let account = random.pick(Cast.payers)
+    let name = random.pick(["one", "two"])
+    if random.chance(25) { return .removeBudget(account, name) }
+    let coin: Coin? = random.chance(30) ? nil : coin()
+    return .setBudget(
+      BudgetTerms(
+        account: account, name: name, window: random.pick(["hour", "day", "week", "month", "lifetime"]), coin: coin,
+        limit: coin.map { amount($0) * 4 } ?? Int128(random.below(20)), hasThresholds: random.chance(30)))
+  }
+
+  private mutating func limits() -> Action {
+    let coin = coin()
+    var terms = LimitTerms(coin: coin, perCall: nil, perRun: nil, perHour: nil)
+    if random.chance(30) { terms.perCall = amount(coin) + unit(coin) / 2 }
+    if random.chance(50) { terms.perRun = amount(coin) * 3 + unit(coin) / 2 }
+    if random.chance(25) { terms.perHour = random.below(8) + 1 }
+    return .setLimits(random.pick(Cast.payers), terms)
+  }
+
+  /// A new version of the skill, with other prices and splits.
+  private mutating func register() -> Action {
+    version += 1
+    var tools: [ToolTerms] = []
+    for (index, coin) in Cast.toolCoins.enumerated() {
+      let tariff: Tariff
+      func rate() -> Int128 { Int128(random.below(300)) * unit(coin) / 100_000 + Int128(random.below(10)) }
+      // The first tool is flat for good, so that a repeat under another version has the usage that its price needs.
+      switch index == 0 ? 0 : random.below(3) + 1 {
+      case 0: tariff = .flat(Int128(random.below(900)) * unit(coin) / 1_000 + 1)
+      case 1: tariff = .perUnit(rate(), maximum: random.chance(40) ? unit(coin) / 3 : nil)
+      case 2: tariff = .graduated(upTo: Int128(random.below(200)) + 1, rate(), above: rate())
+      default: tariff = .volume(upTo: Int128(random.below(200)) + 1, rate(), above: rate())
+      }
+      tools.append(ToolTerms(tariff: tariff, coin: coin, sharing: sharing()))
+    }
+    return .register(version: version, tools)
+  }
+
+  private mutating func sharing() -> Sharing {
+    var accounts = [1, 3, 4, 6, 7]
+    accounts.shuffle(using: &random)
+    let count = random.below(3) + 1
+    return Sharing(
+      accounts: Array(accounts.prefix(count)), parts: (0..<count).map { _ in Int128(random.below(7)) + 1 })
+  }
+}
