@@ -546,10 +546,14 @@ static void huge_lengths(void)
     const uint64_t hold = a_hold(engine);
     static const size_t lengths[] = {(size_t)1 << 32, (size_t)1 << 40, (size_t)INT64_MAX, (size_t)INT64_MAX + 1, SIZE_MAX - 1,
                                      SIZE_MAX};
+    /* What the pointer points at ends with its page. */
+    char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *name = memcpy(page + 4096 - 8, "user:ana", 8);
+    mprotect(page + 4096, 4096, PROT_NONE);
     for (size_t k = 0; k < sizeof lengths / sizeof lengths[0]; k++) {
         report->step = lengths[k];
-        everywhere(engine, hold, (farebox_str){"user:ana", lengths[k]}, &too_long);
-        const farebox_str text = {"{}", lengths[k]};
+        everywhere(engine, hold, (farebox_str){name, lengths[k]}, &too_long);
+        const farebox_str text = {name + 8, lengths[k]};
         farebox_text out = {NULL, 0};
         EXPECT(FAREBOX_TOO_LONG, farebox_call(engine, FAREBOX_STR("ledger.info"), text, &out, NULL));
         const farebox_str secret = FAREBOX_STR("secret");
@@ -579,6 +583,7 @@ static void huge_lengths(void)
         args.secret_count = counts[k];
         EXPECT(FAREBOX_TOO_LONG, farebox_verify_webhook(NULL, &args, NULL));
     }
+    munmap(page, 8192);
     /* A length without a pointer is an absent text. */
     EXPECT(FAREBOX_OK, charge_with(engine, CHARGE(description), (farebox_str){NULL, 5}));
     EXPECT(FAREBOX_MISSING_FIELD, charge_with(engine, CHARGE(payer), (farebox_str){NULL, 8}));

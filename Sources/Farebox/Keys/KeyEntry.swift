@@ -44,9 +44,10 @@ struct KeyHash: Equatable {
 
   /// Hashes a key under the ledger's secret, so that nobody can choose keys that crowd one place.
   ///
-  /// Of a key that is too long, which is refused later, only the beginning is read: its length may be a lie.
+  /// Of a key that is too long, which is refused later, not a byte is read: its length may be a lie.
   init(_ key: BorrowedText, _ secret: SipHashKey) {
-    let hash = unsafe sipHash128(UnsafeRawBufferPointer(rebasing: key.bytes.prefix(Limits.key + 1)), key: secret)
+    let count = key.count > Limits.key ? 0 : key.count
+    let hash = unsafe sipHash128(UnsafeRawBufferPointer(rebasing: key.bytes.prefix(count)), key: secret)
     high = hash.high
     // A zero pair marks a record without a key.
     low = hash.low | 1 << 63
