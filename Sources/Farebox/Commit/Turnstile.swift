@@ -1,7 +1,6 @@
 internal import CLinux
 internal import FareboxCore
 internal import FareboxStore
-internal import Synchronization
 
 /// Lets one thread at a time work for all that are waiting: group commit without a thread of its own.
 ///
@@ -15,7 +14,7 @@ final class Turnstile: Sendable {
     var waiting: TurnGroup?
   }
 
-  private let queue = Mutex(Queue())
+  private let queue = Lock(Queue())
 
   /// How long a new leader waits for the callers of the group before, in nanoseconds: about half a flush.
   private static let gatherNanoseconds: Int64 = 50_000

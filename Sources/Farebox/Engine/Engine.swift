@@ -16,7 +16,7 @@ public final class Engine: @unchecked Sendable {
   let isExclusive: Bool
   private var guardedLedger: Ledger
   /// Held for as long as somebody looks at or changes the ledger in memory; never while the disk is waited for.
-  private let ledgerLock = Mutex(())
+  private let ledgerLock = Lock(())
   let store: any Store
   /// When the oldest uncommitted record was made, or 0; the leader's.
   var pendingSince: Int64 = 0
@@ -27,7 +27,7 @@ public final class Engine: @unchecked Sendable {
   /// When it was last brought up to the store, by the steady clock; the leader's.
   var lastRefresh: Int64 = 0
   /// Set once the store has broken a promise; from then on nothing is done.
-  private let distrust = Mutex<Failure?>(nil)
+  private let distrust = Lock<Failure?>(nil)
   private let isClosing = Atomic(false)
   private let isClosed = Atomic(false)
   private let forkGeneration: UInt32
