@@ -37,6 +37,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60.0
@@ -172,13 +173,25 @@ class Home:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         return kept | {"LC_ALL": "C.UTF-8", "PGPASSWORD": password, "HOME": str(self.folder)}
 
-    def start(self, program: str, *words: str, **options: object) -> subprocess.Popen[str]:
+    def start(
+        self, program: str, *words: str, env: dict[str, str], stdout: int | IO[bytes], stderr: int | IO[bytes]
+    ) -> subprocess.Popen[str]:
         """Starts a program of PostgreSQL's as the unprivileged user, out of reach of the terminal's Ctrl-C."""
-        as_user = {} if self.user is None else {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
+        user = self.user
         return subprocess.Popen(
-            [str(self.programs / program), *words], cwd=self.folder, text=True, start_new_session=True, umask=0o077,
-            stdin=subprocess.DEVNULL, **as_user, **options,
-        )  # type: ignore[call-overload, no-any-return]
+            [str(self.programs / program), *words],
+            cwd=self.folder,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            env=env,
+            start_new_session=True,
+            umask=0o077,
+            user=None if user is None else user.pw_uid,
+            group=None if user is None else user.pw_gid,
+            extra_groups=None if user is None else [],
+        )
 
     def run(self, program: str, *words: str, seconds: float = SQL_SECONDS, password: str = "") -> str:
         """Runs a program of PostgreSQL's to its end and gives what it printed."""
@@ -213,7 +226,7 @@ class Server:
         self.following = following
         self.port = 0
         self.process: subprocess.Popen[str] | None = None
-        self.home = Home.make() if following is None else following.home
+        self.home: Home = Home.make() if following is None else following.home
         self.name = f"s{len(self.home.servers)}"
         self.folder = self.home.folder / self.name
         self.data = self.folder / "data"
@@ -223,7 +236,7 @@ class Server:
         try:
             if preload is not None:
                 # The library may be where the server's user cannot read it.
-                copy = shutil.copy(preload, self.home.folder / preload.name)
+                copy = str(shutil.copy(preload, self.home.folder / preload.name))
                 os.chmod(copy, 0o755)
                 self.environment |= {"LD_PRELOAD": copy, "FAREBOX_TEST_FOLDER": str(self.home.folder)}
             self._make()
