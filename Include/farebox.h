@@ -215,7 +215,7 @@ enum {
 };
 
 enum {
-    FAREBOX_OPEN_EXCLUSIVE = 1, /* this process holds the ledger alone until it closes */
+    FAREBOX_OPEN_EXCLUSIVE = 1, /* this process holds the ledger alone until it closes; not on a server */
     FAREBOX_OPEN_EXISTING = 2   /* fail with FAREBOX_STORE_NOT_FOUND rather than make a new ledger */
 };
 
@@ -225,7 +225,7 @@ typedef struct farebox_options {
     farebox_durability durability;      /* default FULL */
     farebox_durability hold_durability; /* of reserve and release; default NORMAL, RELAXED if durability is */
     uint64_t key_memory_bytes;          /* bound on the memory of idempotency keys; 0 is 64 MiB */
-    uint32_t busy_timeout_ms;           /* wait for another process; 0 is 10,000 */
+    uint32_t busy_timeout_ms;           /* wait for another engine, or for a server to come back; 0 is 10,000 */
     uint32_t relaxed_records;           /* commit at the latest after this many relaxed records; 0 is 4,096 */
     uint32_t relaxed_ms;                /* or after this time, at the next call or tick; 0 is 10 */
     uint32_t reserved0;
@@ -236,7 +236,8 @@ typedef struct farebox_options {
 
 #define FAREBOX_OPTIONS_INIT {sizeof(farebox_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, {0}}
 
-/* Opens the ledger at a URL: "sqlite:PATH", or "memory:" for one that lives as long as the engine.
+/* Opens the ledger at a URL: "sqlite:PATH", "postgresql://..." (docs/postgresql.md), or "memory:" for one that lives as
+ * long as the engine.
  * Ownership: *out is the caller's until farebox_close. `options` may be NULL; its clock must outlive the engine.
  * Threads:   any.
  * Errors:    INVALID_ARGUMENT, INVALID_UTF8, TOO_LONG (too many engines), STRUCT_SIZE, RESERVED, STORE_*, NO_MEMORY,

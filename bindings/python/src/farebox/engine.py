@@ -107,7 +107,8 @@ class Farebox:
     ) -> Farebox:
         """Opens the ledger at a path or URL, and makes it unless ``existing``.
 
-        ``url`` is a path, ``"sqlite:PATH"``, or ``"memory:"`` for a ledger that lives as long as the engine.
+        ``url`` is a path, ``"sqlite:PATH"``, ``"postgresql://..."`` for a ledger on a server (see ``docs/postgresql.md``),
+        or ``"memory:"`` for one that lives as long as the engine.
         ``durability`` is when a receipt is returned: ``"full"`` after fsync, ``"normal"`` after commit, ``"relaxed"``
         before commit (only with ``exclusive``: this process holds the ledger alone); ``hold_durability`` is the same
         for reserve and release. ``default_asset`` is that of amounts given without one, ``default_owner`` the account
