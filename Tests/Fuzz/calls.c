@@ -301,7 +301,9 @@ static void run_frame(void)
     const uint8_t args_size = byte();
     const uint8_t out_how = byte();
     const uint8_t flag_byte = byte();
-    const uint32_t flags = flag_byte < 0xf0 ? flag_byte & 7 : UINT32_C(1) << (flag_byte * 7 % 32);
+    /* Those that the function knows, but for the highest bytes. */
+    const uint32_t known = function < 4 || function == 9 ? 1 : function == 8 ? 0 : 7;
+    const uint32_t flags = flag_byte < 0xf0 ? flag_byte & known : UINT32_C(1) << (flag_byte * 7 % 32);
     farebox_engine *engine = handle(handle_byte, &chosen);
     farebox_error error = FAREBOX_ERROR_INIT;
     farebox_status status = FAREBOX_OK;
