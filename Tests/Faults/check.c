@@ -561,7 +561,12 @@ int main(int count, char **arguments)
     sort_keys();
     farebox_options options = FAREBOX_OPTIONS_INIT;
     options.key_memory_bytes = 1 << 20;
-    must(farebox_open(&engine, str(url), &options, NULL), "open");
+    farebox_error error = FAREBOX_ERROR_INIT;
+    const farebox_status opened = farebox_open(&engine, str(url), &options, &error);
+    if (opened != FAREBOX_OK) {
+        fprintf(stderr, "check: open: %s\n", error.message);
+    }
+    must(opened, "open");
     verify();
     read_rows();
     rows_read = row_count;

@@ -615,6 +615,10 @@ ssize_t pwrite64(int descriptor, const void *from, size_t size, off64_t offset)
                                    : write_file(descriptor, from, size, offset, 1);
 }
 
+/* The names without 64 are those of what is not SQLite: offsets have 64 bits all the same. */
+ssize_t pread(int descriptor, void *to, size_t size, off_t offset) { return pread64(descriptor, to, size, offset); }
+ssize_t pwrite(int descriptor, const void *from, size_t size, off_t offset) { return pwrite64(descriptor, from, size, offset); }
+
 static int flush(int descriptor)
 {
     pthread_mutex_lock(&lock);
@@ -654,6 +658,8 @@ int ftruncate64(int descriptor, off64_t size)
     if (error != 0) errno = error;
     return result;
 }
+
+int ftruncate(int descriptor, off_t size) { return ftruncate64(descriptor, size); }
 
 void *mmap64(void *address, size_t size, int protection, int flags, int descriptor, off64_t offset)
 {

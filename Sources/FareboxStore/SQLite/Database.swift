@@ -30,6 +30,21 @@ struct Database: ~Copyable {
         unsafe context?.assumingMemoryBound(to: Int32.self).pointee = pages
         return SQLITE_OK
       }, loggedPages)
+    checkpointsOnClose(false)
+  }
+
+  /// Whether closing copies the log into the file, where this is the last connection. Not before the log is known to be
+  /// on the disk: the power may go in the middle of it.
+  func checkpointsOnClose(_ does: Bool) {
+    _ = unsafe farebox_sqlite_checkpoints_on_close(handle, does ? 1 : 0)
+  }
+
+  /// The path of the write-ahead log, or nil for a database in memory.
+  var logPath: String? {
+    guard let file = unsafe sqlite3_db_filename(handle, "main"), unsafe file.pointee != 0,
+      let log = unsafe sqlite3_filename_wal(file)
+    else { return nil }
+    return unsafe String(cString: log)
   }
 
   deinit {

@@ -13,7 +13,7 @@ public final class SQLiteStore: Store {
   private var statements: Statements?
   /// The level that `PRAGMA synchronous` stands at; changing it costs a statement, so it is changed only when needed.
   private var syncsCommits: Bool
-  /// Why the file cannot be trusted any more, where it failed outside a transaction.
+  /// Why the file cannot be trusted any more.
   private var brokenPromise: Failure?
 
   /// Pages in the log at which it is copied into the file: 32 MiB.
@@ -41,17 +41,28 @@ public final class SQLiteStore: Store {
     try database.execute("PRAGMA page_size = 8192")
     if isExclusive { try database.execute("PRAGMA locking_mode = EXCLUSIVE") }
     try schema.check(database)
+    // EXTRA, until there is a log: the journal that a new file begins with must not come back after a power loss.
     try database.execute(
       """
+      PRAGMA synchronous = EXTRA;
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL;
       PRAGMA cache_size = -32768;
       PRAGMA temp_store = MEMORY;
       """)
     try schema.migrate(database)
-    // Where an earlier process met a failed fsync, the log may stand in the machine's memory but not on its disk:
-    // copying it into the file writes and flushes it anew.
-    try database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    if let log = database.logPath {
+      try database.execute("BEGIN IMMEDIATE")
+      do throws(Failure) {
+        try SQLiteLog.renew(log)
+      } catch {
+        try? database.execute("ROLLBACK")
+        throw error
+      }
+      try database.execute("ROLLBACK")
+      // What of the file an earlier process could not flush is written from the log anew.
+      try database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    }
     statements = try Statements(database)
     self.database = consume database
   }
@@ -66,13 +77,9 @@ public final class SQLiteStore: Store {
 
   public func commit() throws(Failure) {
     try use { statements throws(Failure) in try statements.commit.run() }
-    do throws(Failure) {
-      try database?.checkpoint(beyond: SQLiteStore.checkpointPages)
-    } catch {
-      // What was committed stands. A full disk may be had again; a failed flush has to be told before the next commit
-      // builds on it.
-      if error.status == .storeUntrusted { brokenPromise = error }
-    }
+    // What was committed stands, whatever becomes of this. A full disk may be had again; a failed flush is remembered,
+    // and told before the next commit builds on it.
+    try? noting { () throws(Failure) in try database?.checkpoint(beyond: SQLiteStore.checkpointPages) }
   }
 
   public func setDurable(_ durable: Bool) throws(Failure) {
@@ -111,13 +118,14 @@ public final class SQLiteStore: Store {
   /// Brings everything from the write-ahead log into the file, and both to disk.
   func emptyLog() throws(Failure) {
     let checkpoint = try prepare("PRAGMA wal_checkpoint(TRUNCATE)")
-    guard try checkpoint.step(), checkpoint.int64(0) == 0 else {
+    guard try noting({ () throws(Failure) in try checkpoint.step() }), checkpoint.int64(0) == 0 else {
       throw Failure(.storeBusy, "The log could not be emptied.")
     }
   }
 
   public func close() {
     statements = nil
+    if brokenPromise == nil { database?.checkpointsOnClose(true) }
     database = nil
   }
 
@@ -270,7 +278,17 @@ public final class SQLiteStore: Store {
 
   private func execute(_ sql: String) throws(Failure) {
     guard database != nil else { throw SQLiteStore.closedFailure }
-    try database?.execute(sql)
+    try noting { () throws(Failure) in try database?.execute(sql) }
+  }
+
+  /// Remembers a failed flush, wherever it was: a large transaction writes to the log before it is committed.
+  private func noting<Result>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+    do throws(Failure) {
+      return try body()
+    } catch {
+      if error.status == .storeUntrusted { brokenPromise = error }
+      throw error
+    }
   }
 
   private func prepare(_ sql: String) throws(Failure) -> Statement {
@@ -283,9 +301,11 @@ public final class SQLiteStore: Store {
   private func use<Result>(
     _ body: (borrowing Statements) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    switch statements {
-    case .some(let statements): return try body(statements)
-    case .none: throw SQLiteStore.closedFailure
+    try noting { () throws(Failure) in
+      switch statements {
+      case .some(let statements): return try body(statements)
+      case .none: throw SQLiteStore.closedFailure
+      }
     }
   }
 
