@@ -320,7 +320,7 @@ static farebox_receipt reserve(const settings *s, farebox_engine *engine, const 
     }
 }
 
-/* With `may_be_lost` a hold that the ledger does not know gives an empty receipt. */
+/* With `may_be_lost` a hold that the ledger does not know, or has another of, gives an empty receipt. */
 static farebox_receipt capture(const settings *s, farebox_engine *engine, const request *r, uint64_t hold, bool may_be_lost)
 {
     char key[KEY_BYTES];
@@ -336,7 +336,7 @@ static farebox_receipt capture(const settings *s, farebox_engine *engine, const 
         const uint64_t began = now_ns();
         const farebox_status status = farebox_capture(engine, &args, &receipt, &error);
         note(status, began);
-        if ((may_be_lost && status == FAREBOX_HOLD_NOT_FOUND) || !goes_again(s, "capture", status, &error, first)) {
+        if ((may_be_lost && (status == FAREBOX_HOLD_NOT_FOUND || status == FAREBOX_KEY_CONFLICT)) || !goes_again(s, "capture", status, &error, first)) {
             return receipt;
         }
     }
