@@ -333,6 +333,7 @@ extension Simulation {
       note("  \(error)")
       actor.call = nil
       actor.plan = nil
+      if mode == .relaxed { goBack() }
       if let difference { throw difference }
       guard actor.mishaps > 0 else { throw Difference("nothing was wrong, and yet: \(error)") }
       actor.store = nil
@@ -345,6 +346,8 @@ extension Simulation {
       if store.isDead {
         actor.engine = nil
         actor.store = nil
+        goBack()
+        if let difference { throw difference }
       } else if call.end != nil || world.changes == 0 {
         _ = decide(call, sealed: false)
         worlds.append((disk.committed.end, world))
@@ -432,19 +435,19 @@ extension Simulation {
     }
   }
 
-  /// Looks at an engine, which may have holds to expire before it answers.
+  /// Looks at an engine, which may have to expire holds, to seal or to write what is relaxed before it answers.
   private func look(
     _ process: Int, _ body: (Engine, ReferenceLedger) throws(Failure) -> Difference?
   ) throws(Difference) {
-    _ = try call(process, []) { engine throws(Failure) in try engine.call("account.get", ["account": "platform"]) }
-    guard let engine = processes[process].engine else { throw Difference("a process has died of nothing") }
-    let found: Difference?
-    do throws(Failure) {
+    _ = try call(process, []) { engine throws(Failure) in try engine.call("engine.tick") }
+    var found: Difference?
+    let answer = try call(process, []) { engine throws(Failure) in
       found = try body(engine, world)
-    } catch {
-      throw Difference("\(error)")
+      return .null
     }
     if let found { throw found }
+    guard let answer else { throw Difference("an engine is silent although nothing is wrong") }
+    if case .failure(let failure) = answer.result { throw Difference("\(failure)") }
   }
 
   /// Closes everything, opens it again and looks at all of it.

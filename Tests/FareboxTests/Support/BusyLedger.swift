@@ -1,5 +1,6 @@
 import Farebox
 import FareboxCore
+import FareboxReference
 import Testing
 
 @testable import Farebox

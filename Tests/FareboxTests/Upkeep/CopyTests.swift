@@ -1,5 +1,6 @@
 import Farebox
 import FareboxCore
+import FareboxReference
 import FareboxStore
 import Synchronization
 import Testing
