@@ -8,6 +8,8 @@ enum Fault: CaseIterable {
   case busy
   /// A flush fails, and nobody knows what of it has reached the disk.
   case brokenFlush
+  /// One bit of a segment is read wrongly.
+  case damage
   /// The process dies.
   case crash
   /// The machine loses its power: every process dies, and so does what was not flushed.

@@ -26,7 +26,7 @@ enum Simulator {
       if options.count >= Simulator.thoroughCount {
         for status in Simulator.expected where tally.answers[status.rawValue] == nil {
           failures.append(
-            SeedFailure(seed: options.from, step: 0, problem: "nothing was ever answered \(name(status))", trace: []))
+            SeedFailure(seed: options.from, step: 0, problem: "nothing was ever answered \(name(status))"))
         }
       }
       for failure in failures { failure.tell(canary: nil) }
@@ -67,7 +67,7 @@ enum Simulator {
   private static let expected: [Status] = [
     .ok, .keyConflict, .accountFrozen, .insufficientFunds, .overBudget, .overCallCap, .overRunCap, .rateLimited,
     .overMaxCost, .overRefund, .overCapture, .holdCaptured, .holdReleased, .holdExpired, .holdNotFound,
-    .budgetNotFound, .storeIO, .storeBusy, .storeFull, .storeUnreachable, .storeOutcomeUnknown, .storeUntrusted,
+    .budgetNotFound, .storeIO, .storeBusy, .storeFull, .storeUnreachable, .storeOutcomeUnknown, .storeUntrusted, .storeCorrupt,
   ]
 
   static func name(_ status: Status) -> String { status.entry?.name ?? String(status.rawValue) }
@@ -91,6 +91,9 @@ enum Simulator {
       }
       for _ in 0..<options.jobs { add() }
       while let (part, found) = await group.next() {
+        if (tally.seeds + part.seeds) / Simulator.progressCount > tally.seeds / Simulator.progressCount {
+          print("\(tally.seeds + part.seeds) seeds played, from \(from) on")
+        }
         tally = tally + part
         failures += found
         if failures.count >= Simulator.mostFailures || (isStopping && !failures.isEmpty) { starts = [] }
@@ -99,6 +102,9 @@ enum Simulator {
     }
     return (tally, failures.sorted { $0.seed < $1.seed })
   }
+
+  /// Seeds after which a long run says how far it is.
+  private static let progressCount = 50_000
 
   /// Failures after which a run ends.
   private static let mostFailures = 10
@@ -113,9 +119,9 @@ enum Simulator {
       do throws(Difference) {
         try simulation.run()
       } catch {
-        failures.append(
-          SeedFailure(seed: seed, step: simulation.tally.steps, problem: error.description, trace: simulation.trace))
+        failures.append(SeedFailure(seed: seed, step: simulation.tally.steps, problem: error.description))
       }
+      for line in simulation.trace { print(line) }
       tally = tally + simulation.tally
       if isStopping, !failures.isEmpty { break }
     }
@@ -128,10 +134,8 @@ struct SeedFailure: Sendable {
   let seed: UInt64
   let step: Int
   let problem: String
-  let trace: [String]
 
   func tell(canary: Canary?) {
-    for line in trace.suffix(200) { print(line) }
     let flag = canary.map { " --canary \($0.rawValue)" } ?? ""
     print("seed \(seed) failed at step \(step): \(problem); replay: Tests/Simulator/run --seed \(seed)\(flag)")
   }

@@ -68,7 +68,7 @@ final class SimulatedStore: Store {
     case .lostBefore where !isCommit:
       disconnect()
       throw SimulatedStore.lost
-    case .brokenFlush where !isCommit: return nil
+    case .brokenFlush where !isCommit, .damage: return nil
     default: return fault
     }
   }
@@ -272,9 +272,12 @@ final class SimulatedStore: Store {
 
   /// The bytes as they are read.
   private func seen(_ bytes: [UInt8]) -> [UInt8] {
-    guard simulation.canary == .flippedBit, simulation.isUnlucky() else { return bytes }
+    let isFlipped = simulation.canary == .flippedBit && simulation.isUnlucky()
+    guard let place = simulation.damage(process, in: bytes.count * 8) ?? (isFlipped ? bytes.count * 4 : nil) else {
+      return bytes
+    }
     var bytes = bytes
-    bytes[bytes.count / 2] ^= 1
+    bytes[place / 8] ^= 1 << UInt8(place % 8)
     return bytes
   }
 

@@ -54,9 +54,10 @@ extension Simulation {
   }
 
   private func plan() -> FaultPlan {
-    let local: [Fault] = [.io, .io, .full, .busy, .brokenFlush, .crash, .crash, .powerLoss]
+    let local: [Fault] = [.io, .io, .full, .busy, .brokenFlush, .damage, .crash, .crash, .powerLoss]
     let remote: [Fault] = [
       .io, .full, .crash, .lostBefore, .lostBefore, .lostAfter, .lostAfter, .lostMeanwhile, .serialization, .failover,
+      .damage,
     ]
     let fault = random.pick(mode == .remote ? remote : local)
     let isAtCommit = fault == .brokenFlush || random.chance(45)
@@ -177,6 +178,7 @@ extension Simulation {
     actor.call = call
     actor.calls = 0
     actor.mishaps = 0
+    actor.isDamaged = false
     return call
   }
 
@@ -210,6 +212,11 @@ extension Simulation {
     tally.answers[failure.status.rawValue, default: 0] += 1
     guard actor.mishaps > 0 || actor.isDistrusted else { throw Difference("nothing was wrong, and yet: \(failure)") }
     switch failure.status {
+    case .storeCorrupt, .storeNewer:
+      guard actor.isDamaged else { throw Difference("nothing was damaged, and yet: \(failure)") }
+      if mode != .relaxed, call.end != nil { throw Difference("it is done, and yet: \(failure)") }
+      // A segment of a layout that nobody knows yet is no damage, as far as one can see.
+      actor.isDistrusted = failure.status == .storeCorrupt
     case .storeUntrusted:
       guard actor.isDistrusted else { throw Difference("no flush has failed, and yet: \(failure)") }
     case .storeOutcomeUnknown:

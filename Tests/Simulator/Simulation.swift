@@ -23,6 +23,8 @@ final class SimulatedProcess {
   var store: SimulatedStore?
   /// Whether a flush has failed it, so that it may answer nothing until it is opened again.
   var isDistrusted = false
+  /// Whether it was given a damaged segment in its present call.
+  var isDamaged = false
   /// What goes wrong in its present call, and when.
   var plan: FaultPlan?
   /// Calls of the store in its present call.
@@ -157,7 +159,7 @@ final class Simulation {
     case .commit: guard isCommit else { return nil }
     case .call(let index): guard actor.calls >= index else { return nil }
     }
-    if plan.fault == .brokenFlush, !isCommit { return nil }
+    if plan.fault == .damage || plan.fault == .brokenFlush && !isCommit { return nil }
     actor.plan = nil
     actor.mishaps += 1
     tally.faults += 1
@@ -165,6 +167,19 @@ final class Simulation {
     if mode == .remote, random.chance(30) { away = random.below(4) }
     note("fault \(plan.fault) of process \(process) at call \(actor.calls)\(isCommit ? ", a commit" : "")")
     return plan.fault
+  }
+
+  /// The bit of a segment that is read wrongly, or nil.
+  func damage(_ process: Int, in bits: Int) -> Int? {
+    let actor = processes[process]
+    guard let plan = actor.plan, plan.fault == .damage else { return nil }
+    if case .call(let index) = plan.place, actor.calls < index { return nil }
+    actor.plan = nil
+    actor.mishaps += 1
+    actor.isDamaged = true
+    tally.faults += 1
+    note("process \(process) reads a segment wrongly at call \(actor.calls)")
+    return random.below(bits)
   }
 
   /// Whether what a dying process was about to commit is done.
