@@ -1,11 +1,13 @@
 /* Opens a ledger after a fault and compares it with what runs were given.
  *
- *   check URL [--log FILE]... [--base FILE] [--state FILE] [--may-lose] [--died]
+ *   check URL [--log FILE]... [--base FILE] [--state FILE] [--may-lose] [--died] [--cut]
+ *         [--every N]
  *
  * --log names what a workload has written; --base a state that an earlier check has written with --state, so that only
  * the rows after it are read. --may-lose: the power was lost, so that what was given without a flush may be gone, if
  * all that came after it is gone too. --died: the run was ended, so that a request whose failure changed nothing in the
- * eyes of that run may still be in the log that the next one recovers.
+ * eyes of that run may still be in the log that the next one recovers. --cut: the end of the log was damaged, so that
+ * what was flushed may be gone as well, again with all that came after it. --every repeats one request in so many.
  *
  * Exits with 0 where all is right, 1 where something is wrong, 2 where the ledger says itself that it is damaged. */
 #include "requests.h"
@@ -42,7 +44,7 @@ static size_t hold_count, hold_capacity;
 static int64_t balances[ACCOUNTS];
 static uint64_t base_last, last;
 static int64_t last_time;
-static int may_lose, died, logs, ended[64], problems;
+static int may_lose, died, is_cut, every = 1, logs, ended[64], problems;
 static farebox_engine *engine;
 static size_t rows_read, replayed, lost, surfaced;
 
@@ -414,7 +416,7 @@ static void compare_entries(void)
             continue;
         }
         if (e->outcome == DONE && e->found == 0) {
-            if (may_lose && e->order > flushed_order[e->log]) {
+            if (may_lose && (is_cut || e->order > flushed_order[e->log])) {
                 lost++;
                 lost_order[e->log] = lost_order[e->log] == 0 ? e->order : lost_order[e->log];
             } else {
@@ -488,7 +490,7 @@ static void repeat_done(void)
             }
             continue;
         }
-        if (e->found == 0) {
+        if (e->found == 0 || (k % (size_t)every != 0 && k + 300 < entry_count)) {
             continue;
         }
         farebox_receipt receipt;
@@ -538,6 +540,10 @@ int main(int count, char **arguments)
     for (int k = 1; k < count; k++) {
         if (strcmp(arguments[k], "--may-lose") == 0) {
             may_lose = 1;
+        } else if (strcmp(arguments[k], "--cut") == 0) {
+            is_cut = may_lose = 1;
+        } else if (k + 1 < count && strcmp(arguments[k], "--every") == 0) {
+            every = atoi(arguments[++k]);
         } else if (strcmp(arguments[k], "--died") == 0) {
             died = 1;
         } else if (k + 1 < count && strcmp(arguments[k], "--log") == 0) {

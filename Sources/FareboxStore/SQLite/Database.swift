@@ -39,12 +39,12 @@ struct Database: ~Copyable {
     _ = unsafe farebox_sqlite_checkpoints_on_close(handle, does ? 1 : 0)
   }
 
-  /// The path of the write-ahead log, or nil for a database in memory.
-  var logPath: String? {
+  /// The paths of the file and of its write-ahead log; none for a database in memory.
+  var paths: [String] {
     guard let file = unsafe sqlite3_db_filename(handle, "main"), unsafe file.pointee != 0,
       let log = unsafe sqlite3_filename_wal(file)
-    else { return nil }
-    return unsafe String(cString: log)
+    else { return [] }
+    return unsafe [String(cString: file), String(cString: log)]
   }
 
   deinit {
@@ -169,6 +169,14 @@ struct Statement: ~Copyable {
 
   func int64(_ column: Int32) -> Int64 {
     unsafe sqlite3_column_int64(handle, column)
+  }
+
+  /// Compares a row's sum with the one that was written with it; a row of an old layout has none.
+  func check(_ sum: Int64, at column: Int32, _ table: String) throws(Failure) {
+    guard unsafe sqlite3_column_type(handle, column) != SQLITE_NULL else { return }
+    guard int64(column) == sum else {
+      throw Failure(.storeCorrupt, "A row of the table \(table) is not what was written.")
+    }
   }
 
   /// The bytes of a column, valid until the next step or reset.

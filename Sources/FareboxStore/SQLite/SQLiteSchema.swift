@@ -10,7 +10,7 @@ struct SQLiteSchema: Sendable {
   let steps: [String]
 
   /// What this version of the library writes.
-  static let current = SQLiteSchema(steps: [makeTables])
+  static let current = SQLiteSchema(steps: [makeTables, addSums])
 
   var version: Int64 { Int64(steps.count) }
 
@@ -73,4 +73,8 @@ struct SQLiteSchema: Sendable {
     + ["key_filters", "key_pages_0", "key_pages_1", "key_pages_2", "key_pages_3", "key_pages_4"].map { name in
       "CREATE TABLE \(name) (place INTEGER PRIMARY KEY, data BLOB NOT NULL);"
     }.joined()
+
+  /// Layout 2. A sum of each row that no hash of the journal covers; rows that were written before have none.
+  private static let addSums =
+    (["meta"] + ProjectionTable.allCases.map(\.name)).map { "ALTER TABLE \($0) ADD COLUMN sum INTEGER;" }.joined()
 }

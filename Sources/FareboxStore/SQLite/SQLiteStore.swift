@@ -16,6 +16,9 @@ public final class SQLiteStore: Store {
   /// Why the file cannot be trusted any more.
   private var brokenPromise: Failure?
 
+  /// The file and its log, to notice when another file takes their names; none for a database in memory.
+  private var files: [OpenFile] = []
+
   /// Pages in the log at which it is copied into the file: 32 MiB.
   private static let checkpointPages: Int32 = 4_000
 
@@ -51,7 +54,7 @@ public final class SQLiteStore: Store {
       PRAGMA temp_store = MEMORY;
       """)
     try schema.migrate(database)
-    if let log = database.logPath {
+    if let log = database.paths.last {
       try database.execute("BEGIN IMMEDIATE")
       do throws(Failure) {
         try SQLiteLog.renew(log)
@@ -64,14 +67,23 @@ public final class SQLiteStore: Store {
       try database.execute("PRAGMA wal_checkpoint(PASSIVE)")
     }
     statements = try Statements(database)
+    files = try database.paths.map { path throws(Failure) in try OpenFile(path) }
     self.database = consume database
+  }
+
+  /// Refuses to write where nobody would find it again.
+  private func checkFiles() throws(Failure) {
+    if let brokenPromise { throw brokenPromise }
+    try noting { () throws(Failure) in
+      for file in files { try file.check() }
+    }
   }
 
   /// Never: SQLite has waited for others itself, and what fails otherwise does not pass by itself.
   public func mayRetry(after failure: Failure, attempt: Int) -> Bool { false }
 
   public func begin(from next: UInt64) throws(Failure) {
-    if let brokenPromise { throw brokenPromise }
+    try checkFiles()
     try use { statements throws(Failure) in try statements.begin.run() }
   }
 
@@ -107,7 +119,7 @@ public final class SQLiteStore: Store {
   }
 
   public func beginRead(from next: UInt64) throws(Failure) {
-    if let brokenPromise { throw brokenPromise }
+    try checkFiles()
     try execute("BEGIN")
   }
 
@@ -134,7 +146,9 @@ public final class SQLiteStore: Store {
       defer { statements.meta.reset() }
       try statements.meta.bind(name, at: 1)
       guard try statements.meta.step() else { return nil }
-      return unsafe [UInt8](statements.meta.bytes(0))
+      let value = unsafe statements.meta.bytes(0)
+      try statements.meta.check(unsafe RowSum.of(meta: name, value), at: 1, "meta")
+      return unsafe [UInt8](value)
     }
   }
 
@@ -143,6 +157,7 @@ public final class SQLiteStore: Store {
       try statements.setMeta.bind(name, at: 1)
       unsafe try withBytes(of: value) { bytes throws(Failure) in
         try unsafe statements.setMeta.bind(bytes, at: 2)
+        statements.setMeta.bind(unsafe RowSum.of(meta: name, bytes), at: 3)
         try statements.setMeta.run()
       }
     }
@@ -199,6 +214,7 @@ public final class SQLiteStore: Store {
         rows.put.bind(key.major, at: 1)
         rows.put.bind(key.minor, at: 2)
         try unsafe rows.put.bind(value, at: 3)
+        rows.put.bind(unsafe RowSum.of(table, key, value), at: 4)
         try rows.put.run()
       }
     }
@@ -238,7 +254,9 @@ public final class SQLiteStore: Store {
         rows.get.bind(key.major, at: 1)
         rows.get.bind(key.minor, at: 2)
         guard try rows.get.step() else { return false }
-        try unsafe read(rows.get.bytes(0))
+        let value = unsafe rows.get.bytes(0)
+        try rows.get.check(unsafe RowSum.of(table, key, value), at: 1, table.name)
+        try unsafe read(value)
         return true
       }
     }
@@ -254,18 +272,20 @@ public final class SQLiteStore: Store {
     let statement = try prepare(
       table.hasLargeRows
         ? """
-        SELECT place >> 24, place & 16777215, data FROM \(table.name)
+        SELECT place >> 24, place & 16777215, data, sum FROM \(table.name)
         WHERE place BETWEEN ?1 << 24 AND (?2 << 24) + 16777215 ORDER BY place \(order)
         """
         : """
-        SELECT major, minor, data FROM \(table.name) WHERE major BETWEEN ?1 AND ?2
+        SELECT major, minor, data, sum FROM \(table.name) WHERE major BETWEEN ?1 AND ?2
         ORDER BY major \(order), minor \(order)
         """)
     statement.bind(major.lowerBound, at: 1)
     statement.bind(major.upperBound, at: 2)
     while try statement.step() {
       let key = RowKey(statement.int64(0), statement.int64(1))
-      guard try unsafe visit(key, statement.bytes(2)) else { return }
+      let value = unsafe statement.bytes(2)
+      try statement.check(unsafe RowSum.of(table, key, value), at: 3, table.name)
+      guard try unsafe visit(key, value) else { return }
     }
   }
 

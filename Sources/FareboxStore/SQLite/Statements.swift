@@ -16,8 +16,8 @@ struct Statements: ~Copyable {
   init(_ database: borrowing Database) throws(Failure) {
     let begin = try database.prepare("BEGIN IMMEDIATE")
     let commit = try database.prepare("COMMIT")
-    let meta = try database.prepare("SELECT value FROM meta WHERE name = ?1")
-    let setMeta = try database.prepare("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)")
+    let meta = try database.prepare("SELECT value, sum FROM meta WHERE name = ?1")
+    let setMeta = try database.prepare("INSERT OR REPLACE INTO meta (name, value, sum) VALUES (?1, ?2, ?3)")
     let hash = SegmentName.hashPlace
     let lastSegment = try database.prepare(
       "SELECT first, substr(data, \(hash.lowerBound + 1), \(hash.count)) FROM segments ORDER BY first DESC LIMIT 1")
@@ -60,9 +60,9 @@ struct RowStatements: ~Copyable {
     let keys = table.hasLargeRows ? "place BETWEEN ?1 << 24 AND (?1 << 24) + 16777215" : "major = ?1"
     let put = try database.prepare(
       table.hasLargeRows
-        ? "INSERT OR REPLACE INTO \(name) (place, data) VALUES ((?1 << 24) + ?2, ?3)"
-        : "INSERT OR REPLACE INTO \(name) (major, minor, data) VALUES (?1, ?2, ?3)")
-    let get = try database.prepare("SELECT data FROM \(name) WHERE \(key)")
+        ? "INSERT OR REPLACE INTO \(name) (place, data, sum) VALUES ((?1 << 24) + ?2, ?3, ?4)"
+        : "INSERT OR REPLACE INTO \(name) (major, minor, data, sum) VALUES (?1, ?2, ?3, ?4)")
+    let get = try database.prepare("SELECT data, sum FROM \(name) WHERE \(key)")
     let delete = try database.prepare("DELETE FROM \(name) WHERE \(key)")
     let deleteMajor = try database.prepare("DELETE FROM \(name) WHERE \(keys)")
     let deleteAll = try database.prepare("DELETE FROM \(name)")

@@ -1,0 +1,31 @@
+internal import FareboxCore
+internal import Glibc
+
+/// Which file a path named when it was opened.
+///
+/// A file that was removed or replaced goes on taking what is written, and loses it when it is closed.
+struct OpenFile {
+  private let path: String
+  private let device: UInt
+  private let number: UInt
+
+  init(_ path: String) throws(Failure) {
+    self.path = path
+    guard let found = OpenFile.find(path) else {
+      throw Failure(.storeIO, "The file '\(path)' was not found after it was opened.")
+    }
+    (device, number) = found
+  }
+
+  func check() throws(Failure) {
+    guard let found = OpenFile.find(path), found == (device, number) else {
+      throw Failure(.storeUntrusted, "The file '\(path)' was removed or replaced while it was open.")
+    }
+  }
+
+  private static func find(_ path: String) -> (UInt, UInt)? {
+    var found = Glibc.stat()
+    guard unsafe stat(path, &found) == 0 else { return nil }
+    return (UInt(found.st_dev), UInt(found.st_ino))
+  }
+}
