@@ -1,17 +1,21 @@
 /* A load of charges and holds that keeps every receipt, and the check of what it has kept.
  *
  *   load run   --url URL --file FILE [--seed N] [--process N] [--threads N] [--steps N | --seconds N] [--first N] [options]
+ *   load fill --url URL --file FILE --records N [--seed N] [--process N] [options]
  *   load check --url URL --files A,B,... [--seed N] [options]
  *   load probe --url URL [options]
  *   load verify --url URL [options]
  *
  * Options: --payers N, --busy-ms N (the engine's busy timeout), --patience N (seconds in which a request is repeated
- * while the store does not answer), --hold-durability full|normal.
+ * while the store does not answer), --hold-durability full|normal, --key-memory BYTES (the least there is by default, so that
+ * the ledger seals every 8,192 records).
  *
  * `run` makes the payers, prints "ready", and works until its time is over or SIGTERM. What a step asks is a function of
  * seed, process, thread and number. Each receipt is in FILE, with one write, before its thread goes on. A request that
  * gets a status of the store's is repeated with its key. Where FILE has receipts already, each thread repeats its last
  * step and goes on from there. It ends with 0, with 3 when the store is not to be trusted, and otherwise with 1.
+ *
+ * `fill` charges so many times, many at a time, and keeps the receipts in the same way; one charge in 16 has a key.
  *
  * `check` repeats every request with its key: each must be replayed, with the id and the amount that were kept. A step
  * that a killed process may have left is finished first. Then balances must be what the receipts add up to, and the
@@ -45,7 +49,7 @@ static const int64_t DEPOSITED = INT64_C(1000000) * INT64_C(1000000000);
 
 typedef struct settings {
     const char *url, *file, *files, *hold_durability;
-    int64_t seed, process, threads, steps, seconds, first, payers, busy_ms, patience;
+    int64_t seed, process, threads, steps, seconds, first, payers, busy_ms, patience, key_memory, records;
 } settings;
 
 static atomic_bool must_stop;
@@ -85,7 +89,8 @@ static uint64_t mix(uint64_t x)
 
 /* ---- Steps ---- */
 
-typedef enum kind { CHARGE = 'C', RESERVE = 'R', CAPTURE = 'P' } kind;
+/* FILL is a charge without a key, which cannot be repeated. */
+typedef enum kind { CHARGE = 'C', FILL = 'F', RESERVE = 'R', CAPTURE = 'P' } kind;
 
 /* What names a request: the step, its place in the step's batch, and what it does. */
 typedef struct request {
@@ -187,6 +192,7 @@ static farebox_engine *open_engine(const settings *s)
 {
     farebox_options options = FAREBOX_OPTIONS_INIT;
     options.busy_timeout_ms = (uint32_t)s->busy_ms;
+    options.key_memory_bytes = (uint64_t)s->key_memory;
     farebox_engine *engine = NULL;
     for (uint64_t first = now_ns();;) {
         farebox_error error = FAREBOX_ERROR_INIT;
@@ -242,7 +248,7 @@ static void fill_charge(const settings *s, const request *r, texts *t, farebox_c
     name_payer(t->payer, payer_of(s, r));
     *args = (farebox_charge_args)FAREBOX_CHARGE_ARGS_INIT;
     args->payer = str(t->payer);
-    args->idempotency_key = str(t->key);
+    args->idempotency_key = r->kind == FILL ? (farebox_str){NULL, 0} : str(t->key);
     args->amount = amount_of(s, r);
 }
 
@@ -483,6 +489,14 @@ static void one_step(const settings *s, farebox_engine *engine, request r, int f
     write_kept(file, all, count);
 }
 
+/* Writes that a thread begins (S) or has ended with nothing left open (E). */
+static void write_mark(const settings *s, char mark, int64_t thread)
+{
+    char line[LINE_BYTES];
+    const int length = snprintf(line, sizeof line, "%c %" PRId64 " %" PRId64 "\n", mark, s->process, thread);
+    write_all(receipts_file, line, (size_t)length);
+}
+
 typedef struct worker {
     pthread_t id;
     const settings *settings;
@@ -493,17 +507,14 @@ typedef struct worker {
 static void *work(void *context)
 {
     const worker *w = context;
-    char line[LINE_BYTES];
-    int length = snprintf(line, sizeof line, "S %" PRId64 " %" PRId64 "\n", w->settings->process, w->thread);
-    write_all(receipts_file, line, (size_t)length);
+    write_mark(w->settings, 'S', w->thread);
     const int64_t to = w->settings->steps == 0 ? INT64_MAX : w->from + w->settings->steps;
     /* A process before this one may have been killed in its last step, or in the one after it. */
     const int64_t unsure = w->from + 2;
     for (int64_t number = w->from; number < to && (number < unsure || !atomic_load_explicit(&must_stop, memory_order_relaxed)); number++) {
         one_step(w->settings, w->engine, (request){w->settings->process, w->thread, number, 0, CHARGE}, receipts_file, NULL);
     }
-    length = snprintf(line, sizeof line, "E %" PRId64 " %" PRId64 "\n", w->settings->process, w->thread);
-    write_all(receipts_file, line, (size_t)length);
+    write_mark(w->settings, 'E', w->thread);
     return NULL;
 }
 
@@ -524,17 +535,49 @@ static void print_statuses(void)
     printf("longest_ms %" PRIu64 "\n", atomic_load(&longest_ns) / 1000000);
 }
 
+static void open_receipts(const settings *s)
+{
+    receipts_file = s->file == NULL ? -1 : open(s->file, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    if (receipts_file < 0) {
+        die("--file: %s", s->file == NULL ? "is needed" : strerror(errno));
+    }
+}
+
+static int run_fill(const settings *s)
+{
+    static kept all[REPLAYS_A_CALL];
+    static farebox_receipt receipts[REPLAYS_A_CALL];
+    open_receipts(s);
+    farebox_engine *engine = open_engine(s);
+    make_payers(s, engine);
+    write_mark(s, 'S', 0);
+    for (int64_t done = 0; done < s->records;) {
+        size_t count = 0;
+        for (; count < REPLAYS_A_CALL && done < s->records; count++, done++) {
+            all[count].request = (request){s->process, 0, done, 0, done % 16 == 0 ? CHARGE : FILL};
+        }
+        charge_all(s, engine, all, count, receipts);
+        for (size_t k = 0; k < count; k++) {
+            all[k] = keep(&all[k].request, &receipts[k]);
+            write_kept(receipts_file, &all[k], 1);
+        }
+    }
+    write_mark(s, 'E', 0);
+    farebox_close(engine, NULL);
+    printf("receipts %" PRIu64 "\n", atomic_load(&receipts_kept));
+    return 0;
+}
+
 static int run_load(const settings *s)
 {
-    if (s->file == NULL || s->threads < 1 || s->threads > THREADS_MAX) {
-        die("run: --file is needed, and --threads from 1 to %d", THREADS_MAX);
+    if (s->threads < 1 || s->threads > THREADS_MAX) {
+        die("run: --threads from 1 to %d", THREADS_MAX);
     }
     past p = {0};
-    read_file(&p, s->file);
-    receipts_file = open(s->file, O_WRONLY | O_CREAT | O_APPEND, 0644);
-    if (receipts_file < 0) {
-        die("%s: %s", s->file, strerror(errno));
+    if (s->file != NULL) {
+        read_file(&p, s->file);
     }
+    open_receipts(s);
     signal(SIGTERM, stop);
     farebox_engine *engine = open_engine(s);
     make_payers(s, engine);
@@ -659,6 +702,10 @@ static void check_replays(const settings *s, farebox_engine *engine, const past 
     for (size_t k = 0; k < p->count;) {
         const kept *one = &p->all[k];
         size_t count = 1;
+        if (one->request.kind == FILL) {
+            k++;
+            continue;
+        }
         if (one->request.kind == CHARGE) {
             while (count < REPLAYS_A_CALL && k + count < p->count && p->all[k + count].request.kind == CHARGE) {
                 count++;
@@ -721,7 +768,10 @@ static int run_check(const settings *s)
     for (char *rest = names, *name = strtok_r(rest, ",", &rest); name != NULL; name = strtok_r(NULL, ",", &rest)) {
         read_file(&p, name);
     }
-    const size_t read = p.count;
+    size_t read = 0;
+    for (size_t k = 0; k < p.count; k++) {
+        read += p.all[k].request.kind != FILL ? 1 : 0;
+    }
     receipts_file = open("/dev/null", O_WRONLY);
     farebox_engine *engine = open_engine(s);
     make_payers(s, engine);
@@ -769,6 +819,7 @@ static int run_probe(const settings *s)
 {
     farebox_options options = FAREBOX_OPTIONS_INIT;
     options.busy_timeout_ms = (uint32_t)s->busy_ms;
+    options.key_memory_bytes = (uint64_t)s->key_memory;
     farebox_error error = FAREBOX_ERROR_INIT;
     farebox_engine *engine = NULL;
     const char *what = "open";
@@ -797,7 +848,7 @@ static int run_probe(const settings *s)
 
 int main(int argc, char **argv)
 {
-    settings s = {.hold_durability = "full", .threads = 1, .seconds = 10, .payers = 50, .busy_ms = 10000, .patience = 60};
+    settings s = {.hold_durability = "full", .threads = 1, .seconds = 10, .payers = 50, .busy_ms = 10000, .patience = 60, .key_memory = 1 << 20};
     const struct {
         const char *name;
         int64_t *number;
@@ -807,6 +858,7 @@ int main(int argc, char **argv)
         {"--seed", &s.seed, NULL},         {"--process", &s.process, NULL}, {"--threads", &s.threads, NULL},
         {"--steps", &s.steps, NULL},       {"--seconds", &s.seconds, NULL}, {"--first", &s.first, NULL},
         {"--payers", &s.payers, NULL},     {"--busy-ms", &s.busy_ms, NULL}, {"--patience", &s.patience, NULL},
+        {"--key-memory", &s.key_memory, NULL}, {"--records", &s.records, NULL},
         {"--hold-durability", NULL, &s.hold_durability},
     };
     for (int k = 2; k < argc; k += 2) {
@@ -827,10 +879,13 @@ int main(int argc, char **argv)
         }
     }
     if (argc < 2 || s.url == NULL || s.payers < 1 || s.payers > PAYERS_MAX) {
-        die("usage: load run|check|probe|verify --url URL ...; see the top of load.c");
+        die("usage: load run|fill|check|probe|verify --url URL ...; see the top of load.c");
     }
     if (strcmp(argv[1], "run") == 0) {
         return run_load(&s);
+    }
+    if (strcmp(argv[1], "fill") == 0) {
+        return run_fill(&s);
     }
     if (strcmp(argv[1], "check") == 0) {
         return run_check(&s);

@@ -177,10 +177,13 @@ class Proxy:
         self.cut_all()
         self.flowing.set()
 
-    def cut_all(self) -> None:
+    def cut_all(self) -> int:
+        """Cuts every connection now, and gives how many there were."""
         with self.lock:
-            for connection in self.connections:
+            alive = [connection for connection in self.connections if connection.is_alive]
+            for connection in alive:
                 connection.cut(reset=True)
+            return len(alive)
 
     def close(self) -> None:
         self.is_closed = True
