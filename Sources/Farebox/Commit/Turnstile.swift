@@ -12,6 +12,8 @@ final class Turnstile: Sendable {
     var isBusy = false
     /// Who waits for the turn after this one.
     var waiting: TurnGroup?
+    /// The most callers that ever waited at once.
+    var largest = 0
   }
 
   private let queue = Lock(Queue())
@@ -28,10 +30,15 @@ final class Turnstile: Sendable {
         queue.isBusy = true
         return (TurnGroup(ticket), 0)
       }
-      if let waiting = queue.waiting { return (waiting, waiting.join(ticket)) }
+      if let waiting = queue.waiting {
+        let position = waiting.join(ticket)
+        queue.largest = max(queue.largest, position + 1)
+        return (waiting, position)
+      }
       let waiting = TurnGroup(ticket)
       waiting.isQueued = true
       queue.waiting = waiting
+      queue.largest = max(queue.largest, 1)
       return (waiting, 0)
     }
     if position > 0 {
@@ -39,11 +46,18 @@ final class Turnstile: Sendable {
       return
     }
     if group.isQueued {
+      let start = farebox_steady_clock()
       group.waitForTurn()
       gather(group)
+      group.waited = farebox_steady_clock() - start
     }
     lead(group)
     finish(group)
+  }
+
+  /// How many callers wait for a turn now, and the most that ever did at once.
+  var depth: (now: Int, largest: Int) {
+    queue.withLock { ($0.waiting?.tickets.count ?? 0, $0.largest) }
   }
 
   /// Waits for the callers of the group before to come back, then closes the group.
@@ -126,6 +140,8 @@ final class TurnGroup: @unchecked Sendable {
   var isQueued = false
   /// How many callers are likely to come.
   var expected = 0
+  /// Nanoseconds from its first caller's coming to its turn.
+  var waited: Int64 = 0
   /// Two words to sleep on, the turn for the leader and the end for the others, and how many have joined.
   private let words: UnsafeMutablePointer<UInt32>
 

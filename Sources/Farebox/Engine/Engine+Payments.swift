@@ -25,7 +25,10 @@ extension Engine {
     guard count <= Limits.batch else {
       throw Failure(.tooLong, field: "count", "A batch has at most \(Limits.batch) charges.")
     }
-    let (outcome, isUncommitted) = try write(durability ?? options.durability) { ledger, context throws(Rejection) in
+    var counts = InlineArray<10, Int>(repeating: 0)
+    let (outcome, isUncommitted) = try write(durability ?? options.durability, isBatch: true) {
+      ledger, context throws(Rejection) in
+      counts = InlineArray(repeating: 0)
       ledger.log.reserveCapacity(count)
       var ahead = InlineArray<8, Foreknown>(repeating: .nothing)
       func foresee(_ index: Int) {
@@ -44,14 +47,17 @@ extension Engine {
             throw .failed(error)
           }
           let receipt = try ledger.charge(next, known: ahead[index & 7], at: context.time, in: context.store)
+          counts[0] += 1
           result(index, .success(receipt))
         } catch {
           if error.storeFailure != nil { throw error }
+          counts[EngineMetrics.family(error.status)] += 1
           result(index, .failure(ledger.failure(error)))
         }
       }
     }
     if case .failure(let rejection) = outcome { throw failure(rejection) }
+    metrics.countCalls(counts)
     return isUncommitted
   }
 

@@ -12,6 +12,9 @@ struct JournalEnd {
 extension Engine {
   /// Decides and commits what a group asks for.
   func run(_ group: TurnGroup) {
+    // A relaxed call takes little longer than two looks at the clock.
+    let isTimed = !group.tickets[0].isRelaxed
+    let start = isTimed ? farebox_steady_clock() : 0
     do throws(Failure) {
       try retrying { () throws(Failure) in
         try checkTrusted()
@@ -21,6 +24,8 @@ extension Engine {
       for ticket in group.tickets { ticket.abandon(error) }
     }
     for ticket in group.tickets { ticket.finish() }
+    metrics.countTurn(of: group.tickets.count, waited: group.waited)
+    if isTimed { metrics.turnWork.add(EngineMetrics.microseconds(since: start)) }
     if group.tickets.contains(where: \.isLast) { store.close() }
   }
 
@@ -123,8 +128,11 @@ extension Engine {
           wroteRelaxed = true
         }
         if ledger.wantsSeal {
-          self.metrics.countSeal(Int(ledger.state.nextRecord - 1 - ledger.state.sealedThrough))
+          let start = farebox_steady_clock()
+          let count = Int(ledger.state.nextRecord - 1 - ledger.state.sealedThrough)
+          let merged = ledger.keys.mergeCount
           try ledger.seal(at: max(time, ledger.state.time), in: self.store)
+          self.metrics.countSeal(count, since: start, merged: ledger.keys.mergeCount - merged)
         }
       }
       if pending > 0 {
@@ -141,6 +149,7 @@ extension Engine {
     let end = journalEnd
     guard durableEnd.record < end.record else { return }
     try store.flush()
+    metrics.countFlush()
     durableEnd = end
   }
 
@@ -198,6 +207,7 @@ extension Engine {
   /// - Returns: what the body returned.
   @discardableResult
   func transaction(isDurable: Bool, _ body: () throws(Failure) -> Bool) throws(Failure) -> Bool {
+    let mark = metrics.mark
     do throws(Failure) {
       try store.setDurable(isDurable)
       try store.begin(from: withLedger { $0.state.nextRecord })
@@ -210,19 +220,21 @@ extension Engine {
         store.rollback()
         return false
       }
+      let start = farebox_steady_clock()
       do throws(Failure) {
         try store.commit()
       } catch  where error.status == .storeOutcomeUnknown {
         store.rollback()
         try settle(isDurable: isDurable)
       }
-      metrics.countCommit()
+      metrics.countCommit(isDurable: isDurable, since: start)
       pendingSince = 0
       if isDurable { durableEnd = journalEnd }
       return true
     } catch {
       // What is in memory may be ahead of the store now: it is read again before the next turn.
       store.rollback()
+      metrics.mark = mark
       withLedger { $0.isStale = true }
       throw error
     }
@@ -245,6 +257,7 @@ extension Engine {
         store.rollback()
         guard hasHappened else { break }
         if isDurable { try store.flush() }
+        if epoch != store.epoch { metrics.countReconnect() }
         epoch = store.epoch
         return
       } catch {
@@ -279,6 +292,7 @@ extension Engine {
 
   /// Brings the ledger in memory up to the store, inside a transaction.
   private func refresh(_ ledger: inout Ledger) throws(Failure) {
+    if epoch != store.epoch { metrics.countReconnect() }
     if ledger.isStale || epoch != store.epoch {
       try read(&ledger)
     } else if !isExclusive {

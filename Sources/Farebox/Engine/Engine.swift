@@ -159,12 +159,13 @@ public final class Engine: @unchecked Sendable {
   ///   - durability: what to wait for.
   ///   - isReading: whether the work only looks.
   ///   - isLast: whether the store is closed after this turn.
+  ///   - isBatch: whether the work counts its calls by itself.
   ///   - work: decides against the ledger; runs on this thread or on another caller's, while this one waits.
   /// - Returns: whether the work is not committed yet.
   /// - Throws: the failure of the turn as a whole, after which nothing of it happened.
   @discardableResult
   func write<Result>(
-    _ durability: Durability, isReading: Bool = false, isLast: Bool = false,
+    _ durability: Durability, isReading: Bool = false, isLast: Bool = false, isBatch: Bool = false,
     _ work: (inout Ledger, TurnContext) throws(Rejection) -> Result
   ) throws(Failure) -> (result: Swift.Result<Result, Rejection>, isUncommitted: Bool) {
     try checkUsable()
@@ -195,7 +196,16 @@ public final class Engine: @unchecked Sendable {
       failure = ticket.failure
       isUncommitted = ticket.isUncommitted
     }
-    if let failure { throw failure }
+    if let failure {
+      metrics.countCalls(failure.status)
+      throw failure
+    }
+    if !isBatch {
+      switch result {
+      case .success: metrics.countCalls(.ok)
+      case .failure(let rejection): metrics.countCalls(rejection.status)
+      }
+    }
     return (result, isUncommitted)
   }
 

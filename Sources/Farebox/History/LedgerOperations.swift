@@ -1,10 +1,9 @@
 internal import FareboxCore
 internal import FareboxStore
-internal import Synchronization
 
 /// The ledger as a whole through the JSON door: proof, state and upkeep.
 enum LedgerOperations {
-  static let all: [Operation] = [verify, reconcile, info, tick, metrics]
+  static let all: [Operation] = [verify, reconcile, info, tick]
 
   static let verify = Operation(
     "ledger.verify",
@@ -89,22 +88,6 @@ enum LedgerOperations {
     return [
       "expired_holds": .int(Int64(report.expiredHolds)), "committed": .int(Int64(report.committed)),
       "sealed": .int(Int64(report.sealed)),
-    ]
-  }
-
-  static let metrics = Operation(
-    "engine.metrics", "Tells what this engine has done since it was opened.",
-    output: [
-      OperationField("commits", .integer, "Commits."), OperationField("records", .integer, "Records committed."),
-      OperationField("expired_holds", .integer, "Holds that expired."), OperationField("seals", .integer, "Seals."),
-    ]
-  ) { engine, _ throws(Failure) in
-    let metrics = engine.metrics
-    return [
-      "commits": .int(Int64(metrics.commits.load(ordering: .relaxed))),
-      "records": .int(Int64(metrics.records.load(ordering: .relaxed))),
-      "expired_holds": .int(Int64(metrics.expired.load(ordering: .relaxed))),
-      "seals": .int(Int64(metrics.seals.load(ordering: .relaxed))),
     ]
   }
 }

@@ -20,6 +20,8 @@ struct KeyIndex: ~Copyable {
   private var firstYoung = 0
   /// One filter for all runs of level 0, so that a new key asks once and not for each of them.
   private var young: KeyFilter?
+  /// Merges since the index was made.
+  private(set) var mergeCount = MergeCount()
   let memoryBytes: Int
   /// Keys at which to seal, where that does not follow from the memory.
   let sealRecords: Int?
@@ -129,6 +131,7 @@ struct KeyIndex: ~Copyable {
   private var nextRunID: Int64 { (runs.map(\.id).max() ?? 0) + 1 }
 
   private mutating func merge(level: Int64, in store: any Store) throws(Failure) {
+    let start = farebox_steady_clock()
     let merged = runs.filter { $0.level == level }
     let keys = merged.reduce(0) { $0 + $1.count }
     let filter = KeyFilter(keys: keys, bitsPerKey: bitsPerKey(adding: 0))
@@ -152,6 +155,8 @@ struct KeyIndex: ~Copyable {
     runs.removeAll { $0.level == level }
     if level == 0 { young = nil }
     runs.insert(run, at: runs.firstIndex { $0.level <= level } ?? runs.endIndex)
+    mergeCount.count += 1
+    mergeCount.nanoseconds += Int(farebox_steady_clock() - start)
   }
 
   /// Bits of filter a key: as many as the memory left allows, from 4 to 18. With 18 one question in two thousand reads a
@@ -159,6 +164,16 @@ struct KeyIndex: ~Copyable {
   private func bitsPerKey(adding keys: Int) -> Int {
     let left = memoryBytes / 2 * 8
     return min(18, max(4, left / max(1, sealedCount + keys)))
+  }
+}
+
+/// How many merges of runs there were, and how long they took.
+struct MergeCount {
+  var count = 0
+  var nanoseconds = 0
+
+  static func - (left: MergeCount, right: MergeCount) -> MergeCount {
+    MergeCount(count: left.count - right.count, nanoseconds: left.nanoseconds - right.nanoseconds)
   }
 }
 

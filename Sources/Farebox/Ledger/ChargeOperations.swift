@@ -35,8 +35,8 @@ enum ChargeOperations {
     }
     for charge in input.list("charges") { inputs.append(try OperationInput(charge, for: create)) }
     let requests = inputs
-    let (outcome, isUncommitted) = try engine.write(try Shapes.durability(input) ?? engine.options.durability) {
-      ledger, context throws(Rejection) in
+    let durability = try Shapes.durability(input) ?? engine.options.durability
+    let (outcome, isUncommitted) = try engine.write(durability, isBatch: true) { ledger, context throws(Rejection) in
       var rows: [Result<(Receipt, Asset), Failure>] = []
       for input in requests {
         do throws(Rejection) {
@@ -53,6 +53,13 @@ enum ChargeOperations {
     switch outcome {
     case .failure(let rejection): throw engine.failure(rejection)
     case .success(let rows):
+      for row in rows {
+        if case .failure(let failure) = row {
+          engine.metrics.countCalls(failure.status)
+        } else {
+          engine.metrics.countCalls(.ok)
+        }
+      }
       return [
         "receipts": .array(
           rows.map { row in

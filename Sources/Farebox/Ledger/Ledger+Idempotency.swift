@@ -6,7 +6,7 @@ extension Ledger {
   ///
   /// - Parameter compare: names the first field in which this request differs from that record, or nil.
   /// - Throws: `keyConflict` when it differs.
-  func replayed(
+  mutating func replayed(
     _ hash: KeyHash, _ key: BorrowedText, in store: any Store,
     compare: (borrowing Ledger, Record, Heap) -> String?
   ) throws(Rejection) -> Receipt? {
@@ -26,6 +26,7 @@ extension Ledger {
         return receipt
       }
       guard let found else { throw Failure(.storeCorrupt, "The record of an idempotency key is missing.") }
+      if found != nil { replays += 1 }
       return found
     } catch {
       throw .failed(error)

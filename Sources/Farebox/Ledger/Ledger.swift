@@ -15,6 +15,8 @@ struct Ledger: ~Copyable {
   var writer: UInt64 = 0
   /// The asset of an amount that names none; index into the catalog.
   var defaultAsset: UInt16 = 0
+  /// Requests answered with an earlier receipt since the engine was opened.
+  var replays = 0
   /// Whether the state may differ from the store, because a commit failed half-way.
   var isStale = false
 

@@ -5,7 +5,7 @@ public enum OperationTable {
   public static let all: [Operation] =
     MoneyOperations.all + AccountOperations.all + TransferOperations.all + ChargeOperations.all + HoldOperations.all
     + BudgetOperations.all + PriceOperations.all + SkillOperations.all + WebhookOperations.all
-    + LedgerOperations.all + UpkeepOperations.all
+    + LedgerOperations.all + MetricsOperations.all + UpkeepOperations.all
 
   private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
 
