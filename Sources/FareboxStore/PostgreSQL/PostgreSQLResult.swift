@@ -40,6 +40,13 @@ final class PostgreSQLResult {
     return Int64(bigEndian: unsafe field.loadUnaligned(as: Int64.self))
   }
 
+  /// Compares a row's sum with the one that was written with it.
+  func check(_ sum: Int64, _ row: Int, _ column: Int32, _ table: String) throws(Failure) {
+    guard isNull(row, column) || int64(row, column) == sum else {
+      throw Failure(.storeCorrupt, "A row of the table \(table) is not what was written.")
+    }
+  }
+
   func text(_ row: Int, _ column: Int32) -> String {
     unsafe String(decoding: bytes(row, column), as: UTF8.self)
   }

@@ -65,7 +65,7 @@ struct PostgreSQLSchema {
     // Asked first, because making one takes a right that a role may not have where there is one already.
     var commands = try connection.receive().first?.count == 1 ? [] : ["CREATE SCHEMA \"\(name)\""]
     commands += [
-      "CREATE TABLE \"\(name)\".meta (name text PRIMARY KEY, value bytea NOT NULL)",
+      "CREATE TABLE \"\(name)\".meta (name text PRIMARY KEY, value bytea NOT NULL, sum bigint)",
       "CREATE TABLE \"\(name)\".turn (id bigint PRIMARY KEY)", "INSERT INTO \"\(name)\".turn (id) VALUES (1)",
       "CREATE TABLE \"\(name)\".segments (first bigint PRIMARY KEY, hash bytea NOT NULL, data bytea NOT NULL)",
     ]
@@ -75,7 +75,7 @@ struct PostgreSQLSchema {
       commands.append(
         """
         CREATE TABLE "\(name)".\(table.name)
-        (major bigint NOT NULL, minor bigint NOT NULL, data bytea NOT NULL, PRIMARY KEY (major, minor))
+        (major bigint NOT NULL, minor bigint NOT NULL, data bytea NOT NULL, sum bigint NOT NULL, PRIMARY KEY (major, minor))
         """)
       if isPostgreSQL, table.hasLargeRows {
         commands.append("ALTER TABLE \"\(name)\".\(table.name) ALTER COLUMN data SET STORAGE EXTERNAL")

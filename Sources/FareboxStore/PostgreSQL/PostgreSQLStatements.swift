@@ -65,13 +65,13 @@ struct PostgreSQLStatements {
       "last_segment", "SELECT first, hash FROM \(segments) ORDER BY first DESC LIMIT 1")
     appendSegment = PostgreSQLStatement(
       "append_segment", "INSERT INTO \(segments) (first, hash, data) VALUES ($1, $2, $3)", [.int8, .bytea, .bytea])
-    meta = PostgreSQLStatement("meta", "SELECT value FROM \"\(schema)\".meta WHERE name = $1", [.text])
+    meta = PostgreSQLStatement("meta", "SELECT value, sum FROM \"\(schema)\".meta WHERE name = $1", [.text])
     setMeta = PostgreSQLStatement(
       "set_meta",
       """
-      INSERT INTO "\(schema)".meta (name, value) VALUES ($1, $2)
-      ON CONFLICT (name) DO UPDATE SET value = excluded.value
-      """, [.text, .bytea])
+      INSERT INTO "\(schema)".meta (name, value, sum) VALUES ($1, $2, $3)
+      ON CONFLICT (name) DO UPDATE SET value = excluded.value, sum = excluded.sum
+      """, [.text, .bytea, .int8])
     size = PostgreSQLStatement(
       "size",
       """
@@ -99,11 +99,12 @@ struct PostgreSQLRowStatements {
     put = PostgreSQLStatement(
       "put_\(table.name)",
       """
-      INSERT INTO \(name) (major, minor, data) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])
-      ON CONFLICT (major, minor) DO UPDATE SET data = excluded.data
-      """, [.int8Array, .int8Array, .byteaArray])
+      INSERT INTO \(name) (major, minor, data, sum)
+      SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[], $4::bigint[])
+      ON CONFLICT (major, minor) DO UPDATE SET data = excluded.data, sum = excluded.sum
+      """, [.int8Array, .int8Array, .byteaArray, .int8Array])
     get = PostgreSQLStatement(
-      "get_\(table.name)", "SELECT data FROM \(name) WHERE major = $1 AND minor = $2", [.int8, .int8])
+      "get_\(table.name)", "SELECT data, sum FROM \(name) WHERE major = $1 AND minor = $2", [.int8, .int8])
     delete = PostgreSQLStatement(
       "delete_\(table.name)", "DELETE FROM \(name) WHERE major = $1 AND minor = $2", [.int8, .int8])
     deleteMajor = PostgreSQLStatement("delete_major_\(table.name)", "DELETE FROM \(name) WHERE major = $1", [.int8])
@@ -113,13 +114,13 @@ struct PostgreSQLRowStatements {
     ascending = PostgreSQLStatement(
       "ascending_\(table.name)",
       """
-      SELECT major, minor, data FROM \(name)
+      SELECT major, minor, data, sum FROM \(name)
       WHERE major BETWEEN $1 AND $2 AND (major, minor) > ($3, $4) ORDER BY major, minor LIMIT \(limit)
       """, [.int8, .int8, .int8, .int8])
     descending = PostgreSQLStatement(
       "descending_\(table.name)",
       """
-      SELECT major, minor, data FROM \(name)
+      SELECT major, minor, data, sum FROM \(name)
       WHERE major BETWEEN $1 AND $2 AND (major, minor) < ($3, $4) ORDER BY major DESC, minor DESC LIMIT \(limit)
       """, [.int8, .int8, .int8, .int8])
   }

@@ -228,13 +228,17 @@ public final class PostgreSQLStore: Store {
     var parameters = PostgreSQLParameters()
     parameters.append(name)
     let result = try ask(statements.meta, parameters)
-    return result.count == 0 ? nil : unsafe [UInt8](result.bytes(0, 0))
+    guard result.count > 0 else { return nil }
+    let value = unsafe result.bytes(0, 0)
+    try result.check(unsafe RowSum.of(meta: name, value), 0, 1, "meta")
+    return unsafe [UInt8](value)
   }
 
   public func setMeta(_ name: String, _ value: [UInt8]) throws(Failure) {
     var parameters = PostgreSQLParameters()
     parameters.append(name)
     parameters.append(value)
+    unsafe parameters.append(try withBytes(of: value) { bytes throws(Failure) in unsafe RowSum.of(meta: name, bytes) })
     try current().send(statements.setMeta, parameters)
   }
 
@@ -325,7 +329,9 @@ public final class PostgreSQLStore: Store {
   ) throws(Failure) -> Bool {
     let result = try ask(statements.rows(table).get, PostgreSQLParameters(key))
     guard result.count > 0 else { return false }
-    try unsafe read(result.bytes(0, 0))
+    let value = unsafe result.bytes(0, 0)
+    try result.check(unsafe RowSum.of(table, key, value), 0, 1, table.name)
+    try unsafe read(value)
     return true
   }
 
@@ -346,7 +352,9 @@ public final class PostgreSQLStore: Store {
       let result = try ask(descending ? statements.descending : statements.ascending, parameters)
       for row in 0..<result.count {
         last = RowKey(result.int64(row, 0), result.int64(row, 1))
-        guard try unsafe visit(last, result.bytes(row, 2)) else { return }
+        let value = unsafe result.bytes(row, 2)
+        try result.check(unsafe RowSum.of(table, last, value), row, 3, table.name)
+        guard try unsafe visit(last, value) else { return }
       }
       if result.count < PostgreSQLStatements.rowsInAnswer { return }
     }
@@ -399,52 +407,5 @@ extension PostgreSQLParameters {
 extension Result {
   var failure: Failure? {
     if case .failure(let failure) = self { failure } else { nil }
-  }
-}
-
-/// Rows of one table that are written with one statement.
-struct PostgreSQLRowBatch {
-  private(set) var table: ProjectionTable?
-  private var keys: Set<RowKey> = []
-  private var majors: ContiguousArray<Int64> = []
-  private var minors: ContiguousArray<Int64> = []
-  private var bytes = ContiguousArray<UInt8>()
-  private var ends: ContiguousArray<Int> = []
-
-  private static let mostRows = 1_024
-  private static let mostBytes = 1 << 20
-
-  /// Whether a row can be added: of the same table, another key than those before, and not too much.
-  func hasRoom(for table: ProjectionTable, _ key: RowKey) -> Bool {
-    guard let own = self.table else { return true }
-    return own == table && ends.count < PostgreSQLRowBatch.mostRows && bytes.count < PostgreSQLRowBatch.mostBytes
-      && !keys.contains(key)
-  }
-
-  @unsafe
-  mutating func append(_ table: ProjectionTable, _ key: RowKey, _ value: UnsafeRawBufferPointer) {
-    self.table = table
-    keys.insert(key)
-    majors.append(key.major)
-    minors.append(key.minor)
-    unsafe bytes.append(contentsOf: value)
-    ends.append(bytes.count)
-  }
-
-  var parameters: PostgreSQLParameters {
-    var parameters = PostgreSQLParameters()
-    parameters.append(array: majors)
-    parameters.append(array: minors)
-    parameters.append(array: bytes, ends: ends)
-    return parameters
-  }
-
-  mutating func removeAll() {
-    table = nil
-    keys.removeAll(keepingCapacity: true)
-    majors.removeAll(keepingCapacity: true)
-    minors.removeAll(keepingCapacity: true)
-    bytes.removeAll(keepingCapacity: true)
-    ends.removeAll(keepingCapacity: true)
   }
 }
