@@ -66,6 +66,11 @@ public protocol Store: AnyObject {
     _ table: ProjectionTable, major: ClosedRange<Int64>, descending: Bool,
     _ visit: (RowKey, UnsafeRawBufferPointer) throws(Failure) -> Bool
   ) throws(Failure)
+  /// Visits the rows of one major key whose minor key is within bounds, in order; a remote store brings them together.
+  func visitRows(
+    _ table: ProjectionTable, major: Int64, minors: ClosedRange<Int64>,
+    _ visit: (RowKey, UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure)
   /// Deletes all rows with a major key.
   func deleteRows(_ table: ProjectionTable, major: Int64) throws(Failure)
 

@@ -304,6 +304,16 @@ final class SimulatedStore: Store {
     try write { $0.tables[table.rawValue][key] = nil }
   }
 
+  func visitRows(
+    _ table: ProjectionTable, major: Int64, minors: ClosedRange<Int64>,
+    _ visit: (RowKey, UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    try unsafe visitRows(table, major: major...major, descending: false) { key, bytes throws(Failure) in
+      if minors.contains(key.minor) { try unsafe visit(key, bytes) }
+      return true
+    }
+  }
+
   func deleteRows(_ table: ProjectionTable, major: Int64) throws(Failure) {
     try write { image in
       for key in image.tables[table.rawValue].keys where key.major == major {

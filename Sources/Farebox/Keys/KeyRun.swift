@@ -154,7 +154,7 @@ struct KeyRunWriter: ~Copyable {
 struct KeyRunReader {
   private let id: Int64
   private let table: ProjectionTable
-  private var page = ContiguousArray<KeyEntry>()
+  private var entries = ContiguousArray<KeyEntry>()
   private var index = 0
   private var nextPage: Int64 = 0
   private let pages: Int64
@@ -162,40 +162,47 @@ struct KeyRunReader {
   private(set) var current = KeyEntry(high: .max, low: .max)
   private(set) var isAtEnd = false
 
+  /// Pages that are read together, for which a server is asked once.
+  private static let pagesAtOnce: Int64 = 32
+
   init(_ run: KeyRun, _ store: any Store) throws(Failure) {
     id = run.id
     table = .keyPages(level: run.level)
     pages = Int64(run.fences.count)
-    try readPage(store)
+    try readPages(store)
   }
 
   var high: UInt64 { current.high }
 
   mutating func advance(_ store: any Store) throws(Failure) {
     index += 1
-    if index < page.count {
-      current = page[index]
+    if index < entries.count {
+      current = entries[index]
     } else {
-      try readPage(store)
+      try readPages(store)
     }
   }
 
-  private mutating func readPage(_ store: any Store) throws(Failure) {
+  private mutating func readPages(_ store: any Store) throws(Failure) {
     guard nextPage < pages else {
       isAtEnd = true
       current = KeyEntry(high: .max, low: .max)
       return
     }
-    page.removeAll(keepingCapacity: true)
-    _ = try unsafe store.row(table, RowKey(id, nextPage)) { bytes throws(Failure) in
+    entries.removeAll(keepingCapacity: true)
+    let end = min(nextPage + KeyRunReader.pagesAtOnce, pages)
+    try unsafe store.visitRows(table, major: id, minors: nextPage...end - 1) { key, bytes throws(Failure) in
+      guard key.minor == nextPage else { return }
+      nextPage += 1
       for offset in 0..<bytes.count / KeyEntry.size {
-        page.append(unsafe bytes.loadUnaligned(fromByteOffset: offset * KeyEntry.size, as: KeyEntry.self))
+        entries.append(unsafe bytes.loadUnaligned(fromByteOffset: offset * KeyEntry.size, as: KeyEntry.self))
       }
     }
-    guard let first = page.first else { throw Failure(.storeCorrupt, "A page of idempotency keys is missing.") }
+    guard nextPage == end, let first = entries.first else {
+      throw Failure(.storeCorrupt, "A page of idempotency keys is missing.")
+    }
     current = first
     index = 0
-    nextPage += 1
   }
 }
 

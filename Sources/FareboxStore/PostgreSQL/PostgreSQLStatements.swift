@@ -93,6 +93,7 @@ struct PostgreSQLRowStatements {
   let deleteAll: PostgreSQLStatement
   let ascending: PostgreSQLStatement
   let descending: PostgreSQLStatement
+  let ofMajor: PostgreSQLStatement
 
   init(_ table: ProjectionTable, schema: String) {
     let name = "\"\(schema)\".\(table.name)"
@@ -123,5 +124,9 @@ struct PostgreSQLRowStatements {
       SELECT major, minor, data, sum FROM \(name)
       WHERE major BETWEEN $1 AND $2 AND (major, minor) < ($3, $4) ORDER BY major DESC, minor DESC LIMIT \(limit)
       """, [.int8, .int8, .int8, .int8])
+    ofMajor = PostgreSQLStatement(
+      "of_major_\(table.name)",
+      "SELECT minor, data, sum FROM \(name) WHERE major = $1 AND minor BETWEEN $2 AND $3 ORDER BY minor",
+      [.int8, .int8, .int8])
   }
 }

@@ -360,6 +360,21 @@ public final class PostgreSQLStore: Store {
     }
   }
 
+  public func visitRows(
+    _ table: ProjectionTable, major: Int64, minors: ClosedRange<Int64>,
+    _ visit: (RowKey, UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    var parameters = PostgreSQLParameters()
+    for value in [major, minors.lowerBound, minors.upperBound] { parameters.append(value) }
+    let result = try ask(statements.rows(table).ofMajor, parameters)
+    for row in 0..<result.count {
+      let key = RowKey(major, result.int64(row, 0))
+      let value = unsafe result.bytes(row, 1)
+      try result.check(unsafe RowSum.of(table, key, value), row, 2, table.name)
+      try unsafe visit(key, value)
+    }
+  }
+
   public func sizeOnDisk() -> Int64 {
     guard durableLevel != nil else { return 0 }
     var parameters = PostgreSQLParameters()

@@ -289,6 +289,16 @@ public final class SQLiteStore: Store {
     }
   }
 
+  public func visitRows(
+    _ table: ProjectionTable, major: Int64, minors: ClosedRange<Int64>,
+    _ visit: (RowKey, UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    for minor in minors {
+      let key = RowKey(major, minor)
+      _ = try unsafe row(table, key) { value throws(Failure) in try unsafe visit(key, value) }
+    }
+  }
+
   public func sizeOnDisk() -> Int64 {
     guard let pages = try? prepare("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size") else {
       return 0

@@ -140,6 +140,14 @@ final class FaultyStore: Store {
     try unsafe store.visitRows(table, major: major, descending: descending, visit)
   }
 
+  func visitRows(
+    _ table: ProjectionTable, major: Int64, minors: ClosedRange<Int64>,
+    _ visit: (RowKey, UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    try burn()
+    try unsafe store.visitRows(table, major: major, minors: minors, visit)
+  }
+
   func deleteRows(_ table: ProjectionTable, major: Int64) throws(Failure) {
     try burn()
     try store.deleteRows(table, major: major)
