@@ -279,8 +279,9 @@ public final class SQLiteStore: Store {
         SELECT major, minor, data, sum FROM \(table.name) WHERE major BETWEEN ?1 AND ?2
         ORDER BY major \(order), minor \(order)
         """)
+    // Of a large row the major key has 24 bits less than an integer.
     statement.bind(major.lowerBound, at: 1)
-    statement.bind(major.upperBound, at: 2)
+    statement.bind(table.hasLargeRows ? min(major.upperBound, .max >> 24) : major.upperBound, at: 2)
     while try statement.step() {
       let key = RowKey(statement.int64(0), statement.int64(1))
       let value = unsafe statement.bytes(2)

@@ -41,6 +41,7 @@ import Testing
     for table in ProjectionTable.allCases {
       try putRow(store, table, RowKey(3, 4), [7 as Int64][...])
       #expect(try unsafe store.row(table, RowKey(3, 4)) { _ in })
+      #expect(try Projections.rows(of: store)["\(table.name) 3 4"]?.first == 7)
     }
     store.close()
   }
