@@ -13,8 +13,7 @@ extension Engine {
   /// Decides and commits what a group asks for.
   func run(_ group: TurnGroup) {
     // A relaxed call takes little longer than two looks at the clock.
-    let isTimed = !group.tickets[0].isRelaxed
-    let start = isTimed ? farebox_steady_clock() : 0
+    let start = group.tickets[0].isRelaxed ? nil : farebox_steady_clock()
     do throws(Failure) {
       try retrying { () throws(Failure) in
         try checkTrusted()
@@ -24,8 +23,7 @@ extension Engine {
       for ticket in group.tickets { ticket.abandon(error) }
     }
     for ticket in group.tickets { ticket.finish() }
-    metrics.countTurn(of: group.tickets.count, waited: group.waited)
-    if isTimed { metrics.turnWork.add(EngineMetrics.microseconds(since: start)) }
+    metrics.countTurn(of: group.tickets.count, waited: group.waited, since: start)
     if group.tickets.contains(where: \.isLast) { store.close() }
   }
 

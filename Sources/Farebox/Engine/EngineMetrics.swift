@@ -27,6 +27,8 @@ final class EngineMetrics: Sendable {
   let turnWait = Histogram()
   let turnWork = Histogram()
   let commitTime = Histogram()
+  /// When the last commit ended.
+  private let lastCommit = Atomic<Int64>(0)
 
   var uptime: Int64 { (farebox_steady_clock() - opened) / 1_000 }
 
@@ -58,7 +60,9 @@ final class EngineMetrics: Sendable {
   func countCommit(isDurable: Bool, since start: Int64) {
     Histogram.raise(commits, by: 1)
     if isDurable { countFlush() }
-    commitTime.add(EngineMetrics.microseconds(since: start))
+    let end = farebox_steady_clock()
+    lastCommit.store(end, ordering: .relaxed)
+    commitTime.add(Int(clamping: (end - start) / 1_000))
   }
 
   func countFlush() {
@@ -99,9 +103,14 @@ final class EngineMetrics: Sendable {
   /// - Parameters:
   ///   - size: callers that shared it.
   ///   - waited: nanoseconds for which the first of them waited for it.
-  func countTurn(of size: Int, waited: Int64) {
+  ///   - start: when it began, or nil for one that is not timed.
+  func countTurn(of size: Int, waited: Int64, since start: Int64?) {
     groupSize.add(size)
     turnWait.add(Int(clamping: waited / 1_000))
+    guard let start else { return }
+    // A turn that has committed is over with that, which saves a look at the clock.
+    let commit = lastCommit.load(ordering: .relaxed)
+    turnWork.add(Int(clamping: ((commit > start ? commit : farebox_steady_clock()) - start) / 1_000))
   }
 
   /// What a transaction counts as it goes along, and has to be taken back when it fails.
