@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,3 +52,45 @@ def test_metrics_tell_what_was_done(engine: Farebox) -> None:
     assert after["commits"] - before["commits"] == 1
     assert after["commit"]["count"] == after["commits"]
     assert sum(after["turn_work"]["buckets"]) == after["turn_work"]["count"]
+
+
+def test_a_backup_that_is_killed_leaves_no_ledger_under_its_name(tmp_path: Path) -> None:
+    source = tmp_path / "ledger.db"
+    with Farebox.open(source, durability="normal") as engine:
+        engine.open_account("user:ana")
+        engine.deposit("user:ana", 1000)
+        for first in range(0, 60_000, 10_000):
+            engine.charge_many(
+                [{"payer": "user:ana", "amount": "0.001", "key": f"k-{first + n}"} for n in range(10_000)]
+            )
+        proof = engine.call("ledger.verify")["hash"]
+    program = (
+        "import sys, farebox\n"
+        "with farebox.Farebox.open(sys.argv[1]) as engine:\n"
+        "    print('ready', flush=True)\n"
+        "    engine.call('ledger.backup', to='sqlite:' + sys.argv[2])\n"
+    )
+    for turn in range(12):
+        target = tmp_path / f"backup-{turn}.db"
+        with subprocess.Popen(
+            [sys.executable, "-c", program, str(source), str(target)], stdout=subprocess.PIPE
+        ) as child:
+            assert child.stdout is not None and child.stdout.readline() == b"ready\n"
+            # Later with every turn, so that different parts of the backup are met.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(turn * 0.012)
+            child.kill()
+        if target.exists():
+            with Farebox.open(target, existing=True) as copy:
+                assert copy.call("ledger.verify")["hash"] == proof
+        for left in tmp_path.glob("*.partial"):
+            # Either nothing was copied yet, or it is known as unfinished, or it was complete but for its name.
+            try:
+                with Farebox.open(left, existing=True) as opened:
+                    assert opened.call("ledger.verify")["hash"] == proof or opened.call("ledger.info")["records"] < 4
+            except StoreError as error:
+                assert error.code == status.STORE_UNFINISHED
+            for file in tmp_path.glob(f"{left.name}*"):
+                file.unlink()
+    with Farebox.open(source, existing=True) as engine:
+        assert engine.call("ledger.verify")["hash"] == proof
