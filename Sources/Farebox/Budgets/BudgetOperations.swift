@@ -52,17 +52,15 @@ enum BudgetOperations {
       let account = try ledger.account(input)
       var asset: UInt16?
       var limit = input.integer("count") ?? 0
-      if input.value("amount") != nil {
-        let index =
-          try input.text("asset").map { code throws(Rejection) in
-            try ledger.makeAsset(code, at: context.time)
-          } ?? ledger.defaultAsset
-        asset = index
-        limit = try ledger.units(input, "amount", index) ?? 0
+      if let text = input.amount("amount") {
+        limit = try ledger.units(text, "amount", of: ledger.knownAsset(input))
+        asset = ledger.defaultAsset
       }
-      try ledger.setBudget(
-        BudgetTerms(account: account, name: name, window: window, asset: asset, limit: limit, thresholds: percents),
-        at: context.time)
+      var terms = BudgetTerms(
+        account: account, name: name, window: window, asset: asset, limit: limit, thresholds: percents)
+      try ledger.checkBudget(terms)
+      if asset != nil, let code = input.text("asset") { terms.asset = try ledger.makeAsset(code, at: context.time) }
+      try ledger.setBudget(terms, at: context.time)
       return ledger.budgetRows(account, at: context.time).last { $0.object?["name"]?.string == name } ?? .null
     }
   }
@@ -106,13 +104,21 @@ enum BudgetOperations {
   ) { engine, input throws(Failure) in
     try engine.perform(engine.options.durability) { ledger, context throws(Rejection) in
       let account = try ledger.account(input)
+      let known = try ledger.knownAsset(input)
+      func cap(_ field: String, _ ledger: borrowing Ledger) throws(Rejection) -> Int64? {
+        guard let text = input.amount(field) else { return nil }
+        return try ledger.units(text, field, of: known)
+      }
+      let perCall = try cap("per_call", ledger)
+      let perRun = try cap("per_run", ledger)
+      let chargesPerHour = input.integer("charges_per_hour")
+      try Ledger.checkLimits(perCall: perCall, perRun: perRun, chargesPerHour: chargesPerHour)
       let asset =
         try input.text("asset").map { code throws(Rejection) in
           try ledger.makeAsset(code, at: context.time)
         } ?? ledger.defaultAsset
       try ledger.setLimits(
-        account, perCall: try ledger.units(input, "per_call", asset), perRun: try ledger.units(input, "per_run", asset),
-        chargesPerHour: input.integer("charges_per_hour"), asset: asset, at: context.time)
+        account, perCall: perCall, perRun: perRun, chargesPerHour: chargesPerHour, asset: asset, at: context.time)
       return ledger.limitsJSON(account)
     }
   }

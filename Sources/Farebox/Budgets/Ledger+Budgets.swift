@@ -6,14 +6,14 @@ struct BudgetTerms {
   let name: String
   let window: WindowKind
   /// The asset counted, or nil for a budget that counts charges.
-  let asset: UInt16?
+  var asset: UInt16?
   let limit: Int64
   let thresholds: [Int64]
 }
 
 extension Ledger {
-  /// Sets a budget, or changes the limit of the one with the same name; what it has counted stays counted.
-  mutating func setBudget(_ terms: BudgetTerms, at time: Int64) throws(Rejection) {
+  /// Refuses a budget that cannot be set, whatever its asset.
+  func checkBudget(_ terms: BudgetTerms) throws(Rejection) {
     guard terms.limit >= 0 else {
       throw .failed(Failure(.invalidAmount, field: terms.asset == nil ? "count" : "amount", "It must not be negative."))
     }
@@ -27,6 +27,11 @@ extension Ledger {
     {
       throw .failed(Failure(.tooLong, field: "name", "An account has at most \(Limits.budgets) budgets."))
     }
+  }
+
+  /// Sets a budget that `checkBudget` lets pass, or changes the limit of the one with the same name; what it has counted
+  /// stays counted.
+  mutating func setBudget(_ terms: BudgetTerms, at time: Int64) throws(Rejection) {
     var fields: [(String, JSON)] = [
       ("name", .string(terms.name)), ("window", .string(terms.window.name)), ("limit", .int(terms.limit)),
       ("counts_charges", .bool(terms.asset == nil)),
@@ -47,10 +52,8 @@ extension Ledger {
       at: time)
   }
 
-  /// Sets an account's caps and rate; nil is none.
-  mutating func setLimits(
-    _ account: UInt32, perCall: Int64?, perRun: Int64?, chargesPerHour: Int64?, asset: UInt16, at time: Int64
-  ) throws(Rejection) {
+  /// Refuses caps and a rate that cannot be set.
+  static func checkLimits(perCall: Int64?, perRun: Int64?, chargesPerHour: Int64?) throws(Rejection) {
     for (field, value) in [("per_call", perCall), ("per_run", perRun), ("charges_per_hour", chargesPerHour)] {
       if let value, value < 0 { throw .failed(Failure(.invalidAmount, field: field, "It must not be negative.")) }
     }
@@ -58,6 +61,12 @@ extension Ledger {
       throw .failed(
         Failure(.tooLong, field: "charges_per_hour", "An hourly rate is at most \(Limits.ratePerHour) charges."))
     }
+  }
+
+  /// Sets an account's caps and rate, which `checkLimits` lets pass; nil is none.
+  mutating func setLimits(
+    _ account: UInt32, perCall: Int64?, perRun: Int64?, chargesPerHour: Int64?, asset: UInt16, at time: Int64
+  ) throws(Rejection) {
     var fields: [(String, JSON)] = []
     if let perCall { fields.append(("per_call", .int(perCall))) }
     if let perRun { fields.append(("per_run", .int(perRun))) }

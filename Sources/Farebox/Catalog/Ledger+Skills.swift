@@ -63,6 +63,14 @@ extension Ledger {
         } catch {
           throw .failed(error)
         }
+        // It is opened below the nearest account that there is.
+        var above = AccountName.parent(of: part.account)
+        while let name = above, state.accountNames.find(name) == nil { above = AccountName.parent(of: name) }
+        if let name = above, let found = state.accountNames.find(name),
+          state.accounts[Int(found)].flags & AccountFlags.closed != 0
+        {
+          throw .failed(state.stateFailure(found, field: "manifest.tools[\(index)]"))
+        }
       }
     }
   }
@@ -88,13 +96,17 @@ extension Ledger {
   /// Publishes a rate card, or a new version of one; open holds keep the prices that they have.
   mutating func publishRateCard(_ card: RateCard, at time: Int64) throws(Rejection) -> Int64 {
     for entry in card.entries {
-      for version in entry.versions { _ = try makeAsset(version.price.asset.code, field: "currency", at: time) }
       if let customer = entry.customer, state.accountNames.find(customer) == nil {
         throw .failed(
           Failure(.accountNotFound, field: "entries", "There is no account '\(customer)' to have a price of its own."))
       }
     }
     if let known = state.catalog.rateCards[card.name], known.card == card { return known.version }
+
+    // After this point the publication must succeed.
+    for entry in card.entries {
+      for version in entry.versions { _ = try makeAsset(version.price.asset.code, field: "currency", at: time) }
+    }
     try define(.rateCard, card.json, at: time)
     return state.catalog.rateCards[card.name]?.version ?? 1
   }

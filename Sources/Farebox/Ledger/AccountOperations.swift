@@ -31,30 +31,27 @@ enum AccountOperations {
       if wallet == nil { throw Failure(.invalidArgument, field: "wallet", "It is own or parent.") }
     }
     return try engine.perform(engine.options.durability) { ledger, context throws(Rejection) in
-      if let line = input.amount("credit_line") {
-        // Before anything is opened, because a call that fails opens nothing.
-        let units = try ledger.units(line, "credit_line", of: ledger.knownAsset(input))
-        guard units >= 0 else {
-          throw .failed(Failure(.invalidAmount, field: "credit_line", "It must not be negative."))
-        }
+      // Before anything is opened, because a call that fails opens nothing.
+      let line = try ledger.creditLine(input)
+      if line != nil {
         let isBelow = AccountName.parent(of: input.text("account") ?? "") != nil
         guard wallet == .own || (wallet == nil && !isBelow) else {
           throw .failed(Failure(.invalidArgument, field: "credit_line", "The account has no wallet of its own."))
         }
       }
       let index = try ledger.openAccount(input.text("account") ?? "", wallet: wallet, at: context.time)
-      if input.amount("credit_line") != nil { try setLine(&ledger, index, input, context.time) }
+      if let line { try setLine(&ledger, index, line, input, context.time) }
       return ledger.json(index)
     }
   }
 
   private static func setLine(
-    _ ledger: inout Ledger, _ account: UInt32, _ input: OperationInput, _ time: Int64
+    _ ledger: inout Ledger, _ account: UInt32, _ units: Int64, _ input: OperationInput, _ time: Int64
   ) throws(Rejection) {
+    try ledger.checkCreditLine(account, units)
     let asset =
       try input.text("asset").map { code throws(Rejection) in try ledger.makeAsset(code, at: time) }
       ?? ledger.defaultAsset
-    let units = try ledger.units(input, "credit_line", asset) ?? 0
     try ledger.setCreditLine(account, units, asset: asset, at: time)
   }
 
@@ -131,7 +128,7 @@ enum AccountOperations {
   ) { engine, input throws(Failure) in
     try engine.perform(engine.options.durability) { ledger, context throws(Rejection) in
       let index = try ledger.account(input)
-      try setLine(&ledger, index, input, context.time)
+      try setLine(&ledger, index, ledger.creditLine(input) ?? 0, input, context.time)
       return ledger.json(index)
     }
   }
@@ -165,10 +162,6 @@ enum AccountOperations {
       try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
       try Ledger.checkTexts(description, metadata)
       let isRepeat = try ledger.checkMovement(input, key, units, isDeposit: isDeposit, in: context.store)
-      let asset =
-        try input.text("asset").map { code throws(Rejection) in
-          try ledger.makeAsset(code, at: context.time)
-        } ?? ledger.defaultAsset
       let account =
         isDeposit
         ? try ledger.makeAccount(input.text("account") ?? "", at: context.time) : try ledger.account(input)
@@ -178,6 +171,13 @@ enum AccountOperations {
       } else if !isRepeat, ledger.state.accounts[Int(account)].flags & AccountFlags.closed != 0 {
         throw .failed(ledger.state.stateFailure(account, field: "account"))
       }
+      if !isDeposit, let code = input.text("asset"), ledger.state.catalog.assetIndex(code) == nil {
+        throw .failed(.nothingOfNewAsset(field: "amount"))
+      }
+      let asset =
+        try input.text("asset").map { code throws(Rejection) in
+          try ledger.makeAsset(code, at: context.time)
+        } ?? ledger.defaultAsset
       let wallet = ledger.state.wallet(of: account)
       let postings = [
         Posting(account: isDeposit ? LedgerState.external : wallet, asset: asset, amount: -units),
@@ -247,7 +247,7 @@ extension LedgerState {
 
 extension Ledger {
   /// The asset that an input names, open or built in; the default one where it names none.
-  fileprivate func knownAsset(_ input: OperationInput) throws(Rejection) -> Asset {
+  func knownAsset(_ input: OperationInput) throws(Rejection) -> Asset {
     guard let code = input.text("asset") else { return state.catalog.assets[Int(defaultAsset)] }
     if let found = state.catalog.assetIndex(code) { return state.catalog.assets[Int(found)] }
     guard let asset = Asset.builtIn(code) else {
@@ -256,7 +256,15 @@ extension Ledger {
     return asset
   }
 
-  fileprivate func units(_ text: String, _ field: String, of asset: Asset) throws(Rejection) -> Int64 {
+  /// The credit line of an input, or nil where it has none.
+  fileprivate func creditLine(_ input: OperationInput) throws(Rejection) -> Int64? {
+    guard let text = input.amount("credit_line") else { return nil }
+    let units = try units(text, "credit_line", of: knownAsset(input))
+    guard units >= 0 else { throw .failed(Ledger.negativeCreditLine) }
+    return units
+  }
+
+  func units(_ text: String, _ field: String, of asset: Asset) throws(Rejection) -> Int64 {
     do throws(Failure) {
       return try Amount.parse(text, scale: asset.scale, field: field)
     } catch {

@@ -108,15 +108,23 @@ extension Ledger {
     Failure(.accountNotEmpty, field: "account", "The account cannot be closed: \(why).")
   }
 
-  /// Lets a wallet go below zero, down to a bound.
-  mutating func setCreditLine(
-    _ account: UInt32, _ units: Int64, asset: UInt16, at time: Int64
-  ) throws(Rejection) {
-    guard units >= 0 else { throw .failed(Failure(.invalidAmount, field: "credit_line", "It must not be negative.")) }
+  /// Refuses a credit line that cannot be set.
+  func checkCreditLine(_ account: UInt32, _ units: Int64) throws(Rejection) {
+    guard units >= 0 else { throw .failed(Ledger.negativeCreditLine) }
     guard state.wallet(of: account) == account else {
       throw .failed(
         Failure(.invalidArgument, field: "account", "The account has no wallet of its own; the one above it pays."))
     }
+  }
+
+  static var negativeCreditLine: Failure {
+    Failure(.invalidAmount, field: "credit_line", "It must not be negative.")
+  }
+
+  /// Lets a wallet go below zero, down to a bound that `checkCreditLine` lets pass.
+  mutating func setCreditLine(
+    _ account: UInt32, _ units: Int64, asset: UInt16, at time: Int64
+  ) throws(Rejection) {
     var record = Record(.accountState, time: time)
     record.account = account
     record.asset = asset

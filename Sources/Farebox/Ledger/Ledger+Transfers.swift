@@ -40,9 +40,7 @@ extension Ledger {
     }
     try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
     try Ledger.checkTexts(description, metadata)
-    try checkBalanced(postings)
-    for account in debited { try checkOpen(account, field: "postings") }
-    try checkPostings(postings, mayOverdraw: mayOverdraw)
+    try checkMoves(postings, debited: debited, mayOverdraw: mayOverdraw)
 
     // After this point the transfer must succeed.
     var record = Record(.transfer, time: time)
@@ -62,6 +60,27 @@ extension Ledger {
     return receipt(number, record)
   }
 
+  /// Refuses a transfer that cannot be before an asset is opened for it.
+  ///
+  /// - Parameter postings: with the numbers that new assets will have.
+  mutating func checkOpening(
+    _ postings: [Posting], key: BorrowedText, description: String, metadata: String, debited: [UInt32],
+    in store: any Store
+  ) throws(Rejection) {
+    let hash = key.isEmpty ? KeyHash.none : KeyHash(key, secret)
+    // No transfer of before can have been of an asset that is new.
+    _ = try replayed(hash, key, in: store, compare: { _, _, _ in "postings" })
+    try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
+    try Ledger.checkTexts(description, metadata)
+    try checkMoves(postings, debited: debited, mayOverdraw: false)
+  }
+
+  private func checkMoves(_ postings: [Posting], debited: [UInt32], mayOverdraw: Bool) throws(Rejection) {
+    try checkBalanced(postings)
+    for account in debited { try checkOpen(account, field: "postings") }
+    try checkPostings(postings, mayOverdraw: mayOverdraw)
+  }
+
   private func checkBalanced(_ postings: [Posting]) throws(Rejection) {
     guard postings.count >= 2 else {
       throw .failed(Failure(.invalidArgument, field: "postings", "A transfer has at least two postings."))
@@ -72,10 +91,11 @@ extension Ledger {
     var sums: [UInt16: Int128] = [:]
     for posting in postings { sums[posting.asset, default: 0] += Int128(posting.amount) }
     for (asset, sum) in sums where sum != 0 {
+      let isOpen = Int(asset) < state.catalog.assets.count
       throw .failed(
         Failure(
           .invalidAmount, field: "postings",
-          "The postings in \(state.catalog.assets[Int(asset)].code) do not add up to zero."))
+          "The postings in \(isOpen ? state.catalog.assets[Int(asset)].code : "a new asset") do not add up to zero."))
     }
   }
 
@@ -101,6 +121,9 @@ extension Ledger {
         index < 0 ? Balance(account: place.account, asset: place.asset, next: -1) : state.balances[Int(index)]
       guard !balance.units.addingReportingOverflow(units).overflow else { throw .failed(Ledger.overflow) }
       if units < 0, !mayOverdraw, flags & AccountFlags.unbounded == 0, 0 - change > Int128(balance.available) {
+        guard Int(place.asset) < state.catalog.assets.count else {
+          throw .failed(.nothingOfNewAsset(field: "postings"))
+        }
         throw .refused(
           Refusal(
             .insufficientFunds, .wallet, place.account, place.asset, limit: balance.available, spent: balance.units,
@@ -240,4 +263,11 @@ extension Ledger {
 struct RowPlace: Hashable {
   let account: UInt32
   let asset: UInt16
+}
+
+extension Failure {
+  /// Of an asset that the ledger has not used yet, nobody can pay.
+  static func nothingOfNewAsset(field: String) -> Failure {
+    Failure(.insufficientFunds, field: field, "Nobody has anything of an asset that the ledger has not used yet.")
+  }
 }

@@ -19,15 +19,22 @@ enum TransferOperations {
       for (index, json) in input.list("postings").enumerated() {
         drafts.append(try draft(json, "postings[\(index)]", ledger))
       }
-      // Assets are opened only when every posting could be read.
-      var postings: [Posting] = []
-      for draft in drafts {
-        let asset = try ledger.openAsset(draft.asset, at: context.time)
-        postings.append(Posting(account: ledger.state.wallet(of: draft.account), asset: asset, amount: draft.amount))
+      let key = arena.add(input.text("idempotency_key"))
+      let description = input.text("description") ?? ""
+      let metadata = input.objectText("metadata")
+      let debited = drafts.filter { $0.amount < 0 }.map(\.account)
+      var opening: [Asset] = []
+      let postings = drafts.map { draft in
+        let wallet = ledger.state.wallet(of: draft.account)
+        return Posting(account: wallet, asset: number(draft.asset, ledger, &opening), amount: draft.amount)
+      }
+      if !opening.isEmpty {
+        try ledger.checkOpening(
+          postings, key: key, description: description, metadata: metadata, debited: debited, in: context.store)
+        for asset in opening { _ = try ledger.openAsset(asset, at: context.time) }
       }
       return try ledger.transfer(
-        postings, key: arena.add(input.text("idempotency_key")), description: input.text("description") ?? "",
-        metadata: input.objectText("metadata"), debited: drafts.filter { $0.amount < 0 }.map(\.account),
+        postings, key: key, description: description, metadata: metadata, debited: debited,
         named: names(drafts, ledger),
         at: context.time,
         in: context.store)
@@ -40,6 +47,14 @@ enum TransferOperations {
     let account: UInt32
     let asset: Asset
     let amount: Int64
+  }
+
+  /// The number of an asset, or the one that it will have when those of `opening` are opened in order.
+  private static func number(_ asset: Asset, _ ledger: borrowing Ledger, _ opening: inout [Asset]) -> UInt16 {
+    if let found = ledger.state.catalog.assetIndex(asset.code) { return found }
+    let position = opening.firstIndex { $0.code == asset.code } ?? opening.count
+    if position == opening.count { opening.append(asset) }
+    return UInt16(clamping: ledger.state.catalog.assets.count + position)
   }
 
   /// 0 where every account has a wallet of its own; otherwise a number (FNV-1a) that follows from all their names.

@@ -21,6 +21,61 @@ import Testing
       """)
   }
 
+  @Test(arguments: [
+    ("account.open", #"{"account":"user:new","credit_line":"x"}"#, Status.invalidAmount),
+    ("account.open", #"{"account":"user:new","credit_line":"-1","asset":"EUR"}"#, .invalidAmount),
+    ("account.set_credit_line", #"{"account":"user:ana","credit_line":"x","asset":"EUR"}"#, .invalidAmount),
+    ("account.set_credit_line", #"{"account":"org:acme/dept:a","credit_line":"1","asset":"EUR"}"#, .invalidArgument),
+    ("account.deposit", #"{"account":"user:a b","amount":"1","asset":"EUR"}"#, .invalidArgument),
+    ("account.deposit", #"{"account":"user:shut","amount":"1","asset":"EUR"}"#, .accountClosed),
+    ("account.withdraw", #"{"account":"user:none","amount":"1","asset":"EUR"}"#, .accountNotFound),
+    ("account.withdraw", #"{"account":"user:ana","amount":"1","asset":"EUR"}"#, .insufficientFunds),
+    (
+      "transfer.create",
+      #"{"postings":[{"account":"user:ana","amount":"-1","asset":"EUR"},{"account":"org:acme","amount":"1","asset":"EUR"}]}"#,
+      .insufficientFunds
+    ),
+    (
+      "transfer.create",
+      #"{"postings":[{"account":"external","amount":"-1","asset":"EUR"},{"account":"org:acme","amount":"2","asset":"EUR"}]}"#,
+      .invalidAmount
+    ),
+    (
+      "transfer.create",
+      #"{"postings":[{"account":"external","amount":"-1","asset":"EUR"},{"account":"org:acme","amount":"1","asset":"EUR"}],"idempotency_key":"used"}"#,
+      .keyConflict
+    ),
+    ("budget.set", #"{"account":"user:ana","window":"day","amount":"x","asset":"EUR"}"#, .invalidAmount),
+    (
+      "budget.set", #"{"account":"user:ana","window":"day","amount":"1","asset":"EUR","thresholds":[0]}"#,
+      .invalidArgument
+    ),
+    ("limit.set", #"{"account":"user:ana","per_call":"x","asset":"EUR"}"#, .invalidAmount),
+    ("limit.set", #"{"account":"user:ana","charges_per_hour":99999,"asset":"EUR"}"#, .tooLong),
+    (
+      "rate_card.publish",
+      #"{"card":{"name":"c","currency":"EUR","entries":[{"name":"m","customer":"user:none","price":{"cost":"1"}}]}}"#,
+      .accountNotFound
+    ),
+    (
+      "skill.register",
+      #"{"manifest":{"id":"s","version":"1.0.0","owner":"user:shut/agent:a","currency":"EUR","tools":[{"name":"t","pricing":{"cost":"1"}}]}}"#,
+      .accountClosed
+    ),
+  ])
+  func `a refused call opens neither asset nor account`(operation: String, input: String, expected: Status) throws {
+    let ledger = try TestLedger()
+    for (operation, input) in [
+      ("account.deposit", #"{"account":"user:ana","amount":"5","idempotency_key":"used"}"#),
+      ("account.open", #"{"account":"org:acme"}"#), ("account.open", #"{"account":"org:acme/dept:a"}"#),
+      ("account.open", #"{"account":"user:shut"}"#), ("account.close", #"{"account":"user:shut"}"#),
+    ] { _ = try ledger.engine.call(operation, try JSON.parse(input)) }
+    func records() throws -> Int64? { try ledger.engine.call("ledger.info").object?["records"]?.int64 }
+    let before = try records()
+    #expect(status { _ = try ledger.engine.call(operation, try JSON.parse(input)) } == expected)
+    #expect(try records() == before)
+  }
+
   @Test func `names are paths of at most eight segments and 255 bytes`() throws {
     let ledger = try TestLedger()
     func opens(_ name: String) -> String {
