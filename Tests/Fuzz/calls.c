@@ -8,6 +8,8 @@
  * adds up. Texts and structs lie in blocks of exactly their size, so that a sanitizer sees any byte too many. */
 #include "fuzz.h"
 
+#include <sys/mman.h>
+
 const size_t fuzz_frame = 32;
 
 const char *const fuzz_words[] = {NULL};
@@ -62,6 +64,17 @@ static int64_t number(void)
     return (int64_t)(which & 8 ? ~bits : bits);
 }
 
+/* Memory that kills whoever reads it. */
+static const char *unreadable(void)
+{
+    static char *page;
+    if (page == NULL) {
+        page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        REQUIRE(page != MAP_FAILED, "no memory");
+    }
+    return page;
+}
+
 /* A text in a block of its own size, or one that must not be read. */
 static farebox_str text(void)
 {
@@ -92,7 +105,7 @@ static farebox_str text(void)
         return (farebox_str){NULL, (size_t)number()};
     } else if (which < 0xe8) {
         /* A length that no text may have: refused before a byte is read. */
-        return (farebox_str){block(1), SIZE_MAX - byte()};
+        return (farebox_str){unreadable(), which & 1 ? SIZE_MAX - byte() : (size_t)1 << (24 + (byte() & 31))};
     }
     char *copy = block(size);
     memcpy(copy, from, size);
