@@ -60,6 +60,24 @@ static inline uint32_t farebox_callbacks(void) { return *farebox_callback_depth(
 static inline void farebox_enter_callback(void) { *farebox_callback_depth() += 1; }
 static inline void farebox_leave_callback(void) { *farebox_callback_depth() -= 1; }
 
+/* How many turns the calling thread is inside of. */
+static inline uint32_t *farebox_turn_depth(void) {
+    static __thread uint32_t depth;
+    return &depth;
+}
+
+static inline uint32_t farebox_turns(void) { return *farebox_turn_depth(); }
+static inline void farebox_enter_turn(void) { *farebox_turn_depth() += 1; }
+static inline void farebox_leave_turn(void) { *farebox_turn_depth() -= 1; }
+
+/* Makes a lock whose writer does not wait for ever while readers come and go. */
+static inline int farebox_make_fair_lock(pthread_rwlock_t *lock) {
+    pthread_rwlockattr_t attributes;
+    pthread_rwlockattr_init(&attributes);
+    pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    return pthread_rwlock_init(lock, &attributes);
+}
+
 static inline void farebox_prefetch(const void *address) { __builtin_prefetch(address, 0, 1); }
 
 /* Microseconds since 1970. */

@@ -67,6 +67,11 @@ enum Handles {
     return engine
   }
 
+  /// In the child of a fork, gives up the engines of the parent; their handles stay, and say FORKED.
+  static func leaveToParent() {
+    for engine in withSlots({ slots in slots.compactMap(\.engine) }) { engine.leaveToParent() }
+  }
+
   private static func place(_ handle: OpaquePointer?) throws(Failure) -> (index: Int, generation: UInt32) {
     let bits = UInt(bitPattern: handle)
     guard bits != 0 else { throw Failure(.handle, field: "engine", "The handle is null.") }

@@ -53,6 +53,7 @@ public func farebox_open(
     guard let address = unsafe BorrowedText(url).string else {
       throw Failure(.invalidUTF8, field: "url", "It is not UTF-8 text.")
     }
+    Handles.leaveToParent()
     let engine = try Engine(url: address, options: unsafe readOptions(options))
     do throws(Failure) {
       unsafe out.pointee = try Handles.add(engine)

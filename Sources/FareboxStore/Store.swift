@@ -39,6 +39,9 @@ public protocol Store: AnyObject {
   func endRead()
   /// Releases everything; the store must not be used again.
   func close()
+  /// In the child of a fork, lets go of what is the parent's without touching what the parent still uses; may be called
+  /// again, and only `close` may follow.
+  func abandon()
 
   func meta(_ name: String) throws(Failure) -> [UInt8]?
   func setMeta(_ name: String, _ value: [UInt8]) throws(Failure)

@@ -192,6 +192,7 @@ final class SimulatedStore: Store {
     transaction = nil
   }
 
+  func abandon() { close() }
   func close() {
     // The engine closes its store when it is closed, which is no death.
     transaction = nil

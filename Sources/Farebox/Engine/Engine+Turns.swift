@@ -15,16 +15,23 @@ extension Engine {
     // A relaxed call takes little longer than two looks at the clock.
     let start = group.tickets[0].isRelaxed ? nil : farebox_steady_clock()
     do throws(Failure) {
-      try retrying { () throws(Failure) in
-        try checkTrusted()
-        try turn(group)
+      try holdingOffForks { () throws(Failure) in
+        try retrying { () throws(Failure) in
+          try checkTrusted()
+          try turn(group)
+        }
       }
     } catch {
       for ticket in group.tickets { ticket.abandon(error) }
     }
     for ticket in group.tickets { ticket.finish() }
     metrics.countTurn(of: group.tickets.count, waited: group.waited, since: start)
-    if group.tickets.contains(where: \.isLast) { store.close() }
+    if group.tickets.contains(where: \.isLast) { try? holdingOffForks { () throws(Failure) in store.close() } }
+  }
+
+  /// A turn on a server may take as long as the server; a connection has no locks that a child would take over.
+  func holdingOffForks(_ body: () throws(Failure) -> Void) throws(Failure) {
+    if store.isRemote { try body() } else { try Fork.holdingOff(body) }
   }
 
   /// Runs a body, again and again for as long as the store says that its failure may pass.
@@ -323,15 +330,17 @@ extension Engine {
   /// Reads the ledger for the first time, or makes a new one.
   func prepare() throws(Failure) {
     let now = try now()
-    try retrying { () throws(Failure) in
-      try transaction(isDurable: true) { () throws(Failure) in
-        try withLedger { ledger throws(Failure) in
-          let isNew = try ledger.identify(in: store, words: randomWord)
-          try read(&ledger)
-          try open(&ledger, isNew: isNew, now: now)
-          guard !ledger.log.isEmpty else { return false }
-          try writeLog(&ledger)
-          return true
+    try holdingOffForks { () throws(Failure) in
+      try retrying { () throws(Failure) in
+        try transaction(isDurable: true) { () throws(Failure) in
+          try withLedger { ledger throws(Failure) in
+            let isNew = try ledger.identify(in: store, words: randomWord)
+            try read(&ledger)
+            try open(&ledger, isNew: isNew, now: now)
+            guard !ledger.log.isEmpty else { return false }
+            try writeLog(&ledger)
+            return true
+          }
         }
       }
     }

@@ -80,9 +80,11 @@ public final class Engine: @unchecked Sendable {
     if let path, path.isEmpty || path.utf8.contains(0) {
       throw Failure(.invalidArgument, field: "url", "The path after 'sqlite:' is empty or has a NUL.")
     }
-    return try SQLiteStore(
-      path: path, exclusive: options.isExclusive, mustExist: options.mustExist,
-      busyTimeoutMilliseconds: options.busyTimeoutMilliseconds)
+    return try Fork.holdingOff { () throws(Failure) in
+      try SQLiteStore(
+        path: path, exclusive: options.isExclusive, mustExist: options.mustExist,
+        busyTimeoutMilliseconds: options.busyTimeoutMilliseconds)
+    }
   }
 
   /// Lends the ledger in memory to one thread at a time.
@@ -264,10 +266,15 @@ public final class Engine: @unchecked Sendable {
 
   // MARK: Opening and closing
 
+  /// Gives up what a child has taken over from its parent, before it opens anything itself: SQLite would lend it the
+  /// parent's locks, which the child does not have.
+  public func leaveToParent() {
+    if forkGeneration != Fork.generation { store.abandon() }
+  }
+
   /// Commits what is relaxed, and closes the ledger; calls that run on other threads finish first.
   public func close() throws(Failure) {
     if forkGeneration != Fork.generation {
-      // The parent's connection: closing it here could take the parent's locks away.
       isClosed.store(true, ordering: .releasing)
       throw Failure(.forked, "The engine was opened before a fork; the parent closes it.")
     }

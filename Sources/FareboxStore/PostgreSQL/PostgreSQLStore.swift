@@ -216,6 +216,9 @@ public final class PostgreSQLStore: Store {
     rollback()
   }
 
+  /// Nothing: a word on the shared connection would end that of the parent.
+  public func abandon() {}
+
   public func close() {
     isClosed = true
     tail = nil

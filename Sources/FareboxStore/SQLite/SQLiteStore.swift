@@ -141,6 +141,12 @@ public final class SQLiteStore: Store {
     database = nil
   }
 
+  /// Closes the connection; nothing is copied into the file, and the locks of a process are not those of its child.
+  public func abandon() {
+    statements = nil
+    database = nil
+  }
+
   public func meta(_ name: String) throws(Failure) -> [UInt8]? {
     try use { statements throws(Failure) in
       defer { statements.meta.reset() }

@@ -64,6 +64,7 @@ final class FaultyStore: Store {
 
   func endRead() { store.endRead() }
   func close() { store.close() }
+  func abandon() { store.abandon() }
   func meta(_ name: String) throws(Failure) -> [UInt8]? { try store.meta(name) }
 
   func setMeta(_ name: String, _ value: [UInt8]) throws(Failure) {
