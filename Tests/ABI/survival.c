@@ -316,92 +316,6 @@ static void signals(void)
     remove_folder(folder);
 }
 
-/* What a thread with a small stack does: everything. */
-static void *everything(void *context)
-{
-    farebox_engine *engine = context;
-    static farebox_charge_args many[64];
-    static farebox_receipt receipts[64];
-    for (int k = 0; k < 64; k++) {
-        many[k] = (farebox_charge_args)FAREBOX_CHARGE_ARGS_INIT;
-        receipts[k] = (farebox_receipt)FAREBOX_RECEIPT_INIT;
-        many[k].payer = FAREBOX_STR("user:ana");
-        many[k].amount = 1;
-    }
-    intptr_t failed = EXPECT(FAREBOX_OK, farebox_charge_many(engine, many, 64, receipts, NULL)) == 0;
-    farebox_reserve_args reserve = FAREBOX_RESERVE_ARGS_INIT;
-    reserve.payer = FAREBOX_STR("user:ana");
-    reserve.amount = 2;
-    farebox_receipt receipt = FAREBOX_RECEIPT_INIT;
-    failed += EXPECT(FAREBOX_OK, farebox_reserve(engine, &reserve, &receipt, NULL)) == 0;
-    farebox_capture_args capture = FAREBOX_CAPTURE_ARGS_INIT;
-    capture.hold = receipt.hold;
-    failed += EXPECT(FAREBOX_OK, farebox_capture(engine, &capture, &receipt, NULL)) == 0;
-    /* JSON as deep as it may be, and one deeper. */
-    static char deep[400];
-    memset(deep, '[', 200);
-    memset(deep + 200, ']', 199);
-    const struct {
-        const char *operation, *input;
-    } calls[] = {{"ledger.verify", "{}"},      {"ledger.reconcile", "{}"}, {"transfer.list", "{}"}, {"account.list", "{}"},
-                 {"engine.metrics", "{}"},     {"ledger.info", "{}"},      {"account.open", "{\"account\":\"org:a/b/c/d/e\"}"},
-                 {"price.evaluate", "{\"price\":{\"cost\":\"0.25\"}}"},
-                 {"skill.register", "{\"manifest\":{\"id\":\"s\",\"version\":\"1.0.0\",\"tools\":[{\"name\":\"t\",\"pricing\":{\"cost\":\"0.1\"},"
-                                    "\"input_schema\":{\"a\":{\"b\":{\"c\":[[[[[[1]]]]]]}}}}]}}"}};
-    for (size_t k = 0; k < sizeof calls / sizeof calls[0]; k++) {
-        farebox_text text = {NULL, 0};
-        const farebox_status status = farebox_call(engine, str(calls[k].operation), str(calls[k].input), &text, NULL);
-        if (status != FAREBOX_OK) {
-            fprintf(stderr, "%s: %s\n", calls[k].operation, farebox_status_name(status));
-            failed++;
-        }
-        farebox_text_free(&text);
-    }
-    farebox_text text = {NULL, 0};
-    failed += farebox_call(engine, FAREBOX_STR("asset.list"), (farebox_str){deep, 399}, &text, NULL) == FAREBOX_OK;
-    failed += EXPECT(FAREBOX_OK, farebox_describe(&text, NULL)) == 0;
-    farebox_text_free(&text);
-    farebox_engine *own = NULL;
-    failed += EXPECT(FAREBOX_OK, farebox_open(&own, str(url), NULL, NULL)) == 0;
-    failed += EXPECT(FAREBOX_OK, farebox_close(own, NULL)) == 0;
-    return (void *)failed;
-}
-
-/* Threads with small stacks. 128 KiB is the default of musl and is promised. */
-static void stacks(void)
-{
-    size_t least = 0;
-    for (size_t size = 512 << 10; size >= 16 << 10; size /= 2) {
-        farebox_engine *engine = new_ledger();
-        EXPECT(FAREBOX_OK, farebox_close(engine, NULL));
-        fflush(NULL);
-        const pid_t child = fork();
-        if (child == 0) {
-            alarm(20);
-            engine = open_ledger();
-            pthread_attr_t attributes;
-            pthread_attr_init(&attributes);
-            pthread_t thread;
-            void *failed = (void *)1;
-            if (pthread_attr_setstacksize(&attributes, size) != 0 || pthread_create(&thread, &attributes, everything, engine) != 0) {
-                _exit(2);
-            }
-            pthread_join(thread, &failed);
-            _exit(failed == NULL ? 0 : 1);
-        }
-        int status = -1;
-        waitpid(child, &status, 0);
-        if (status == 0) {
-            least = size;
-        } else {
-            CHECK(size < 128 << 10);
-        }
-        remove_folder(folder);
-    }
-    printf("stacks: %zu KiB are enough for a thread\n", least >> 10);
-    CHECK(least <= 128 << 10);
-}
-
 /* Without standard input, output and error: the ledger's file must not take their numbers. */
 static void closed_streams(void)
 {
@@ -533,7 +447,7 @@ int main(int count, char **arguments)
         const char *name;
         void (*body)(void);
     } sections[] = {{"closes", closes}, {"forks", forks},   {"ends", ends},           {"signals", signals},
-                    {"stacks", stacks}, {"closed_streams", closed_streams}, {"callbacks", callbacks}};
+                    {"closed_streams", closed_streams}, {"callbacks", callbacks}};
     report = mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (report == MAP_FAILED) {
         perror("mmap");

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from farebox import Farebox
+
 PRELUDE = '''
 import ctypes, json, os, random, struct, sys, threading
 import farebox
@@ -88,7 +90,7 @@ def everything(handle):
 '''
 
 
-def survives(script: str, timeout: float = 120) -> str:
+def survives(script: str, timeout: float = 120, ending: str = "alive\n") -> str:
     environment = {**os.environ, "SWIFT_BACKTRACE": "enable=no", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", PRELUDE + textwrap.dedent(script) + "\nprint('alive')"],
@@ -99,7 +101,7 @@ def survives(script: str, timeout: float = 120) -> str:
         check=False,
     )
     assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-    assert done.stdout.endswith("alive\n")
+    assert done.stdout.endswith(ending)
     return done.stdout
 
 
@@ -493,6 +495,158 @@ def test_a_child_that_drops_its_parents_engine_harms_nobody(tmp_path: Path) -> N
         assert process.exitcode == 0
         engine.charge("user:ana", amount=1)
         assert engine.balance("user:ana").balance == 9
+        """
+    )
+
+
+def test_a_clock_that_raises_is_told_and_the_engine_goes_on() -> None:
+    survives(
+        """
+        told = []
+        sys.excepthook = lambda kind, error, trace: told.append(kind)
+        at = [1_750_000_000_000_000]
+        trouble = [None]
+        def clock():
+            if trouble[0] is not None:
+                raise trouble[0]
+            return at[0]
+        engine = Farebox.open("memory:", clock=clock)
+        engine.open_account("user:ana")
+        engine.deposit("user:ana", 10)
+        for error in (ValueError("no time"), KeyboardInterrupt(), SystemExit(3), MemoryError()):
+            trouble[0] = error
+            told.clear()
+            receipt = engine.charge("user:ana", amount=1)
+            assert told and set(told) == {type(error)}, told
+            assert receipt.id > 0
+        trouble[0] = None
+        told.clear()
+        engine.charge("user:ana", amount=1)
+        assert not told
+        assert engine.balance("user:ana").balance == 5
+        assert engine.call("ledger.verify")
+        """
+    )
+
+
+def test_a_clock_that_calls_back() -> None:
+    survives(
+        """
+        codes = []
+        busy = [False]
+        def clock():
+            if busy[0]:
+                busy[0] = False
+                for work in (
+                    lambda: engine.charge("user:ana", amount=1), lambda: engine.close(), lambda: engine.tick(),
+                    lambda: other.balance("user:ana"), lambda: engine.call("ledger.info"),
+                ):
+                    try:
+                        work()
+                    except FareboxError as refused:
+                        codes.append(refused.code)
+                    else:
+                        codes.append(0)
+            return 1_750_000_000_000_000
+        other = open_engine()
+        engine = Farebox.open("memory:", clock=clock)
+        engine.open_account("user:ana")
+        engine.deposit("user:ana", 10)
+        busy[0] = True
+        engine.charge("user:ana", amount=1)
+        assert codes == [status.REENTRANT] * 5, codes
+        assert engine.balance("user:ana").balance == 9
+        other.charge("user:ana", amount=1)
+        """
+    )
+
+
+@pytest.mark.parametrize("daemon", [True, False])
+def test_the_interpreter_ends_with_engines_open_and_threads_in_them(tmp_path: Path, daemon: bool) -> None:
+    path = tmp_path / "ledger.db"
+    said = survives(
+        f"""
+        engine = Farebox.open({str(path)!r}, durability="normal")
+        engine.open_account("user:ana")
+        engine.deposit("user:ana", 10)
+        left = Farebox.open("memory:", clock=lambda: 1_750_000_000_000_000)
+        left.open_account("user:ana")
+        started = threading.Barrier(5)
+        may_end = threading.Event()
+        lines = threading.Lock()
+        def work(number):
+            started.wait()
+            count = 0
+            while not may_end.is_set():
+                receipt = engine.charge("user:ana", amount="0.000000001", key=f"{{number}}-{{count}}")
+                left.balance("user:ana")
+                os.write(1, f"receipt {{number}}-{{count}} {{receipt.id}}\\n".encode())
+                count += 1
+        for number in range(4):
+            threading.Thread(target=work, args=(number,), daemon={daemon}).start()
+        started.wait()
+        threading.Event().wait(0.1)
+        if not {daemon}:
+            may_end.set()
+        # The daemons are in the middle of their calls when the interpreter ends.
+        import atexit
+        atexit.register(lambda: threading.Event().wait(0.02))
+        os.write(1, b"end\\n")
+        """,
+        ending="",
+    )
+    receipts = [line.split()[1:] for line in said.splitlines() if line.startswith("receipt ") and line.count(" ") == 2]
+    assert receipts
+    engine = Farebox.open(path)
+    for key, number in receipts:
+        again = engine.charge("user:ana", amount="0.000000001", key=key)
+        assert again.replayed and again.id == int(number)
+    engine.call("ledger.verify")
+    engine.close()
+
+
+def test_forks_while_threads_are_in_their_calls(tmp_path: Path) -> None:
+    survives(
+        f"""
+        path = {str(tmp_path / "ledger.db")!r}
+        engine = Farebox.open(path, durability="normal")
+        engine.open_account("user:ana")
+        engine.deposit("user:ana", 10)
+        may_end = threading.Event()
+        counts = [0] * 4
+        def work(number):
+            while not may_end.is_set():
+                engine.charge("user:ana", amount="0.000000001")
+                counts[number] += 1
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for round in range(10):
+            child = os.fork()
+            if child == 0:
+                answer = 1
+                try:
+                    try:
+                        engine.charge("user:ana", amount=1)
+                    except HandleError as forked:
+                        assert forked.code == status.FORKED
+                    own = Farebox.open(path)
+                    own.charge("user:ana", amount="0.000000001")
+                    if round % 2:
+                        own.close()
+                    answer = 0
+                except BaseException as failure:
+                    print(repr(failure), flush=True)
+                finally:
+                    os._exit(answer)
+            _, ended = os.waitpid(child, 0)
+            assert ended == 0, ended
+        may_end.set()
+        for thread in threads:
+            thread.join()
+        from decimal import Decimal
+        assert engine.balance("user:ana").balance == Decimal(10) - Decimal(sum(counts) + 10) / 10**9
+        assert engine.call("ledger.verify")
         """
     )
 
