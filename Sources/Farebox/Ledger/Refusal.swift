@@ -11,17 +11,19 @@ struct Refusal {
     case maxCost = "max_cost"
   }
 
+  // In this order the compiler finds no unused bits to keep the case of a `Rejection` in, beside bytes that nobody
+  // writes: a memory checker could not tell the one from the others.
   let status: Status
-  let constraint: Constraint
   /// The account whose constraint it is.
   let account: UInt32
+  let constraint: Constraint
   let asset: UInt16
+  /// Index of the budget, or -1.
+  var budget: Int32 = -1
   let limit: Int64
   let spent: Int64
   let held: Int64
   let requested: Int64
-  /// Index of the budget, or -1.
-  var budget: Int32 = -1
   /// The budget's window at the time of the request.
   var window = BudgetWindow()
 
