@@ -111,6 +111,8 @@ extension Ledger {
       var next = index
       try unsafe store.visitSegment(containing: numbers[index]) { first, row throws(Failure) in
         let segment = try unsafe Segment(row)
+        // What is copied here is read without the journal's hash from then on.
+        guard segment.isIntact else { throw Segment.corrupt("Segment \(first) is not what was hashed.") }
         guard numbers[next] >= first else { return }
         try segment.visitRecords(from: Int(clamping: numbers[next] - first)) { number, record, heap throws(Failure) in
           guard next < numbers.count else { return false }
