@@ -67,7 +67,8 @@ enum Simulator {
   private static let expected: [Status] = [
     .ok, .keyConflict, .accountFrozen, .insufficientFunds, .overBudget, .overCallCap, .overRunCap, .rateLimited,
     .overMaxCost, .overRefund, .overCapture, .holdCaptured, .holdReleased, .holdExpired, .holdNotFound,
-    .budgetNotFound, .storeIO, .storeBusy, .storeFull, .storeUnreachable, .storeOutcomeUnknown, .storeUntrusted, .storeCorrupt,
+    .budgetNotFound, .storeIO, .storeBusy, .storeFull, .storeUnreachable, .storeOutcomeUnknown, .storeUntrusted,
+    .storeCorrupt,
   ]
 
   static func name(_ status: Status) -> String { status.entry?.name ?? String(status.rawValue) }

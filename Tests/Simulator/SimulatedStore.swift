@@ -133,7 +133,7 @@ final class SimulatedStore: Store {
       disconnect()
       throw Failure(.storeOutcomeUnknown, "Simulated: the connection was lost while committing.")
     case .lostMeanwhile:
-      disk.leavePending(image, isDurable: isDurable, call: simulation.call(of: process))
+      disk.leavePending(image, isDurable: isDurable && simulation.isLucky(), call: simulation.call(of: process))
       disconnect()
       throw Failure(.storeOutcomeUnknown, "Simulated: the connection was lost while committing.")
     case .crash, .powerLoss:
@@ -146,6 +146,10 @@ final class SimulatedStore: Store {
         simulation.hasCommitted(process)
       }
       throw Failure(.storeUntrusted, "Simulated: a flush has failed.")
+    case .lostAfter:
+      // It is done, but nobody has waited until it was flushed.
+      if simulation.isLucky() { isDurable = false }
+      apply(image)
     default: apply(image)
     }
     do throws(Failure) {

@@ -240,6 +240,11 @@ package struct ReferenceLedger: Sendable {
     note()
   }
 
+  /// When the next open hold expires.
+  package func nextExpiry(after time: Int64) -> Int64? {
+    holds.filter { $0.end == nil && $0.expires > time }.map(\.expires).min()
+  }
+
   /// Whether a serial names something that is there.
   package func knows(_ serial: Int) -> Bool {
     holds.contains { $0.serial == serial } || charges.contains { $0.serial == serial }

@@ -20,6 +20,13 @@ package struct RequestGenerator {
       actions.append(.deposit(5, coin, 20 * unit(coin)))
     }
     actions.append(register())
+    // So that something is counted from the beginning, in windows that change often.
+    for (account, window) in [(2, "hour"), (5, "hour"), (5, "day"), (7, "day")] {
+      actions.append(
+        .setBudget(
+          BudgetTerms(
+            account: account, name: window, window: window, coin: .usd, limit: 40 * unit(.usd), hasThresholds: false)))
+    }
     return actions.map { request($0, key: "") }
   }
 
