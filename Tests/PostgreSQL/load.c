@@ -8,11 +8,12 @@
  *
  * Options: --payers N, --busy-ms N (the engine's busy timeout), --patience N (seconds in which a request is repeated
  * while the store does not answer), --hold-durability full|normal, --key-memory BYTES (the least there is by default, so that
- * the ledger seals every 8,192 records).
+ * the ledger seals every 8,192 records), --keyless 0|1 (one step in ten charges without a key).
  *
  * `run` makes the payers, prints "ready", and works until its time is over or SIGTERM. What a step asks is a function of
  * seed, process, thread and number. Each receipt is in FILE, with one write, before its thread goes on. A request that
- * gets a status of the store's is repeated with its key. Where FILE has receipts already, each thread repeats its last
+ * gets a status of the store's is repeated with its key; one without a key is repeated too, because every status but
+ * STORE_OUTCOME_UNKNOWN promises that nothing has happened. After that one it is kept as one that may have. Where FILE has receipts already, each thread repeats its last
  * step and goes on from there. It ends with 0, with 3 when the store is not to be trusted, and otherwise with 1.
  *
  * `fill` charges so many times, many at a time, and keeps the receipts in the same way; one charge in 16 has a key.
@@ -49,7 +50,7 @@ static const int64_t DEPOSITED = INT64_C(1000000) * INT64_C(1000000000);
 
 typedef struct settings {
     const char *url, *file, *files, *hold_durability;
-    int64_t seed, process, threads, steps, seconds, first, payers, busy_ms, patience, key_memory, records;
+    int64_t seed, process, threads, steps, seconds, first, payers, busy_ms, patience, key_memory, records, keyless;
 } settings;
 
 static atomic_bool must_stop;
@@ -105,7 +106,7 @@ typedef struct kept {
     int64_t amount;
 } kept;
 
-typedef enum form { ONE_CHARGE, ONE_BATCH, ONE_HOLD } form;
+typedef enum form { ONE_CHARGE, ONE_KEYLESS, ONE_BATCH, ONE_HOLD } form;
 
 static uint64_t random_of(const settings *s, const request *r)
 {
@@ -115,6 +116,9 @@ static uint64_t random_of(const settings *s, const request *r)
 static form form_of(const settings *s, const request *r)
 {
     const uint64_t percent = random_of(s, r) % 100;
+    if (percent < 10 && s->keyless != 0) {
+        return ONE_KEYLESS;
+    }
     return percent < 80 ? ONE_CHARGE : percent < 90 ? ONE_BATCH : ONE_HOLD;
 }
 
@@ -268,6 +272,10 @@ static farebox_receipt charge(const settings *s, farebox_engine *engine, const r
         const uint64_t began = now_ns();
         const farebox_status status = farebox_charge(engine, &args, &receipt, &error);
         note(status, began);
+        if (r->kind == FILL && status == FAREBOX_STORE_OUTCOME_UNKNOWN) {
+            receipt.amount = args.amount;
+            return receipt;
+        }
         if (!goes_again(s, "charge", status, &error, first)) {
             return receipt;
         }
@@ -451,6 +459,11 @@ static void one_step(const settings *s, farebox_engine *engine, request r, int f
         receipts[0] = charge(s, engine, &r);
         all[0] = keep(&r, &receipts[0]);
         break;
+    case ONE_KEYLESS:
+        r.kind = FILL;
+        receipts[0] = charge(s, engine, &r);
+        all[0] = keep(&r, &receipts[0]);
+        break;
     case ONE_BATCH:
         count = BATCH;
         for (size_t k = 0; k < BATCH; k++) {
@@ -476,7 +489,7 @@ static void one_step(const settings *s, farebox_engine *engine, request r, int f
         break;
     }
     for (size_t k = 0; k < count; k++) {
-        if (all[k].amount != amount_of(s, &all[k].request) || all[k].id == 0) {
+        if (all[k].amount != amount_of(s, &all[k].request) || (all[k].id == 0 && r.kind != FILL)) {
             die("a receipt of %" PRId64 " where %" PRId64 " was asked", all[k].amount, amount_of(s, &all[k].request));
         }
         if ((receipts[k].flags & FAREBOX_RECEIPT_REPLAYED) != 0) {
@@ -689,7 +702,7 @@ static void check_ids(const settings *s, const past *p, verdict *v)
     memcpy(sorted, p->all, p->count * sizeof *sorted);
     qsort(sorted, p->count, sizeof *sorted, compare_ids);
     for (size_t k = 1; k < p->count; k++) {
-        if (sorted[k].id == sorted[k - 1].id) {
+        if (sorted[k].id == sorted[k - 1].id && sorted[k].id != 0) {
             complain(&v->doubled, s, &sorted[k], "two keys have one receipt");
         }
     }
@@ -723,7 +736,7 @@ static void check_replays(const settings *s, farebox_engine *engine, const past 
     }
 }
 
-static void check_balance(const settings *s, farebox_engine *engine, const char *account, int64_t expected, verdict *v)
+static farebox_balance_result balance_of(const settings *s, farebox_engine *engine, const char *account)
 {
     farebox_status status;
     farebox_balance_result balance = FAREBOX_BALANCE_RESULT_INIT;
@@ -732,6 +745,12 @@ static void check_balance(const settings *s, farebox_engine *engine, const char 
     do {
         status = farebox_balance(engine, str(account), str("USD"), &balance, &error);
     } while (goes_again(s, "balance", status, &error, first));
+    return balance;
+}
+
+static void check_balance(const settings *s, farebox_engine *engine, const char *account, int64_t expected, verdict *v)
+{
+    const farebox_balance_result balance = balance_of(s, engine, account);
     if (balance.balance != expected || balance.held != 0) {
         v->wrong++;
         fprintf(stderr, "%s has %" PRId64 " and %" PRId64 " held, and its receipts say %" PRId64 "\n", account, balance.balance,
@@ -739,19 +758,36 @@ static void check_balance(const settings *s, farebox_engine *engine, const char 
     }
 }
 
+/* Whether some of the amounts add up to `sum`. */
+static bool some_add_up(const int64_t *amounts, size_t count, int64_t sum)
+{
+    return sum == 0 || (count > 0 && (some_add_up(amounts + 1, count - 1, sum - amounts[0]) || some_add_up(amounts + 1, count - 1, sum)));
+}
+
 static void check_balances(const settings *s, farebox_engine *engine, const past *p, verdict *v)
 {
-    static int64_t spent[PAYERS_MAX];
+    enum { UNSURE_MAX = 20 };
+    static int64_t spent[PAYERS_MAX], unsure[PAYERS_MAX][UNSURE_MAX];
+    static size_t unsure_count[PAYERS_MAX];
     int64_t all = 0;
     for (size_t k = 0; k < p->count; k++) {
-        if (p->all[k].request.kind != RESERVE) {
-            spent[payer_of(s, &p->all[k].request)] += p->all[k].amount;
+        const uint64_t payer = payer_of(s, &p->all[k].request);
+        if (p->all[k].id == 0 && unsure_count[payer] < UNSURE_MAX) {
+            unsure[payer][unsure_count[payer]++] = p->all[k].amount;
+        } else if (p->all[k].request.kind != RESERVE) {
+            spent[payer] += p->all[k].amount;
             all += p->all[k].amount;
         }
     }
     for (int64_t payer = 0; payer < s->payers; payer++) {
         char name[KEY_BYTES];
         name_payer(name, (uint64_t)payer);
+        /* What may have happened has happened where the balance says so. */
+        const int64_t more = DEPOSITED - spent[payer] - balance_of(s, engine, name).balance;
+        if (some_add_up(unsure[payer], unsure_count[payer], more)) {
+            spent[payer] += more;
+            all += more;
+        }
         check_balance(s, engine, name, DEPOSITED - spent[payer], v);
     }
     if (p->count > 0) {
@@ -859,6 +895,7 @@ int main(int argc, char **argv)
         {"--steps", &s.steps, NULL},       {"--seconds", &s.seconds, NULL}, {"--first", &s.first, NULL},
         {"--payers", &s.payers, NULL},     {"--busy-ms", &s.busy_ms, NULL}, {"--patience", &s.patience, NULL},
         {"--key-memory", &s.key_memory, NULL}, {"--records", &s.records, NULL},
+        {"--keyless", &s.keyless, NULL},
         {"--hold-durability", NULL, &s.hold_durability},
     };
     for (int k = 2; k < argc; k += 2) {
