@@ -8,7 +8,7 @@
  *
  * Options: --payers N, --busy-ms N (the engine's busy timeout), --patience N (seconds in which a request is repeated
  * while the store does not answer), --hold-durability full|normal, --key-memory BYTES (the least there is by default, so that
- * the ledger seals every 8,192 records), --keyless 0|1 (one step in ten charges without a key).
+ * the ledger seals every 8,192 records), --keyless N (so many steps in a hundred charge without a key).
  *
  * `run` makes the payers, prints "ready", and works until its time is over or SIGTERM. What a step asks is a function of
  * seed, process, thread and number. Each receipt is in FILE, with one write, before its thread goes on. A request that
@@ -116,7 +116,7 @@ static uint64_t random_of(const settings *s, const request *r)
 static form form_of(const settings *s, const request *r)
 {
     const uint64_t percent = random_of(s, r) % 100;
-    if (percent < 10 && s->keyless != 0) {
+    if (percent < (uint64_t)s->keyless) {
         return ONE_KEYLESS;
     }
     return percent < 80 ? ONE_CHARGE : percent < 90 ? ONE_BATCH : ONE_HOLD;
