@@ -35,7 +35,7 @@ import Testing
   private func setting(isExclusive: Bool, durability: Durability = .normal) throws -> Setting {
     let home = try TestHome(inFile: true)
     let isExclusive = isExclusive && TestStore.canBeExclusive
-    let store = FaultyStore(try home.openStore(exclusive: isExclusive))
+    let store = try FaultyStore(in: home, exclusive: isExclusive)
     let clock = ManualClock()
     var options = EngineOptions()
     options.isExclusive = isExclusive
@@ -120,7 +120,7 @@ import Testing
 
   @Test(arguments: [0, 2, 4, 6, 9, 12]) func `a seal that fails is done at the next call`(_ fuse: Int) throws {
     let home = try TestHome(inFile: true)
-    let store = FaultyStore(try home.openStore())
+    let store = try FaultyStore(in: home)
     var options = EngineOptions()
     options.durability = .normal
     options.keyMemoryBytes = 1 << 20
@@ -221,7 +221,7 @@ import Testing
 
   @Test func `an engine does not open on a store that fails, at any point`() throws {
     for fuse in 0..<100 {
-      let store = FaultyStore(try TestHome(inFile: false).openStore())
+      let store = try FaultyStore(in: TestHome(inFile: false))
       store.light(fuse)
       let result = status { _ = try Engine(store: store, options: EngineOptions()) }
       guard store.hasFailed else {

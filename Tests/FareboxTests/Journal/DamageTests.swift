@@ -11,7 +11,7 @@ import Testing
 
   /// A store with a journal of every kind of record, sealed half-way where that is asked for.
   private func store(seals: Bool) throws -> (store: FaultyStore, lengths: [UInt64: Int]) {
-    let store = FaultyStore(try TestHome(inFile: false).openStore())
+    let store = try FaultyStore(in: TestHome(inFile: false))
     let ledger = try Engine(store: store, options: options)
     let calls: [(String, JSON)] = [
       ("account.deposit", ["account": "user:ana", "amount": "10"]),

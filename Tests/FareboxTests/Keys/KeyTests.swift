@@ -8,7 +8,7 @@ import Testing
 /// Idempotency keys in memory and in sealed runs, against a dictionary.
 @Suite struct KeyTests {
   private func store() throws -> any Store {
-    try TestHome(inFile: false).openStore()
+    try FaultyStore(in: TestHome(inFile: false))
   }
 
   private func hash(_ high: UInt64, _ low: UInt64) -> KeyHash {

@@ -10,8 +10,17 @@ final class FaultyStore: Store {
   /// Changes the bytes of every segment that is read.
   var damage: ((UInt64, inout [UInt8]) -> Void)?
 
+  /// Keeps the folder of a file for as long as the store is used.
+  private let home: TestHome?
+
   init(_ store: any Store) {
     self.store = store
+    home = nil
+  }
+
+  init(in home: TestHome, exclusive: Bool = false) throws(Failure) {
+    self.home = home
+    store = try home.openStore(exclusive: exclusive)
   }
 
   private func burn(_ status: Status = .storeIO) throws(Failure) {

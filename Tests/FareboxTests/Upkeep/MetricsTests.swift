@@ -95,7 +95,7 @@ import Testing
   }
 
   @Test func `what a failed commit would have written is not counted`() throws {
-    let store = FaultyStore(try TestHome(inFile: false).openStore())
+    let store = try FaultyStore(in: TestHome(inFile: false))
     var options = EngineOptions()
     options.durability = .normal
     let engine = try Engine(store: store, options: options)

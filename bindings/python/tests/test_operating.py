@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import farebox
 from farebox import Farebox, StoreError
 from farebox import _statuses as status
+
+SOURCE = Path(farebox.__file__).resolve().parents[1]
 
 
 def charges(engine: Farebox, count: int) -> list[int]:
@@ -73,7 +77,9 @@ def test_a_backup_that_is_killed_leaves_no_ledger_under_its_name(tmp_path: Path)
     for turn in range(12):
         target = tmp_path / f"backup-{turn}.db"
         with subprocess.Popen(
-            [sys.executable, "-c", program, str(source), str(target)], stdout=subprocess.PIPE
+            [sys.executable, "-c", program, str(source), str(target)],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(SOURCE)},
         ) as child:
             assert child.stdout is not None and child.stdout.readline() == b"ready\n"
             # Later with every turn, so that different parts of the backup are met.
