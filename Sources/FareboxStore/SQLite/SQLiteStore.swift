@@ -139,6 +139,8 @@ public final class SQLiteStore: Store {
     statements = nil
     if brokenPromise == nil { database?.checkpointsOnClose(true) }
     database = nil
+    // The last to close removes the log.
+    files = []
   }
 
   /// Closes the connection; nothing is copied into the file, and the locks of a process are not those of its child.

@@ -233,6 +233,16 @@ import Testing
     Issue.record("Opening never ended.")
   }
 
+  @Test func `a store that was closed says so, though its log is gone`() throws {
+    let home = try TestHome(inFile: true)
+    let engine = try Engine(store: home.openStore(), options: EngineOptions())
+    try engine.close()
+    let store = try home.openStore()
+    store.close()
+    #expect(status { try store.begin(from: 0) } == .closed)
+    #expect(status { try store.beginRead(from: 0) } == .closed)
+  }
+
   @Test func `a store that somebody else holds is busy`() throws {
     let home = try TestHome(inFile: true)
     var options = EngineOptions()
