@@ -2,23 +2,14 @@
  *
  *   misuse [NAME]   all sections, or the one of this name
  *
- * Every section runs in a process of its own, so that one that crashes is counted and the others still run.
+ * Every section runs in a process of its own, so that one that crashes or hangs is counted and the others still run.
  * FAREBOX_SEED chooses the fuzzer's run, FAREBOX_LONG makes it a hundred times as long. */
-#include "check.h"
+#include "sections.h"
 
 #include <limits.h>
 #include <pthread.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 
 static const int64_t USD = INT64_C(1000000000);
-
-/* What a section tells the parent, also where it crashes. */
-typedef struct shared {
-    int passed, failed, finished;
-    uint64_t step;
-} shared;
-static shared *report;
 
 static farebox_engine *open_memory(void)
 {
@@ -1249,53 +1240,13 @@ static void fuzz(void)
     EXPECT(FAREBOX_OK, farebox_close(engine, NULL));
 }
 
-/* ---- Running ---- */
-
-static void section(const char *name, void (*body)(void))
-{
-    memset(report, 0, sizeof *report);
-    fflush(NULL);
-    const pid_t child = fork();
-    if (child == 0) {
-        checks_passed = checks_failed = 0;
-        body();
-        report->passed = checks_passed;
-        report->failed = checks_failed;
-        report->finished = 1;
-        fflush(NULL);
-        _exit(0);
-    }
-    int status = 0;
-    waitpid(child, &status, 0);
-    atomic_fetch_add(&checks_passed, report->passed);
-    atomic_fetch_add(&checks_failed, report->failed);
-    if (report->finished == 0) {
-        atomic_fetch_add(&checks_failed, 1);
-        fprintf(stderr, "%s: the host died, %s %d, at step %" PRIu64 "\n", name, WIFSIGNALED(status) ? "signal" : "exit",
-                WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), report->step);
-    }
-    printf("%-14s %d passed, %d failed%s\n", name, report->passed, report->failed, report->finished ? "" : ", died");
-}
-
 int main(int count, char **arguments)
 {
-    static const struct {
-        const char *name;
-        void (*body)(void);
-    } sections[] = {{"handles", handles},         {"many_engines", many_engines}, {"struct_sizes", struct_sizes},
-                    {"reserved", reserved},       {"null_pointers", null_pointers}, {"texts", texts},
-                    {"huge_lengths", huge_lengths}, {"numbers", numbers},         {"json_door", json_door},
-                    {"clocks", clocks},           {"forks", forks},               {"races", races},
-                    {"stores", stores},           {"fuzz", fuzz}};
-    report = mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (report == MAP_FAILED) {
-        perror("mmap");
-        return 1;
-    }
-    for (size_t k = 0; k < sizeof sections / sizeof sections[0]; k++) {
-        if (count < 2 || strcmp(arguments[1], sections[k].name) == 0) {
-            section(sections[k].name, sections[k].body);
-        }
-    }
-    return check_report();
+    static const section sections[] = {
+        {"handles", handles},     {"many_engines", many_engines}, {"struct_sizes", struct_sizes}, {"reserved", reserved},
+        {"null_pointers", null_pointers}, {"texts", texts},       {"huge_lengths", huge_lengths}, {"numbers", numbers},
+        {"json_door", json_door}, {"clocks", clocks},             {"forks", forks},               {"races", races},
+        {"stores", stores},       {"fuzz", fuzz},
+    };
+    return run_sections(sections, sizeof sections / sizeof sections[0], count, arguments, is_long() ? 6000 : 600);
 }

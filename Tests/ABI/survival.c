@@ -3,24 +3,15 @@
  *   survival [NAME]   all sections, or the one of this name
  *
  * Every section runs in a process of its own with a limit of time. FAREBOX_LONG repeats them. */
-#include "check.h"
+#include "sections.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 
 static const int64_t USD = INT64_C(1000000000);
-enum { THREADS = 6, SECONDS = 60 };
-
-/* What a section tells the parent, also where it crashes. */
-typedef struct shared {
-    int passed, failed, finished;
-    atomic_int charged; /* by children */
-} shared;
-static shared *report;
+enum { THREADS = 6 };
 
 static char folder[256], url[300];
 
@@ -406,57 +397,11 @@ static void callbacks(void)
     EXPECT(FAREBOX_OK, farebox_close(m.other, NULL));
 }
 
-/* ---- Running ---- */
-
-static void section(const char *name, void (*body)(void))
-{
-    memset(report, 0, sizeof *report);
-    fflush(NULL);
-    const pid_t child = fork();
-    if (child == 0) {
-        checks_passed = checks_failed = 0;
-        body();
-        report->passed = checks_passed;
-        report->failed = checks_failed;
-        report->finished = 1;
-        fflush(NULL);
-        _exit(0);
-    }
-    int status = 0, waited = 0;
-    const int limit = SECONDS * (is_long() ? 10 : 1) * 100;
-    while (waitpid(child, &status, WNOHANG) == 0) {
-        usleep(10000);
-        if (++waited == limit) {
-            fprintf(stderr, "%s: hangs\n", name);
-            kill(child, SIGKILL);
-        }
-    }
-    atomic_fetch_add(&checks_passed, report->passed);
-    atomic_fetch_add(&checks_failed, report->failed);
-    if (report->finished == 0) {
-        atomic_fetch_add(&checks_failed, 1);
-        fprintf(stderr, "%s: the host died, %s %d\n", name, WIFSIGNALED(status) ? "signal" : "exit",
-                WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    }
-    printf("%-14s %d passed, %d failed%s\n", name, report->passed, report->failed, report->finished ? "" : ", died");
-}
-
 int main(int count, char **arguments)
 {
-    static const struct {
-        const char *name;
-        void (*body)(void);
-    } sections[] = {{"closes", closes}, {"forks", forks},   {"ends", ends},           {"signals", signals},
-                    {"closed_streams", closed_streams}, {"callbacks", callbacks}};
-    report = mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (report == MAP_FAILED) {
-        perror("mmap");
-        return 1;
-    }
-    for (size_t k = 0; k < sizeof sections / sizeof sections[0]; k++) {
-        if (count < 2 || strcmp(arguments[1], sections[k].name) == 0) {
-            section(sections[k].name, sections[k].body);
-        }
-    }
-    return check_report();
+    static const section sections[] = {
+        {"closes", closes},   {"forks", forks},                   {"ends", ends},
+        {"signals", signals}, {"closed_streams", closed_streams}, {"callbacks", callbacks},
+    };
+    return run_sections(sections, sizeof sections / sizeof sections[0], count, arguments, is_long() ? 600 : 60);
 }
