@@ -41,7 +41,7 @@ public final class SQLiteDraft {
       guard unsafe link(draftPath, path) == 0 else {
         throw errno == EEXIST
           ? Failure(.storeExists, field: "to", "There is a file '\(path)' already.")
-          : SQLiteDraft.failure("naming the file")
+          : Failure.ofFile("naming the file")
       }
     } catch {
       discard()
@@ -71,18 +71,8 @@ public final class SQLiteDraft {
 
   private static func flush(_ path: String) throws(Failure) {
     let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { throw failure("opening the file") }
+    guard file >= 0 else { throw Failure.ofFile("opening the file") }
     defer { Glibc.close(file) }
-    guard fsync(file) == 0 else { throw failure("flushing the file") }
-  }
-
-  private static func failure(_ doing: String) -> Failure {
-    let status: Status =
-      switch errno {
-      case ENOSPC, EDQUOT: .storeFull
-      case EACCES, EROFS: .storeReadOnly
-      default: .storeIO
-      }
-    return Failure(status, "Error \(errno) while \(doing).")
+    guard fsync(file) == 0 else { throw Failure.ofFile("flushing the file") }
   }
 }

@@ -16,7 +16,7 @@ enum SQLiteLog {
     let file = unsafe open(path, O_RDWR | O_CLOEXEC)
     guard file >= 0 else {
       if errno == ENOENT { return }
-      throw failure("opening the log")
+      throw Failure.ofFile("opening the log")
     }
     defer { Glibc.close(file) }
     let buffer = UnsafeMutableRawPointer.allocate(byteCount: bufferBytes, alignment: 16)
@@ -42,17 +42,7 @@ enum SQLiteLog {
     while true {
       let count = call()
       if count >= 0 { return count }
-      guard errno == EINTR else { throw failure(doing) }
+      guard errno == EINTR else { throw Failure.ofFile(doing) }
     }
-  }
-
-  private static func failure(_ doing: String) -> Failure {
-    let status: Status =
-      switch errno {
-      case ENOSPC, EDQUOT: .storeFull
-      case EACCES, EROFS: .storeReadOnly
-      default: .storeIO
-      }
-    return Failure(status, "Error \(errno) while \(doing).")
   }
 }

@@ -350,17 +350,3 @@ public final class SQLiteStore: Store {
 
   private static let closedFailure = Failure(.closed, "The store is closed.")
 }
-
-/// Lends the bytes of an array, with the thrown type kept.
-func withBytes<Result>(
-  of array: [UInt8], _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
-) throws(Failure) -> Result {
-  let outcome: Swift.Result<Result, Failure> = unsafe array.withUnsafeBytes { bytes in
-    do throws(Failure) {
-      return .success(try unsafe body(bytes))
-    } catch {
-      return .failure(error)
-    }
-  }
-  return try outcome.get()
-}

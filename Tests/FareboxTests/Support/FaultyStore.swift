@@ -96,7 +96,7 @@ final class FaultyStore: Store {
       guard let damage else { return try unsafe visit(name, bytes) }
       var copy = unsafe [UInt8](bytes)
       damage(name, &copy)
-      return unsafe try FaultyStore.lend(copy) { bytes throws(Failure) in try unsafe visit(name, bytes) }
+      return unsafe try withBytes(of: copy) { bytes throws(Failure) in try unsafe visit(name, bytes) }
     }
   }
 
@@ -108,21 +108,8 @@ final class FaultyStore: Store {
       guard let damage else { return try unsafe visit(name, bytes) }
       var copy = unsafe [UInt8](bytes)
       damage(name, &copy)
-      unsafe try FaultyStore.lend(copy) { bytes throws(Failure) in try unsafe visit(name, bytes) }
+      unsafe try withBytes(of: copy) { bytes throws(Failure) in try unsafe visit(name, bytes) }
     }
-  }
-
-  private static func lend<Result>(
-    _ bytes: [UInt8], _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    let outcome: Swift.Result<Result, Failure> = unsafe bytes.withUnsafeBytes { bytes in
-      do throws(Failure) {
-        return .success(try unsafe body(bytes))
-      } catch {
-        return .failure(error)
-      }
-    }
-    return try outcome.get()
   }
 
   func putRow(_ table: ProjectionTable, _ key: RowKey, _ value: UnsafeRawBufferPointer) throws(Failure) {
