@@ -1,6 +1,5 @@
 import Farebox
 import FareboxCore
-import Glibc
 import Synchronization
 import Testing
 
@@ -10,24 +9,8 @@ import Testing
 @Suite(.serialized) struct ConcurrencyTests {
   /// Runs `body` on threads of its own and waits for all.
   private func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
-    final class Start: Sendable {
-      let body: @Sendable () -> Void
-      init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-    var threads: [pthread_t] = []
-    for index in 0..<count {
-      let start = Start { body(index) }
-      var thread = pthread_t()
-      let argument = unsafe Unmanaged.passRetained(start).toOpaque()
-      unsafe pthread_create(
-        &thread, nil,
-        { argument in
-          if let argument = unsafe argument { unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().body() }
-          return nil
-        }, argument)
-      threads.append(thread)
-    }
-    for thread in threads { pthread_join(thread, nil) }
+    let workers = (0..<count).map { index in Worker { body(index) } }
+    for worker in workers { worker.join() }
   }
 
   @Test func `a budget for exactly N lets exactly N of sixteen threads' charges through`() throws {
