@@ -31,7 +31,7 @@ let package = Package(
       name: "FareboxABI", dependencies: ["Farebox", "FareboxCore", "CFarebox"],
       swiftSettings: strict),
     .testTarget(
-      name: "FareboxCoreTests", dependencies: ["FareboxCore"],
+      name: "FareboxCoreTests", dependencies: ["FareboxCore", "FareboxReference"],
       swiftSettings: strict),
     .target(
       name: "FareboxReference", dependencies: ["Farebox", "FareboxCore"], path: "Tests/Support",

@@ -1,3 +1,4 @@
+import FareboxReference
 import Testing
 
 @testable import FareboxCore

@@ -1,4 +1,5 @@
 import FareboxCore
+import FareboxReference
 import Testing
 
 @Suite struct SplitTests {
