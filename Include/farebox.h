@@ -23,7 +23,9 @@
  * - farebox_str is borrowed: the library reads it during the call and never keeps the pointer. It need not end in NUL.
  *   farebox_text is owned by the caller once filled, and released with farebox_text_free.
  * - Every function returns a farebox_status. On failure it writes its outputs to nothing but *error, and what it was
- *   asked to do has not happened in part.
+ *   asked to do has not happened in part. It has not happened at all, except that after FAREBOX_STORE_OUTCOME_UNKNOWN,
+ *   FAREBOX_STORE_UNTRUSTED and the FAREBOX_NO_MEMORY of farebox_call all of it may have: repeat it with the same
+ *   idempotency key.
  * - `error` may be NULL. It is the caller's memory and needs no release.
  * - Handles are numbers in a pointer's clothes. A null, closed, twice-closed or foreign handle gives FAREBOX_HANDLE or
  *   FAREBOX_CLOSED; it is never dereferenced.
@@ -249,7 +251,7 @@ FAREBOX_API farebox_status farebox_open(farebox_engine **out, farebox_str url, c
 /* Commits what is relaxed, closes the ledger and makes the handle invalid.
  * Ownership: takes the engine. Calls that run on other threads finish first; later ones get CLOSED.
  * Threads:   any.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, STORE_* (the engine is closed all the same).
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, STORE_*, NO_MEMORY (the engine is closed all the same).
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_close(farebox_engine *engine, farebox_error *error);
 
@@ -266,7 +268,7 @@ typedef struct farebox_tick_result {
 /* Does what is due: expires holds, commits relaxed records, seals indexes. Nothing is wrong if it is never called.
  * Ownership: `out` may be NULL.
  * Threads:   any.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, STRUCT_SIZE, INVALID_ARGUMENT (the clock), STORE_*.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, STRUCT_SIZE, INVALID_ARGUMENT (the clock), STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_tick(farebox_engine *engine, farebox_tick_result *out, farebox_error *error);
 
@@ -348,8 +350,8 @@ typedef struct farebox_quote {
  * Ownership: args borrowed; out->lines is the caller's array of line_capacity lines, or NULL; on failure its content is
  *            undefined.
  * Threads:   any.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, STRUCT_SIZE, RESERVED, INVALID_ARGUMENT, INVALID_AMOUNT, INVALID_UTF8,
- *            TOO_LONG, TOOL_NOT_FOUND, TOOL_DISABLED, RATE_CARD_NOT_FOUND, UNPRICEABLE, OVERFLOW.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_DISABLED, RATE_CARD_NOT_FOUND,
+ *            UNPRICEABLE, STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_price_tool(farebox_engine *engine, const farebox_price_args *args,
                                               farebox_quote *out, farebox_error *error);
@@ -422,7 +424,8 @@ typedef struct farebox_receipt {
 /* Charges a payer at once: price, limits, transfer and split in one atomic step.
  * Ownership: args borrowed; *out is the caller's and may be NULL.
  * Threads:   any; calls of many threads share one commit.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, state family, refused family, KEY_CONFLICT, STORE_*.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, state family, refused family, KEY_CONFLICT, STORE_*,
+ *            NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_charge(farebox_engine *engine, const farebox_charge_args *args,
                                           farebox_receipt *out, farebox_error *error);
@@ -431,8 +434,8 @@ FAREBOX_API farebox_status farebox_charge(farebox_engine *engine, const farebox_
  * Ownership: args and out are arrays of `count` structs of equal struct_size; out must not be NULL. All items have one
  *            durability.
  * Threads:   any.
- * Errors:    those of the batch as a whole: HANDLE, CLOSED, FORKED, REENTRANT, STRUCT_SIZE, TOO_LONG, STORE_* (then
- *            nothing was charged, and every out[i].status says why). What is wrong with the call itself leaves out
+ * Errors:    those of the batch as a whole: HANDLE, CLOSED, FORKED, REENTRANT, STRUCT_SIZE, INVALID_ARGUMENT, TOO_LONG,
+ *            STORE_*, NO_MEMORY (then every out[i].status says why). What is wrong with the call itself leaves out
  *            alone.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_charge_many(farebox_engine *engine, const farebox_charge_args *args, size_t count,
@@ -500,7 +503,7 @@ typedef struct farebox_capture_args {
  * Ownership: args borrowed; *out is the caller's and may be NULL.
  * Threads:   any; calls of many threads share one commit.
  * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, hold family, refused family (overflow only),
- *            KEY_CONFLICT, STORE_*.
+ *            KEY_CONFLICT, STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_capture(farebox_engine *engine, const farebox_capture_args *args,
                                            farebox_receipt *out, farebox_error *error);
@@ -508,7 +511,7 @@ FAREBOX_API farebox_status farebox_capture(farebox_engine *engine, const farebox
 /* Returns what is left of a hold to the payer.
  * Ownership: *out is the caller's and may be NULL.
  * Threads:   any; calls of many threads share one commit.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, hold family, STORE_*.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, STRUCT_SIZE, INVALID_ARGUMENT (the clock), hold family, STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_release(farebox_engine *engine, uint64_t hold, farebox_receipt *out,
                                            farebox_error *error);
@@ -516,7 +519,7 @@ FAREBOX_API farebox_status farebox_release(farebox_engine *engine, uint64_t hold
 /* Moves the expiry of an open hold to `expires_in_ms` from now.
  * Ownership: *out is the caller's and may be NULL.
  * Threads:   any; calls of many threads share one commit.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, INVALID_ARGUMENT, hold family, STORE_*.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, STRUCT_SIZE, INVALID_ARGUMENT, hold family, STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_extend(farebox_engine *engine, uint64_t hold, uint32_t expires_in_ms,
                                           farebox_receipt *out, farebox_error *error);
@@ -539,7 +542,7 @@ typedef struct farebox_balance_result {
 /* Reads the balance of an account's wallet now; an absent asset is the ledger's default.
  * Ownership: *out is the caller's.
  * Threads:   any. What a call on another thread is committing at this moment is counted.
- * Errors:    HANDLE, CLOSED, FORKED, STRUCT_SIZE, ACCOUNT_NOT_FOUND, ASSET_NOT_FOUND, STORE_*.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, ACCOUNT_NOT_FOUND, ASSET_NOT_FOUND, STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_balance(farebox_engine *engine, farebox_str account, farebox_str asset,
                                            farebox_balance_result *out, farebox_error *error);
@@ -574,8 +577,8 @@ typedef struct farebox_webhook_args {
  * Ownership: everything is borrowed. `engine` may be NULL; with one, an id seen before gives WEBHOOK_REPLAYED and a new
  *            one is remembered in the ledger.
  * Threads:   any.
- * Errors:    STRUCT_SIZE, RESERVED, INVALID_ARGUMENT, TOO_LONG, webhook family; HANDLE, CLOSED, FORKED, STORE_* with an
- *            engine.
+ * Errors:    STRUCT_SIZE, RESERVED, INVALID_ARGUMENT, TOO_LONG, webhook family; with an engine also HANDLE, CLOSED,
+ *            FORKED, REENTRANT, STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_verify_webhook(farebox_engine *engine, const farebox_webhook_args *args,
                                                   farebox_error *error);
@@ -585,8 +588,8 @@ FAREBOX_API farebox_status farebox_verify_webhook(farebox_engine *engine, const 
 /* Carries out an operation by name with a JSON object as input: everything above and everything else.
  * Ownership: input borrowed; *out is owned by the caller, farebox_text_free.
  * Threads:   any.
- * Errors:    UNKNOWN_OPERATION, INVALID_JSON, UNKNOWN_FIELD, MISSING_FIELD and those of the operation; farebox_describe
- *            lists them.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, STORE_*, NO_MEMORY, and those of the operation, which
+ *            farebox_describe lists.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_call(farebox_engine *engine, farebox_str operation, farebox_str input,
                                         farebox_text *out, farebox_error *error);

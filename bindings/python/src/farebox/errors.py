@@ -23,7 +23,7 @@ __all__ = [
 
 
 class FareboxError(Exception):
-    """A call was not carried out, in no part; the subclass says what a caller can do about it.
+    """A call was not carried out; the subclass says what a caller can do about it.
 
     ``code`` and ``name`` identify the reason and never change meaning; ``message`` is one sentence for a person;
     ``field`` is the path of the input to blame, or ``""``; ``retryable`` says whether the same request may succeed
@@ -96,7 +96,11 @@ class WebhookError(FareboxError):
 
 
 class StoreError(FareboxError):
-    """The store could not do it."""
+    """The store could not do it.
+
+    After STORE_OUTCOME_UNKNOWN and STORE_UNTRUSTED the call may have happened: repeat it with its key, after the latter
+    on an engine that is opened anew.
+    """
 
 
 class InternalError(FareboxError):
