@@ -1,13 +1,13 @@
 internal import CPostgres
 internal import FareboxCore
 
-/// The tables of a ledger on a server, and how they came to be what they are.
+/// The tables of a ledger on a server, and how they are made.
 struct PostgreSQLSchema {
   let name: String
   /// Whether the server is PostgreSQL itself, which can be told how to store large values.
   let isPostgreSQL: Bool
 
-  /// The newest layout that this version writes; an older one is migrated when it is opened.
+  /// The layout that this version writes; a newer one is refused.
   static let version = 1
   private static let attempts = 20
 
