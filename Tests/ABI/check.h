@@ -1,4 +1,4 @@
-/* Checks and small helpers that the programs of this folder share. */
+/* Checks and small helpers that the C programs of the tests share. */
 #ifndef CHECK_H
 #define CHECK_H
 

@@ -1,9 +1,9 @@
 /* A load of charges and holds that keeps every receipt, and the check of what it has kept.
  *
- *   load run   --url URL --file FILE [--seed N] [--process N] [--threads N] [--steps N | --seconds N] [--first N] [options]
- *   load fill --url URL --file FILE --records N [--seed N] [--process N] [options]
- *   load check --url URL --files A,B,... [--seed N] [options]
- *   load probe --url URL [options]
+ *   load run    --url URL --file FILE [--seed N] [--process N] [--threads N] [--steps N | --seconds N] [--first N] [options]
+ *   load fill   --url URL --file FILE --records N [--seed N] [--process N] [options]
+ *   load check  --url URL --files A,B,... [--seed N] [options]
+ *   load probe  --url URL [options]
  *   load verify --url URL [options]
  *
  * Options: --payers N, --busy-ms N (the engine's busy timeout), --patience N (seconds in which a request is repeated
@@ -12,9 +12,10 @@
  *
  * `run` makes the payers, prints "ready", and works until its time is over or SIGTERM. What a step asks is a function of
  * seed, process, thread and number. Each receipt is in FILE, with one write, before its thread goes on. A request that
- * gets a status of the store's is repeated with its key; one without a key is repeated too, because every status but
- * STORE_OUTCOME_UNKNOWN promises that nothing has happened. After that one it is kept as one that may have. Where FILE has receipts already, each thread repeats its last
- * step and goes on from there. It ends with 0, with 3 when the store is not to be trusted, and otherwise with 1.
+ * gets a status of the store's is repeated with its key; one without a key is repeated too, because every status after
+ * which it goes on but STORE_OUTCOME_UNKNOWN promises that nothing has happened. After that one it is kept as one that
+ * may have. Where FILE has receipts already, each thread repeats its last step and goes on from there. It ends with 0,
+ * with 3 when the store is not to be trusted, and otherwise with 1.
  *
  * `fill` charges so many times, many at a time, and keeps the receipts in the same way; one charge in 16 has a key.
  *

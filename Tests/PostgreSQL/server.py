@@ -267,10 +267,6 @@ class Server:
         host = str(self.folder).replace("/", "%2F")
         return f"postgresql://{OWNER}:{self.home.password}@{host}:{self.port}/{DATABASE}"
 
-    @property
-    def administrator_url(self) -> str:
-        return f"postgresql://{ADMINISTRATOR}:{self.home.administrator_password}@127.0.0.1:{self.port}/{DATABASE}"
-
     # ---- Making it ----
 
     def _make(self) -> None:
@@ -373,13 +369,6 @@ class Server:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, signal.SIGKILL)
         self._reap(children)
-
-    def shut_down(self) -> None:
-        """Ends the server in order: connections are cut, what is in memory is written."""
-        if self.process is not None:
-            children = self.children()
-            self.send(signal.SIGINT)
-            self._reap(children)
 
     def _reap(self, children: Sequence[int]) -> None:
         assert self.process is not None

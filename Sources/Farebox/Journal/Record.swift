@@ -34,14 +34,6 @@ enum RecordKind: UInt8, CaseIterable {
   /// A customer has a price of its own for a tool.
   case customerPrice = 31
 
-  /// Whether the record defines something that later records refer to, and so is kept for opening.
-  var isDefinition: Bool {
-    switch self {
-    case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits, .customerPrice: true
-    case .transfer, .charge, .reserve, .capture, .release, .expire, .extend, .refund, .webhook, .event, .seal: false
-    }
-  }
-
   /// Whether the record moves money between accounts.
   var movesMoney: Bool {
     switch self {
