@@ -139,6 +139,8 @@ public final class Engine: @unchecked Sendable {
   /// Notes a failure after which the store cannot be trusted, and passes it on.
   func noted(_ failure: Failure) -> Failure {
     guard failure.status == .storeUntrusted || failure.status == .storeCorrupt else { return failure }
+    // What memory has is not shown any more either.
+    withLedger { $0.isStale = true }
     distrust.withLock { known in
       if known == nil {
         known = Failure(

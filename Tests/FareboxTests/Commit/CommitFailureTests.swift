@@ -1,6 +1,7 @@
 import Farebox
 import FareboxCore
 import FareboxStore
+import Glibc
 import Testing
 
 @testable import Farebox
@@ -241,6 +242,21 @@ import Testing
     store.close()
     #expect(status { try store.begin(from: 0) } == .closed)
     #expect(status { try store.beginRead(from: 0) } == .closed)
+  }
+
+  @Test(.enabled(if: TestStore.chosen != .postgresql))
+  func `an engine that cannot trust its store does not tell what it has in memory either`() throws {
+    let folder = try TemporaryFolder()
+    var options = EngineOptions()
+    options.isExclusive = true
+    let engine = try Engine(url: folder.url(), options: options)
+    _ = try engine.call("account.deposit", ["account": "user:ana", "amount": "100"])
+    try #require(unsafe rename(folder.file(), folder.file("elsewhere")) == 0)
+    #expect(status { _ = try engine.call("account.open", ["account": "user:bob"]) } == .storeUntrusted)
+    let arena = TextArena()
+    #expect(status { _ = try engine.balance(of: arena.add("user:ana")) } == .storeUntrusted)
+    #expect(status { _ = try engine.call("balance.get", ["account": "user:ana"]) } == .storeUntrusted)
+    #expect(status { try engine.close() } == .storeUntrusted)
   }
 
   @Test func `a store that somebody else holds is busy`() throws {
