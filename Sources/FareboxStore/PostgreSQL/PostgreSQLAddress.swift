@@ -33,7 +33,9 @@ struct PostgreSQLAddress {
     }
     guard !url.utf8.contains(0), PostgreSQLAddress.canBeRead(connection, libpq) else {
       // libpq's own words may repeat a part of the address, and so of a password.
-      throw Failure(.invalidArgument, field: "url", "This is not an address that libpq can read.")
+      throw Failure(
+        .invalidArgument, field: "url",
+        "This is not an address that libpq can read; '/' and '@' in a password are written %2F and %40.")
     }
     self.connection = connection
     self.schema = schema
@@ -53,7 +55,28 @@ struct PostgreSQLAddress {
     let options = unsafe libpq.functions.conninfo_parse(connection, &message)
     unsafe libpq.functions.free_memory(message)
     guard let options = unsafe options else { return false }
-    unsafe libpq.functions.conninfo_free(options)
+    defer { unsafe libpq.functions.conninfo_free(options) }
+    var index = 0
+    while let keyword = unsafe options[index].keyword {
+      if let value = unsafe options[index].val {
+        guard unsafe isPlausible(String(cString: keyword), String(cString: value)) else { return false }
+      }
+      index += 1
+    }
     return true
+  }
+
+  /// Whether a value can be what libpq takes it for.
+  ///
+  /// Of a password with a '/' or '@' that is not written as %2F or %40 it makes a port, a host or a database, which its
+  /// errors repeat.
+  private static func isPlausible(_ keyword: String, _ value: String) -> Bool {
+    switch keyword {
+    case "port": value.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == UInt8(ascii: ",") }
+    // A socket without a file has it at its beginning.
+    case "host": value.split(separator: ",").allSatisfy { !$0.dropFirst().contains("@") }
+    case "dbname": !value.contains("@")
+    default: true
+    }
   }
 }
