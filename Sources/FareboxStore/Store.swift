@@ -31,6 +31,8 @@ public protocol Store: AnyObject {
   /// - Throws: `storeOutcomeUnknown` when it may have happened; every other failure says that it has not.
   func commit() throws(Failure)
   /// Waits until all that was committed before, by anybody, has reached the disk; called between transactions.
+  ///
+  /// Speaks of the store that the last transaction has seen: where the connection to it is lost, it fails.
   func flush() throws(Failure)
   /// Undoes it; never fails, and may be called without a transaction.
   func rollback()

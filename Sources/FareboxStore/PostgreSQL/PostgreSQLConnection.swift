@@ -124,6 +124,9 @@ final class PostgreSQLConnection {
     guard unsafe libpq.functions.flush(handle) >= 0 else { throw lost("sending a statement") }
   }
 
+  /// Whether answers are due.
+  var isExpecting: Bool { !expected.isEmpty }
+
   /// Takes no notice of how the statements sent so far turn out.
   func disregard() {
     disregarded = expected.count
@@ -190,7 +193,7 @@ final class PostgreSQLConnection {
     switch status {
     case PGRES_COMMAND_OK, PGRES_TUPLES_OK: return (result, nil)
     case PGRES_PIPELINE_ABORTED: return (nil, nil)
-    default: return (nil, unsafe failure(raw))
+    default: return withExtendedLifetime(result) { (nil, unsafe failure(raw)) }
     }
   }
 

@@ -169,7 +169,8 @@ public final class PostgreSQLStore: Store {
   }
 
   public func flush() throws(Failure) {
-    let connection = try ready()
+    // Never on another connection: its server may have lost what this one had, and would flush without it.
+    let connection = try current()
     let warnings = connection.warningCount
     try sendFlush(connection)
     _ = try connection.receive()
@@ -193,8 +194,9 @@ public final class PostgreSQLStore: Store {
     guard isInTransaction, let connection else { return }
     isInTransaction = false
     guard !connection.isBroken else { return }
-    // Its answers are read with the next ones; a failure of the connection shows then.
-    connection.disregard()
+    // Behind a sync of its own, or the server would pass over it where something that was sent before has failed. Its
+    // answers are read with the next ones; a failure of the connection shows then.
+    if connection.isExpecting { try? connection.sync() }
     try? connection.send(statements.rollback)
     try? connection.sync()
     connection.disregard()

@@ -5,6 +5,71 @@ import Testing
 
 /// What only a store on a server has to answer for: its connection, and statements whose answers are still due.
 @Suite(.enabled(if: TestStore.chosen == .postgresql)) struct PostgreSQLTests {
+  private static let segment = [UInt8](repeating: 7, count: 128)
+
+  private static func append(_ store: any Store, first: UInt64) throws(Failure) {
+    let outcome: Result<Void, Failure> = unsafe segment.withUnsafeBytes { bytes in
+      do throws(Failure) {
+        return .success(try unsafe store.appendSegment(first: first, bytes))
+      } catch {
+        return .failure(error)
+      }
+    }
+    try outcome.get()
+  }
+
+  /// Ends the sessions of a name, as a restart of the server does.
+  private static func endSessions(named name: String, at url: String) throws {
+    let libpq = try Libpq.load()
+    let connection = try PostgreSQLConnection(PostgreSQLAddress(url, libpq), libpq, patienceMilliseconds: 10_000)
+    let end = PostgreSQLStatement(
+      "end", "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = $1", [.text])
+    var parameters = PostgreSQLParameters()
+    parameters.append(name)
+    try connection.send(end, parameters, keep: true)
+    try connection.sync()
+    #expect(try connection.receive().first?.count == 1)
+  }
+
+  @Test func `a flush is on the connection of the turn before, or fails`() throws {
+    guard case .schema(let url) = try TestHome(inFile: false) else { return }
+    let name = "turn_\(UInt64.random(in: 0 ... .max))"
+    let store = try PostgreSQLStore(
+      url: "\(url)&application_name=\(name)", mustExist: false, busyTimeoutMilliseconds: 10_000)
+    defer { store.close() }
+    try store.setDurable(false)
+    try store.begin(from: 1)
+    try Self.append(store, first: 1)
+    try store.commit()
+    let epoch = store.epoch
+    try Self.endSessions(named: name, at: url)
+    // However often it is asked: a flush elsewhere would say nothing about the record that was written here.
+    for _ in 0..<3 {
+      let failure = #expect(throws: Failure.self) { try store.flush() }
+      #expect(failure?.status == .storeUnreachable)
+    }
+    #expect(store.epoch == epoch)
+    try store.begin(from: 1)
+    #expect(store.epoch == epoch + 1)
+    store.rollback()
+    try store.flush()
+  }
+
+  @Test func `a transaction is undone behind a failure that nobody has read yet`() throws {
+    let store = try TestHome(inFile: false).openStore(busyTimeoutMilliseconds: 10_000)
+    defer { store.close() }
+    try store.begin(from: 1)
+    try Self.append(store, first: 1)
+    // The server refuses the second one, and passes over what comes before the next sync.
+    try Self.append(store, first: 1)
+    store.rollback()
+    try store.begin(from: 1)
+    #expect(try store.lastSegment() == nil)
+    try Self.append(store, first: 1)
+    try store.commit()
+    #expect(try store.meta("nothing") == nil)
+  }
+
   @Test(arguments: ["user:half/secret@host/db", "user:se@cret@host/db", "host:12a/db", "host/d@b"])
   func `an address whose password would be taken for something else is refused`(_ rest: String) throws {
     let failure = #expect(throws: Failure.self) {
