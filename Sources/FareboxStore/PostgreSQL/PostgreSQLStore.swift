@@ -64,7 +64,10 @@ public final class PostgreSQLStore: Store {
       // An engine that hangs with the turn in its hands loses it before others lose their patience.
       ("idle_in_transaction_session_timeout", "\(max(500, patience / 2))"),
     ]
-    if durableLevel != nil { settings.append(("synchronous_commit", "off")) }
+    if durableLevel != nil {
+      // A server that does not wait for its replica says so in a warning, which a role or an address may have silenced.
+      settings += [("synchronous_commit", "off"), ("client_min_messages", "warning")]
+    }
     for (name, value) in settings {
       var parameters = PostgreSQLParameters()
       parameters.append(name)
