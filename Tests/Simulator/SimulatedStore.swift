@@ -169,6 +169,8 @@ final class SimulatedStore: Store {
   }
 
   func flush() throws(Failure) {
+    // Never on a connection of its own, which would speak of another server than the turn did.
+    guard isConnected || isDead || isBroken else { throw SimulatedStore.lost }
     try connect()
     let fault = try meet()
     disk.flush()
