@@ -31,8 +31,11 @@ struct LedgerCopy {
     try store.setDurable(false)
     try copy.claim()
     let hash = try copy.writeJournal()
-    let audit = try copy.verify(against: hash)
     try store.setDurable(true)
+    // A server that crashes after it was read could lose the end of what was found to be whole. A file has no name before
+    // it is on the disk.
+    if store.isRemote { try store.flush() }
+    let audit = try copy.verify(against: hash)
     try copy.identify()
     return audit
   }

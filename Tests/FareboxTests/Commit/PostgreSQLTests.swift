@@ -1,6 +1,7 @@
 import FareboxCore
 import Testing
 
+@testable import Farebox
 @testable import FareboxStore
 
 /// What only a store on a server has to answer for: its connection, and statements whose answers are still due.
@@ -68,6 +69,18 @@ import Testing
     try Self.append(store, first: 1)
     try store.commit()
     #expect(try store.meta("nothing") == nil)
+  }
+
+  @Test func `a copy is read back when all of it is on the disk`() throws {
+    let ledger = try TestLedger(inFile: true)
+    _ = try ledger.engine.call("account.deposit", ["account": "user:ana", "amount": "100"])
+    let store = try FaultyStore(in: TestHome(inFile: false))
+    defer { store.close() }
+    var flushes: [Int] = []
+    store.damage = { _, _ in flushes.append(store.flushes) }
+    _ = try LedgerCopy.write(ledger.engine.journalSource(), into: store, keyMemoryBytes: 1 << 20)
+    #expect(!flushes.isEmpty && flushes.allSatisfy { $0 == 1 })
+    try ledger.engine.close()
   }
 
   @Test(arguments: ["user:half/secret@host/db", "user:se@cret@host/db", "host:12a/db", "host/d@b"])

@@ -7,6 +7,7 @@ final class FaultyStore: Store {
   /// Calls that may fail before the one that does; nil is never.
   var fuse: Int?
   private(set) var hasFailed = false
+  private(set) var flushes = 0
   /// Changes the bytes of every segment that is read.
   var damage: ((UInt64, inout [UInt8]) -> Void)?
 
@@ -57,6 +58,7 @@ final class FaultyStore: Store {
   func flush() throws(Failure) {
     try burn()
     try store.flush()
+    flushes += 1
   }
 
   func commit() throws(Failure) {
