@@ -208,13 +208,19 @@ public final class PostgreSQLStore: Store {
   public func beginRead(from next: UInt64) throws(Failure) {
     let connection = try ready()
     isInTransaction = true
-    try connection.send(statements.beginRead)
-    try connection.send(statements.tail, PostgreSQLParameters(next), keep: true)
-    try connection.sync()
-    guard let result = try connection.receive().first else {
-      throw Failure(.storeIO, "The server has not answered a question.")
+    do throws(Failure) {
+      try connection.send(statements.beginRead)
+      try connection.send(statements.tail, PostgreSQLParameters(next), keep: true)
+      try connection.sync()
+      guard let result = try connection.receive().first else {
+        throw Failure(.storeIO, "The server has not answered a question.")
+      }
+      tail = (next, result)
+    } catch {
+      // It has begun all the same where it is the tail that has failed, and nobody ends what did not begin.
+      rollback()
+      throw error
     }
-    tail = (next, result)
   }
 
   public func endRead() {

@@ -71,6 +71,28 @@ import Testing
     #expect(try store.meta("nothing") == nil)
   }
 
+  @Test func `a look that could not begin does not stand in the way of the next`() throws {
+    guard case .schema(let url) = try TestHome(inFile: false) else { return }
+    let schema = try #require(url.split(separator: "=").last)
+    let store = try PostgreSQLStore(url: url, mustExist: false, busyTimeoutMilliseconds: 100)
+    defer { store.close() }
+    let libpq = try Libpq.load()
+    let other = try PostgreSQLConnection(PostgreSQLAddress(url, libpq), libpq, patienceMilliseconds: 10_000)
+    func run(_ sql: String) throws {
+      try other.send(PostgreSQLStatement(sql, sql))
+      try other.sync()
+      _ = try other.receive()
+    }
+    try run("BEGIN")
+    try run("LOCK TABLE \"\(schema)\".segments IN ACCESS EXCLUSIVE MODE")
+    let failure = #expect(throws: Failure.self) { try store.beginRead(from: 1) }
+    #expect(failure?.status == .storeBusy)
+    try run("ROLLBACK")
+    try store.beginRead(from: 1)
+    #expect(try store.lastSegment() == nil)
+    store.endRead()
+  }
+
   @Test func `a copy is read back when all of it is on the disk`() throws {
     let ledger = try TestLedger(inFile: true)
     _ = try ledger.engine.call("account.deposit", ["account": "user:ana", "amount": "100"])
