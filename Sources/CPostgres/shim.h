@@ -8,6 +8,7 @@
 #include <postgresql/libpq-fe.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -83,6 +84,18 @@ static inline const struct farebox_libpq *_Nullable farebox_libpq_load(void) {
         if (!*entries[index].place) return NULL;
     }
     return table;
+}
+
+/* How often the server has warned that it gave up waiting for its replica; other notices are passed over. */
+struct farebox_notices {
+    int32_t unreplicated;
+    __typeof__(&PQresultErrorField) _Nonnull field;
+};
+
+static inline void farebox_take_notice(void *context, const PGresult *notice) {
+    struct farebox_notices *notices = context;
+    const char *source = notices->field(notice, PG_DIAG_SOURCE_FUNCTION);
+    if (source && strcmp(source, "SyncRepWaitForLSN") == 0) notices->unreplicated += 1;
 }
 
 /* Waits until a socket can be read, or written where that is wanted: 1, 0 when the time is over, -1 on an error. */

@@ -45,6 +45,9 @@ struct Seal {
       throw Segment.corrupt("A seal has the wrong length.")
     }
     func word(_ index: Int) -> UInt64 { unsafe bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self) }
+    guard word(0) <= word(1), word(1) <= UInt64(Int64.max) else {
+      throw Segment.corrupt("A seal covers records that cannot be.")
+    }
     self.id = id
     first = word(0)
     last = word(1)

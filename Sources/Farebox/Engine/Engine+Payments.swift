@@ -13,7 +13,7 @@ extension Engine {
   ///
   /// - Parameters:
   ///   - hint: the key and payer of an index, so that memory can be fetched before it is needed.
-  ///   - request: makes the request of an index; called once for each, while the batch is decided.
+  ///   - request: makes the request of an index, while the batch is decided; again where its turn is tried again.
   ///   - result: takes the receipt of an index, or the status that it was refused with.
   /// - Returns: whether the receipts are not committed yet.
   /// - Throws: what failed for the batch as a whole; then nothing was charged, whatever `result` was given.

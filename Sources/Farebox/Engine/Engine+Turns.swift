@@ -283,7 +283,7 @@ extension Engine {
     var isThere = false
     try unsafe store.visitSegment(containing: end.record) { _, row throws(Failure) in
       let segment = try unsafe Segment(row)
-      isThere = segment.hash == end.hash && segment.first + UInt64(segment.count) == end.record + 1
+      isThere = segment.hash == end.hash && segment.first &+ UInt64(segment.count) == end.record &+ 1
     }
     return isThere
   }

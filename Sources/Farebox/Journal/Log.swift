@@ -15,6 +15,8 @@ struct Log: ~Copyable {
 
   /// Records in one segment at the most, so that reading one record reads little.
   static let segmentRecords = 1_024
+  /// And bytes of records at which a segment ends: one record may be larger, but not many of them together.
+  static let segmentBytes = 1 << 20
 
   var isEmpty: Bool { starts.isEmpty }
   var count: Int { starts.count }
@@ -88,8 +90,9 @@ struct Log: ~Copyable {
     first: UInt64, writer: UInt64, previous: inout Digest,
     _ write: (UInt64, UnsafeRawBufferPointer) throws(Failure) -> Void
   ) throws(Failure) {
-    for start in stride(from: 0, to: starts.count, by: Log.segmentRecords) {
-      let end = min(start + Log.segmentRecords, starts.count)
+    var start = 0
+    while start < starts.count {
+      let end = end(of: start)
       let body = starts[start]..<(end < starts.count ? starts[end] : bytes.count)
       let name = first + UInt64(start)
       let header = SegmentHeader(
@@ -109,7 +112,17 @@ struct Log: ~Copyable {
         }
       }
       previous = try outcome.get()
+      start = end
     }
+  }
+
+  /// Where the segment ends that begins with a record.
+  private func end(of start: Int) -> Int {
+    var end = start + 1
+    while end < starts.count, end - start < Log.segmentRecords, starts[end] - starts[start] < Log.segmentBytes {
+      end += 1
+    }
+    return end
   }
 
   mutating func removeAll() {

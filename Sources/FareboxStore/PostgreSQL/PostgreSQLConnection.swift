@@ -25,12 +25,13 @@ final class PostgreSQLConnection {
   /// How many of the answers expected are of a transaction that was given up, so that its failures no longer matter.
   private var disregarded = 0
   private(set) var isBroken = false
-  /// Set by the server's warnings; one says that a commit has not reached its replica.
-  private let warnings: UnsafeMutablePointer<Int32>
+  /// What the server has warned of.
+  private let notices: UnsafeMutablePointer<farebox_notices>
 
   /// Connects; waits no longer for each host than the patience, unless the address says otherwise.
   init(_ address: PostgreSQLAddress, _ libpq: Libpq, patienceMilliseconds: Int64) throws(Failure) {
-    let seconds = String(max(2, (patienceMilliseconds + 999) / 1_000))
+    // Of each host: one that is silent must not use up the time of the others.
+    let seconds = String(max(2, (patienceMilliseconds + 2_999) / 3_000))
     let settings = [
       // Before the address, so that it decides where it says anything.
       ("connect_timeout", seconds), ("tcp_user_timeout", String(max(1_000, patienceMilliseconds))),
@@ -47,15 +48,15 @@ final class PostgreSQLConnection {
       throw Failure(
         .storeUnreachable, field: "url", "The server cannot be reached: \(PostgreSQLConnection.line(message))")
     }
-    unsafe warnings = .allocate(capacity: 1)
-    unsafe warnings.initialize(to: 0)
+    unsafe notices = .allocate(capacity: 1)
+    unsafe notices.initialize(to: farebox_notices(unreplicated: 0, field: libpq.functions.result_field))
     unsafe handle = unsafe opened
     self.libpq = libpq
     process = getpid()
     patience = patienceMilliseconds
     // libpq prints notices unless somebody takes them.
     _ = unsafe libpq.functions.set_notice_receiver(
-      handle, { context, _ in unsafe context?.assumingMemoryBound(to: Int32.self).pointee += 1 }, warnings)
+      handle, farebox_take_notice, notices)
     guard unsafe libpq.functions.set_nonblocking(handle, 1) == 0, unsafe libpq.functions.enter_pipeline(handle) == 1
     else {
       throw Failure(.storeUnreachable, "The connection cannot be used in pipeline mode.")
@@ -65,11 +66,11 @@ final class PostgreSQLConnection {
   deinit {
     // A child's goodbye would end its parent's session.
     if process == getpid() { unsafe libpq.functions.finish(handle) }
-    unsafe warnings.deallocate()
+    unsafe notices.deallocate()
   }
 
-  /// How often the server has warned.
-  var warningCount: Int32 { unsafe warnings.pointee }
+  /// How often the server has given up waiting for its replica.
+  var unreplicatedCount: Int32 { unsafe notices.pointee.unreplicated }
 
   // MARK: Sending
 

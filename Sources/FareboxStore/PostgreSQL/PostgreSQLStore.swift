@@ -31,6 +31,9 @@ public final class PostgreSQLStore: Store {
   /// Whether the last failure has used up the patience itself.
   private var hasWaited = false
 
+  /// How long a transaction may be decided at the least before the server drops it: a large batch or a seal takes time.
+  private static let leastIdleMilliseconds: Int64 = 2_000
+
   /// Connects, and makes the tables where there are none.
   ///
   /// - Parameter url: as `PostgreSQLAddress` reads it.
@@ -62,7 +65,7 @@ public final class PostgreSQLStore: Store {
     var settings = [
       ("lock_timeout", "\(patience)"), ("statement_timeout", "\(patience + 1_000)"),
       // An engine that hangs with the turn in its hands loses it before others lose their patience.
-      ("idle_in_transaction_session_timeout", "\(max(500, patience / 2))"),
+      ("idle_in_transaction_session_timeout", "\(max(PostgreSQLStore.leastIdleMilliseconds, patience / 2))"),
     ]
     if durableLevel != nil {
       // A server that does not wait for its replica says so in a warning, which a role or an address may have silenced.
@@ -143,7 +146,7 @@ public final class PostgreSQLStore: Store {
     try sendRows()
     tail = nil
     isInTransaction = false
-    let warnings = connection.warningCount
+    let unreplicated = connection.unreplicatedCount
     let answers: [PostgreSQLConnection.Answer]
     do throws(Failure) {
       try connection.send(statements.commit, keep: true)
@@ -160,8 +163,7 @@ public final class PostgreSQLStore: Store {
       throw answers.first?.failure ?? Failure(.storeIO, "The server has rolled the transaction back.")
     }
     if answers.count > 1, let failure = answers[1].failure { throw PostgreSQLStore.unknown(failure) }
-    // The only thing that a server warns of here is that it did not wait for its replica.
-    if connection.warningCount != warnings {
+    if connection.unreplicatedCount != unreplicated {
       self.connection = nil
       throw PostgreSQLStore.unknown(nil)
     }
@@ -174,10 +176,10 @@ public final class PostgreSQLStore: Store {
   public func flush() throws(Failure) {
     // Never on another connection: its server may have lost what this one had, and would flush without it.
     let connection = try current()
-    let warnings = connection.warningCount
+    let unreplicated = connection.unreplicatedCount
     try sendFlush(connection)
     _ = try connection.receive()
-    guard connection.warningCount == warnings else {
+    guard connection.unreplicatedCount == unreplicated else {
       self.connection = nil
       throw Failure(.storeUnreachable, "The server did not wait for its replica.")
     }
