@@ -189,8 +189,12 @@ struct RunOptions: Sendable {
       case "--jobs": jobs = max(1, try number())
       case "--canary":
         let name = try value()
+        if name == "none" {
+          canaries = .none
+          break
+        }
         guard let found = Canary(rawValue: name) else {
-          throw Usage(message: "canaries: \(Canary.allCases.map(\.rawValue).joined(separator: " "))")
+          throw Usage(message: "canaries: none \(Canary.allCases.map(\.rawValue).joined(separator: " "))")
         }
         canary = found
         canaries = .only

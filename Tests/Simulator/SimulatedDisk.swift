@@ -62,7 +62,7 @@ final class SimulatedDisk {
     survivors = [committed]
   }
 
-  /// Takes back a commit that was acknowledged: a fault that no store may have.
+  /// Takes back commits that were acknowledged: what no store may do, and what a backup put in its place does.
   func forget(to image: Image) {
     committed = image
     survivors = [image]

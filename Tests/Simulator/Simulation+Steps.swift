@@ -20,22 +20,24 @@ extension Simulation {
     }
     for _ in 0..<random.below(120) + 30 {
       tally.steps += 1
-      moveClock()
       let process = random.below(processes.count)
+      moveClock(toEdgeOf: process)
       if processes[process].engine == nil {
         if !isSilent { processes[process].plan = random.chance(15) ? plan() : nil }
         try open(process)
       } else {
         processes[process].plan = random.chance(22) ? plan() : nil
-        processes[process].isInterrupted = random.chance(15)
+        // Not only at the first wait: also while it finds out what became of its commit.
+        processes[process].interruption = random.chance(20) ? random.pick([0, 0, 1, 2]) : nil
         patience = random.below(4)
         try act(process)
         for process in processes {
           process.plan = nil
-          process.isInterrupted = false
+          process.interruption = nil
         }
       }
       if random.chance(10) { disk.flush() }
+      if mode == .remote, disk.survivors.count == 1, random.chance(4) { backup = (disk.committed, world) }
       try settleDown(process)
     }
     try end()
@@ -44,15 +46,17 @@ extension Simulation {
   /// Whether nothing goes wrong for now.
   private var isSilent: Bool { tally.steps < 2 }
 
-  private func moveClock() {
+  /// - Parameter process: whose clock comes to the edges of holds, rates and windows.
+  private func moveClock(toEdgeOf process: Int) {
     if random.chance(30) { clock += Int64(random.below(20 * 60_000_000)) }
     if random.chance(5) { clock += Int64(random.below(12)) * 3_600_000_000 }
-    if random.chance(2) { clock += Int64(random.below(20)) * 86_400_000_000 }
+    if random.chance(2) { clock += Int64(random.below(40)) * 86_400_000_000 }
     if random.chance(4) { clock -= Int64(random.below(3_600_000_000)) }
     if random.chance(50) { clock += Int64(random.below(1_000)) }
-    // The very microsecond in which a hold expires.
-    if random.chance(6), let due = world.nextExpiry(after: clock) {
-      clock = due - processes[random.below(processes.count)].skew
+    // The very microsecond in which a hold expires, a charge leaves its rate or a window begins; or the one before.
+    if random.chance(10) {
+      let edges = world.edges(after: clock + processes[process].skew)
+      if !edges.isEmpty { clock = random.pick(edges) - processes[process].skew - (random.chance(30) ? 1 : 0) }
     }
     for process in processes { process.clock.now = clock + process.skew }
   }
@@ -77,8 +81,8 @@ extension Simulation {
     case 4..<7:
       note("process \(process) ticks")
       _ = try call(process, []) { engine throws(Failure) in try engine.call("engine.tick") }
-    case 7..<9: try askForLostHold(process)
-    case 9..<24: if try retry(process) { return } else { try askAnew(process) }
+    case 7..<(lostHolds.isEmpty ? 9 : 14): try askForStrangeHold(process)
+    case 14..<29: if try retry(process) { return } else { try askAnew(process) }
     default: try askAnew(process)
     }
   }
@@ -97,18 +101,23 @@ extension Simulation {
     return true
   }
 
-  /// The number of a hold that was lost with the power names no other.
-  private func askForLostHold(_ process: Int) throws(Difference) {
-    guard !lostHolds.isEmpty else { return try askAnew(process) }
-    let id = random.pick(lostHolds)
-    note("process \(process) releases hold \(id), which was lost")
+  /// The number of a hold that was lost with the power, or that another engine would have given, names no other.
+  private func askForStrangeHold(_ process: Int) throws(Difference) {
+    let there = Set(heldSerials.compactMap { ids[$0] })
+    // What stands in the place of a lost one is the likeliest to be taken for it.
+    let taken = lostHolds.filter { lost in there.contains { ($0 ^ lost) & Simulation.holdNumber == 0 } }
+    let near = there.sorted().suffix(4).map { $0 ^ (1 << 40) }
+    let strange = !taken.isEmpty ? taken : random.chance(50) ? lostHolds : near
+    guard !strange.isEmpty else { return try askAnew(process) }
+    let id = random.pick(strange)
+    note("process \(process) releases hold \(id), which is not there")
     let answer = try call(process, []) { engine throws(Failure) in
       try engine.call("hold.release", ["hold": .int(id)])
     }
     tally.answers[Status.holdNotFound.rawValue, default: 0] += 1
     guard case .failure(let failure) = answer?.result, failure.status == .holdNotFound else {
       if answer == nil { return }
-      throw Difference("hold \(id) was lost, and its number names another one")
+      throw Difference("hold \(id) is not there, and its number names another one")
     }
   }
 
@@ -135,6 +144,10 @@ extension Simulation {
       results.contains(where: { if case .success = $0 { true } else { false } })
     {
       promised = max(promised, disk.committed.end)
+      let safe = disk.survivors[0].end
+      if safe < promised {
+        throw Difference("record \(promised), whose receipt was durable, is not on the disk, which ends at \(safe)")
+      }
     }
   }
 
@@ -151,7 +164,10 @@ extension Simulation {
     if let known = ids[request.serial], known != number {
       throw Difference("serial \(request.serial) has number \(known); a repeat says \(number)")
     }
-    if world.knows(request.serial) { ids[request.serial] = number }
+    if world.knows(request.serial) {
+      ids[request.serial] = number
+      if request.makesHold { heldSerials.insert(request.serial) }
+    }
     receipts.append((id, row["amount"] ?? .null))
   }
 
@@ -192,7 +208,7 @@ extension Simulation {
     let actor = processes[process]
     actor.call = nil
     actor.plan = nil
-    actor.isInterrupted = false
+    actor.interruption = nil
     if let difference { throw difference }
     if case .failure(let failure) = result { note("  \(failure)") }
     if case .success(let json) = result { note("  \(json.serialized())") }
@@ -217,7 +233,7 @@ extension Simulation {
     guard actor.mishaps > 0 || actor.isDistrusted else { throw Difference("nothing was wrong, and yet: \(failure)") }
     switch failure.status {
     case .storeCorrupt, .storeNewer:
-      guard actor.isDamaged else { throw Difference("nothing was damaged, and yet: \(failure)") }
+      guard actor.isDamaged || actor.isBetrayed else { throw Difference("nothing was damaged, and yet: \(failure)") }
       if mode != .relaxed, call.end != nil { throw Difference("it is done, and yet: \(failure)") }
       // A segment of a layout that nobody knows yet is no damage, as far as one can see.
       actor.isDistrusted = failure.status == .storeCorrupt
@@ -390,6 +406,7 @@ extension Simulation {
     processes[process].engine = nil
     processes[process].store = nil
     processes[process].isDistrusted = false
+    processes[process].isBetrayed = false
   }
 
   private func close(_ process: Int) throws(Difference) {
@@ -409,7 +426,13 @@ extension Simulation {
     away = 0
     patience = 3
     if canary == .lateReference, random.chance(5) { world.delayExpiries() }
-    for index in processes.indices where processes[index].isDistrusted { drop(index) }
+    for index in processes.indices where processes[index].isDistrusted {
+      // It may answer nothing any more, although the fault is over.
+      if processes[index].store?.isDead == false, random.chance(50) {
+        _ = try call(index, []) { engine throws(Failure) in try engine.call("engine.tick") }
+      }
+      drop(index)
+    }
     if processes[process].store?.isDead ?? false { drop(process) }
     for index in processes.indices where processes[index].store?.isDead ?? false { drop(index) }
     var process = process
@@ -453,7 +476,11 @@ extension Simulation {
   private func look(
     _ process: Int, _ body: (Engine, ReferenceLedger) throws(Failure) -> Difference?
   ) throws(Difference) {
-    _ = try call(process, []) { engine throws(Failure) in try engine.call("engine.tick") }
+    let isTicking = random.chance(50)
+    _ = try call(process, []) { engine throws(Failure) in
+      if isTicking { return try engine.call("engine.tick") }
+      return try engine.call("account.get", ["account": "platform"])
+    }
     var found: Difference?
     let answer = try call(process, []) { engine throws(Failure) in
       found = try body(engine, world)
@@ -464,10 +491,42 @@ extension Simulation {
     if case .failure(let failure) = answer.result { throw Difference("\(failure)") }
   }
 
+  /// Puts an old copy in the place of a server: whoever has seen more must say that it is not what it was.
+  private func restore(_ backup: (image: Image, world: ReferenceLedger)) throws(Difference) {
+    // All are up to date, and know that it is on the disk.
+    for index in processes.indices where processes[index].engine != nil {
+      try ask(index, [requests.deposit()])
+      try look(index) { _, _ throws(Failure) in nil }
+    }
+    let end = disk.committed.end
+    guard backup.image.end < end else { return }
+    let isNoticed = random.chance(50)
+    note("the server is put back to record \(backup.image.end)\(isNoticed ? ", and its connections break" : "")")
+    disk.forget(to: backup.image)
+    promised = 0
+    worlds = [(backup.image.end, backup.world)]
+    goBack()
+    if isNoticed { for process in processes { process.store?.disconnect() } }
+    let witnesses = processes.indices.filter { processes[$0].engine != nil }
+    // Somebody who has not seen any of it goes on, perhaps to where the journal ended.
+    processes.append(SimulatedProcess())
+    let newcomer = processes.count - 1
+    try open(newcomer)
+    for _ in 0..<random.below(Int(end - backup.image.end) + 3) { try ask(newcomer, [requests.deposit()]) }
+    for index in witnesses {
+      processes[index].isDistrusted = true
+      processes[index].isBetrayed = true
+      let answer = try call(index, []) { engine throws(Failure) in try engine.call("engine.tick") }
+      if answer != nil { throw Difference("process \(index) had seen record \(end), which is lost, and goes on") }
+      drop(index)
+    }
+  }
+
   /// Closes everything, opens it again and looks at all of it.
   private func end() throws(Difference) {
     away = 0
     patience = 3
+    if let backup { try restore(backup) }
     for process in processes.indices where processes[process].engine != nil { try close(process) }
     try open(0)
     try compare(0, isThorough: true)

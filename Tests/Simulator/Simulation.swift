@@ -23,6 +23,8 @@ final class SimulatedProcess {
   var store: SimulatedStore?
   /// Whether a flush has failed it, so that it may answer nothing until it is opened again.
   var isDistrusted = false
+  /// Whether the server has lost what this process knows to be safe.
+  var isBetrayed = false
   /// Whether it was given a damaged segment in its present call.
   var isDamaged = false
   /// What goes wrong in its present call, and when.
@@ -31,8 +33,8 @@ final class SimulatedProcess {
   var calls = 0
   /// What went wrong in its present call.
   var mishaps = 0
-  /// Whether another process acts while it waits for the store.
-  var isInterrupted = false
+  /// How often it waits for the store before another process acts meanwhile; nil where none does.
+  var interruption: Int?
   var call: Call?
 }
 
@@ -115,13 +117,19 @@ final class Simulation {
   var seals = 0
   /// The engine's numbers of what serials name.
   var ids: [Int: Int64] = [:]
+  /// The serials of holds among them.
+  var heldSerials: Set<Int> = []
   /// Numbers of holds that were lost with the power.
   var lostHolds: [Int64] = []
+  /// The part of a hold's id that counts records.
+  static let holdNumber: Int64 = 1 << 40 - 1
   /// Requests with a key that nobody knows the answer of.
   var unanswered: [Request] = []
   /// The last record that a receipt says is on the disk.
   var promised: UInt64 = 0
   var receipts: [(id: Int64, amount: JSON)] = []
+  /// A copy of the server that may be put in its place at the end.
+  var backup: (image: Image, world: ReferenceLedger)?
   /// Attempts to connect that find no server.
   var away = 0
   var isNested = false
@@ -197,8 +205,9 @@ final class Simulation {
 
   /// Lets another process act while one waits for the store.
   func interleave(_ process: Int) {
-    guard processes[process].isInterrupted, !isNested, difference == nil else { return }
-    processes[process].isInterrupted = false
+    guard let waits = processes[process].interruption, !isNested, difference == nil else { return }
+    processes[process].interruption = waits > 0 ? waits - 1 : nil
+    guard waits == 0 else { return }
     let others = processes.indices.filter { $0 != process && processes[$0].engine != nil }
     guard !others.isEmpty else { return }
     isNested = true
@@ -297,7 +306,7 @@ final class Simulation {
     seals = disk.committed.seals
     receipts.removeAll { $0.id > end }
     for serial in ids.keys.sorted() where !world.knows(serial) {
-      if let id = ids.removeValue(forKey: serial), id >> 40 != 0 { lostHolds.append(id) }
+      if let id = ids.removeValue(forKey: serial), heldSerials.remove(serial) != nil { lostHolds.append(id) }
     }
     for process in processes {
       if let call = process.call, let last = call.end, last > end {

@@ -240,9 +240,55 @@ package struct ReferenceLedger: Sendable {
     note()
   }
 
-  /// When the next open hold expires.
-  package func nextExpiry(after time: Int64) -> Int64? {
-    holds.filter { $0.end == nil && $0.expires > time }.map(\.expires).min()
+  /// Times soon to come at which something ends: the next hold, the next charge that leaves an hourly rate, the next
+  /// window of a budget.
+  package func edges(after time: Int64) -> [Int64] {
+    var edges: [Int64] = []
+    if let due = holds.filter({ $0.end == nil && $0.expires > time }).map(\.expires).min() { edges.append(due) }
+    for account in limits.indices {
+      guard let limit = limits[account], limit.terms.perHour != nil else { continue }
+      let leaving = spendings[limit.rateSince...].filter { path($0.account).contains(account) }
+        .map { $0.time + 3_600_000_000 }
+      if let next = leaving.filter({ $0 > time }).min() { edges.append(next) }
+    }
+    if let budget = budgets.first, budget.terms.window != "lifetime" {
+      edges.append(ReferenceLedger.window(budget.terms.window, time).1)
+    }
+    return edges
+  }
+
+  /// Amounts at which a payer comes to the very edge of what is allowed: of a cap, a budget or the wallet.
+  func edges(for payer: Int, _ coin: Coin, run: Int) -> [Int128] {
+    var edges = [available(wallet(payer), coin)]
+    for account in path(payer) {
+      if let limit = limits[account]?.terms, limit.coin == coin {
+        if let most = limit.perCall { edges.append(most) }
+        if let most = limit.perRun, run != 0 {
+          edges.append(most - runSpendings(account, run).reduce(0) { $0 + $1.spent + $1.held })
+        }
+      }
+      for budget in budgets where budget.terms.account == account && budget.terms.coin == coin {
+        let (spent, held) = counted(budget, around: now)
+        edges.append(budget.terms.limit - spent - held)
+      }
+    }
+    return edges.filter { $0 > 0 }
+  }
+
+  /// What may be captured of a hold at the most, where it may be more than is held.
+  func edges(of hold: Hold) -> [Int128] {
+    let excess = edges(for: hold.account, hold.coin, run: spendings[hold.spending].run)
+    var edges = excess.map { hold.remaining + $0 }
+    for account in path(hold.account) {
+      if let limit = limits[account]?.terms, limit.coin == hold.coin, let most = limit.perCall {
+        edges.append(most - hold.captured)
+      }
+      for budget in budgets where budget.terms.account == account && budget.terms.coin == hold.coin {
+        let (spent, held) = counted(budget, around: spendings[hold.spending].time)
+        edges.append(hold.remaining + budget.terms.limit - spent - held)
+      }
+    }
+    return edges.filter { $0 > hold.remaining }
   }
 
   /// Whether a serial names something that is there.

@@ -46,6 +46,11 @@ package struct RequestGenerator {
     return [request(action(in: world, ids), key: key())]
   }
 
+  /// A deposit, which nothing refuses.
+  package mutating func deposit() -> Request {
+    request(.deposit(random.pick(Cast.everybody), .usd, amount(.usd) + 1), key: "")
+  }
+
   /// A request that was made before, or another under its key.
   private mutating func again(_ ids: [Int: Int64]) -> Request? {
     guard !asked.isEmpty else { return nil }
@@ -55,11 +60,12 @@ package struct RequestGenerator {
     switch request.action {
     case .deposit(let account, let coin, let amount): request.action = .deposit(account, coin, amount + 1)
     case .withdraw(let account, let coin, let amount): request.action = .withdraw(account, coin, amount + 1)
-    case .charge(var payment):
-      payment.run += 1
-      request.action = .charge(payment)
+    case .charge(let payment): request.action = .charge(changed(payment))
     case .reserve(let payment, let milliseconds, let policy):
-      request.action = .reserve(payment, milliseconds: milliseconds + 1, policy)
+      request.action =
+        random.chance(70)
+        ? .reserve(changed(payment), milliseconds: milliseconds, policy)
+        : .reserve(payment, milliseconds: milliseconds + 1, policy)
     case .capture(let hold, let taking, let isFinal):
       request.action = .capture(hold: hold, taking, isFinal: !isFinal)
     case .refund(let charge, let amount, let coin):
@@ -69,6 +75,23 @@ package struct RequestGenerator {
     default: return nil
     }
     return request
+  }
+
+  /// A payment that differs in one thing from another.
+  private mutating func changed(_ payment: Payment) -> Payment {
+    var payment = payment
+    switch random.below(4) {
+    case 0: payment.maxCost = (payment.maxCost ?? 0) + 1
+    case 1: payment.payer = random.pick(Cast.payers.filter { $0 != payment.payer })
+    case 2:
+      switch payment.cost {
+      case .amount(let amount, let coin, let payee): payment.cost = .amount(amount + 1, coin, payee: payee)
+      case .tool(let tool, let units?): payment.cost = .tool(tool, units: units + 1)
+      case .tool(_, nil): payment.run += 1
+      }
+    default: payment.run += 1
+    }
+    return payment
   }
 
   private mutating func request(_ action: Action, key: String) -> Request {
@@ -115,7 +138,7 @@ package struct RequestGenerator {
     case 10..<34: return .charge(payment(in: world))
     case 34..<53: return reservation(in: world)
     case 53..<69:
-      if let hold = hold(in: world, ids) { return capture(hold) }
+      if let hold = hold(in: world, ids) { return capture(hold, in: world) }
     case 69..<73:
       if let hold = hold(in: world, ids) { return .release(hold: hold.serial) }
     case 73..<76:
@@ -125,7 +148,8 @@ package struct RequestGenerator {
     case 76..<83:
       let known = world.charges.filter { ids[$0.serial] != nil }
       if !known.isEmpty {
-        let charge = random.pick(known)
+        // What was charged last is still in a window that is counted.
+        let charge = random.pick(random.chance(50) ? known.suffix(3) : known)
         let part: Int128? = random.chance(30) ? nil : charge.amount * Int128(random.below(120)) / 200
         return .refund(charge: charge.serial, part, charge.coin)
       }
@@ -153,9 +177,13 @@ package struct RequestGenerator {
       if random.chance(25) { payment.maxCost = Int128(random.below(40_000_000)) + 1 }
     } else {
       let coin = coin()
-      let units = amount(coin)
+      if random.chance(40) { payment.run = random.below(3) + 1 }
+      var units = amount(coin)
+      let edges = world.edges(for: payment.payer, coin, run: payment.run)
+      if !edges.isEmpty, random.chance(15) { units = random.pick(edges) + (random.chance(50) ? 1 : 0) }
       payment.cost = .amount(units, coin, payee: random.pick(Cast.payees))
       if random.chance(10) { payment.maxCost = max(1, units * Int128(random.below(150)) / 100) }
+      return payment
     }
     if random.chance(40) { payment.run = random.below(3) + 1 }
     return payment
@@ -174,12 +202,19 @@ package struct RequestGenerator {
     return known.isEmpty ? nil : random.pick(known)
   }
 
-  private mutating func capture(_ hold: ReferenceLedger.Hold) -> Action {
+  private mutating func capture(_ hold: ReferenceLedger.Hold, in world: ReferenceLedger) -> Action {
     let isFinal = random.chance(60)
     if hold.tariff != nil, hold.tariff?.isFlat == false, random.chance(40) {
       return .capture(hold: hold.serial, .units(random.below(500) + 2), isFinal: isFinal)
     }
     if random.chance(30) { return .capture(hold: hold.serial, .rest, isFinal: isFinal) }
+    if hold.policy == .overflow, hold.end == nil, random.chance(40) {
+      let edges = world.edges(of: hold)
+      if !edges.isEmpty {
+        let most = random.pick(edges) + (random.chance(50) ? 1 : 0)
+        return .capture(hold: hold.serial, .amount(most, hold.coin), isFinal: isFinal)
+      }
+    }
     let most = hold.remaining > 0 ? hold.remaining : 1_000_000
     return .capture(
       hold: hold.serial, .amount(most * Int128(random.below(160)) / 100, hold.coin), isFinal: isFinal)
@@ -219,7 +254,7 @@ package struct RequestGenerator {
     var terms = LimitTerms(coin: coin, perCall: nil, perRun: nil, perHour: nil)
     if random.chance(30) { terms.perCall = amount(coin) + unit(coin) / 2 }
     if random.chance(50) { terms.perRun = amount(coin) * 3 + unit(coin) / 2 }
-    if random.chance(25) { terms.perHour = random.below(8) + 1 }
+    if random.chance(25) { terms.perHour = random.below(random.chance(50) ? 2 : 8) + 1 }
     return .setLimits(random.pick(Cast.payers), terms)
   }
 
