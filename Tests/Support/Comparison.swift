@@ -35,6 +35,9 @@ extension ReferenceLedger.Outcome {
       guard failure.status == status else {
         throw Difference("expected \(self), found \(failure)")
       }
+      if let spent, let told = failure.details.object?["spent"], told != coin.text(spent) {
+        throw Difference("expected \(self), found \(failure) with \(failure.details.serialized())")
+      }
     case .success(let json):
       guard status == .ok else { throw Difference("expected \(self), found \(json.serialized())") }
       guard isReceipt else { return }

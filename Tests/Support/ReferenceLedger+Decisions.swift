@@ -163,13 +163,25 @@ extension ReferenceLedger {
   }
 
   private func runRefusal(_ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Status? {
+    runTotalPassed(payer, run, coin, amount) == nil ? nil : .overRunCap
+  }
+
+  /// What a run has cost so far, where an amount on top of it passes a cap.
+  private func runTotalPassed(_ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Int128? {
     guard run != 0 else { return nil }
     for account in path(payer) {
       guard let limit = limits[account]?.terms, limit.coin == coin, let most = limit.perRun else { continue }
       let total = runSpendings(account, run).reduce(0) { $0 + $1.spent + $1.held }
-      if total + amount > most { return .overRunCap }
+      if total + amount > most { return total }
     }
     return nil
+  }
+
+  /// A refusal, with what it tells of the run.
+  private func refused(_ status: Status, _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Outcome {
+    var outcome = Outcome(status: status, coin: coin)
+    if status == .overRunCap { outcome.spent = runTotalPassed(payer, run, coin, amount) }
+    return outcome
   }
 
   private mutating func charge(_ payment: Payment, _ serial: Int) -> Outcome {
@@ -178,7 +190,9 @@ extension ReferenceLedger {
       let isTool = if case .tool = payment.cost { true } else { false }
       if order.amount > (isTool ? scaled(most, order.coin) : most) { return Outcome(status: .overMaxCost) }
     }
-    if let refusal = refusal(payment, order) { return Outcome(status: refusal) }
+    if let refusal = refusal(payment, order) {
+      return refused(refusal, payment.payer, payment.run, order.coin, order.amount)
+    }
     spendings.append(
       Spending(
         account: payment.payer, coin: order.coin, time: now, run: payment.run, spent: order.amount, held: 0,
@@ -204,7 +218,9 @@ extension ReferenceLedger {
     _ payment: Payment, _ milliseconds: Int64, _ policy: Policy, _ serial: Int
   ) -> Outcome {
     guard let order = order(payment, isHold: true) else { return Outcome(status: .toolNotFound) }
-    if let refusal = refusal(payment, order) { return Outcome(status: refusal) }
+    if let refusal = refusal(payment, order) {
+      return refused(refusal, payment.payer, payment.run, order.coin, order.amount)
+    }
     spendings.append(
       Spending(
         account: payment.payer, coin: order.coin, time: now, run: payment.run, spent: 0, held: order.amount,
@@ -247,7 +263,10 @@ extension ReferenceLedger {
         case .reject: return Outcome(status: .overCapture)
         case .cap: (amount, isCapped) = (hold.remaining, true)
         case .overflow:
-          if let refusal = ledger.refusal(hold, amount) { return Outcome(status: refusal) }
+          if let refusal = ledger.refusal(hold, amount) {
+            let run = ledger.spendings[hold.spending].run
+            return ledger.refused(refusal, hold.account, run, hold.coin, amount - hold.remaining)
+          }
         }
       }
       let excess = max(0, amount - hold.remaining)

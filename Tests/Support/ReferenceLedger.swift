@@ -86,6 +86,8 @@ package struct ReferenceLedger: Sendable {
     package var remaining: Int128?
     package var balance: Int128 = 0
     package var available: Int128 = 0
+    /// What a refusal says that its run has cost before.
+    package var spent: Int128?
     package var isReplayed = false
     package var isFinal = false
     package var isCapped = false
@@ -240,11 +242,12 @@ package struct ReferenceLedger: Sendable {
     note()
   }
 
-  /// Times soon to come at which something ends: the next hold, the next charge that leaves an hourly rate, the next
-  /// window of a budget.
+  /// Times to come at which something ends: the first hold and the last, the next charge that leaves an hourly rate,
+  /// the window of a budget.
   package func edges(after time: Int64) -> [Int64] {
     var edges: [Int64] = []
-    if let due = holds.filter({ $0.end == nil && $0.expires > time }).map(\.expires).min() { edges.append(due) }
+    let due = holds.filter { $0.end == nil && $0.expires > time }.map(\.expires)
+    if let first = due.min(), let last = due.max() { edges += [first, first, last] }
     for account in limits.indices {
       guard let limit = limits[account], limit.terms.perHour != nil else { continue }
       let leaving = spendings[limit.rateSince...].filter { path($0.account).contains(account) }

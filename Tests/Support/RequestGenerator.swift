@@ -27,6 +27,7 @@ package struct RequestGenerator {
           BudgetTerms(
             account: account, name: window, window: window, coin: .usd, limit: 40 * unit(.usd), hasThresholds: false)))
     }
+    actions.append(.setLimits(5, LimitTerms(coin: .usd, perCall: nil, perRun: 15 * unit(.usd), perHour: nil)))
     return actions.map { request($0, key: "") }
   }
 
@@ -190,7 +191,7 @@ package struct RequestGenerator {
   }
 
   private mutating func reservation(in world: ReferenceLedger) -> Action {
-    let milliseconds = random.chance(15) ? random.below(40 * 86_400_000) : random.below(4_000_000)
+    let milliseconds = random.chance(15) ? random.below(60 * 86_400_000) : random.below(4_000_000)
     return .reserve(payment(in: world), milliseconds: Int64(milliseconds) + 1, random.pick(Policy.allCases))
   }
 
