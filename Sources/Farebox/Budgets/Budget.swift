@@ -127,19 +127,30 @@ struct RateWindow {
   }
 
   /// Charges in the hour that ends at `time`.
-  mutating func count(at time: Int64) -> Int {
-    while head < times.count, times[head] <= time - RateWindow.length { head += 1 }
+  ///
+  /// A question must forget none: it leaves nothing in the journal, and the clock that it was asked by may go back.
+  func count(at time: Int64) -> Int { times.count - firstActive(at: time) }
+
+  /// Counts a charge; the journal's time never goes back, so what is past then is past for good.
+  mutating func add(_ time: Int64) {
+    head = firstActive(at: time)
     if head > 1_024 && head * 2 > times.count {
       times.removeFirst(head)
       head = 0
     }
-    return times.count - head
-  }
-
-  mutating func add(_ time: Int64) {
     times.append(time)
   }
 
-  /// The times still counted.
-  var active: ArraySlice<Int64> { times[head...] }
+  /// The times that count in the hour that ends at `time`.
+  func active(at time: Int64) -> ArraySlice<Int64> { times[firstActive(at: time)...] }
+
+  private func firstActive(at time: Int64) -> Int {
+    var low = head
+    var end = times.count
+    while low < end {
+      let middle = (low + end) / 2
+      if times[middle] <= time - RateWindow.length { low = middle + 1 } else { end = middle }
+    }
+    return low
+  }
 }

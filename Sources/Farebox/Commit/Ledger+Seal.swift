@@ -151,9 +151,8 @@ extension Ledger {
     for index in state.guards.indices {
       let account = Int64(state.guards[index].account)
       if state.guards[index].chargesPerHour != nil {
-        _ = state.guards[index].recent.count(at: state.time)
-        try putRow(
-          store, .rates, RowKey(account), ContiguousArray(state.guards[index].recent.active)[...])
+        let times = state.guards[index].recent.active(at: state.time)
+        try putRow(store, .rates, RowKey(account), ContiguousArray(times)[...])
       } else {
         try store.deleteRows(.rates, major: account)
       }
