@@ -35,9 +35,12 @@ package struct SeededGenerator: RandomNumberGenerator {
     return given ?? UInt64.random(in: 0...UInt64.max)
   }
 
-  /// How many times as long as usual random tests run: `FAREBOX_LONG`.
+  /// How many times as long as usual random tests run: `FAREBOX_LONG`, where 1 only says that it is long.
   package static var factor: Int {
-    let given = unsafe getenv("FAREBOX_LONG").flatMap { unsafe Int(String(cString: $0)) }
-    return max(1, given ?? 1)
+    switch unsafe getenv("FAREBOX_LONG").flatMap({ unsafe Int(String(cString: $0)) }) ?? 0 {
+    case ...0: 1
+    case 1: 20
+    case let factor: factor
+    }
   }
 }
