@@ -1,13 +1,13 @@
+internal import CSQLite
 internal import FareboxCore
-internal import Glibc
 
 /// Which file a path named when it was opened.
 ///
 /// A file that was removed or replaced goes on taking what is written, and loses it when it is closed.
 struct OpenFile {
   private let path: String
-  private let device: UInt
-  private let number: UInt
+  private let device: UInt64
+  private let number: UInt64
 
   init(_ path: String) throws(Failure) {
     self.path = path
@@ -23,9 +23,10 @@ struct OpenFile {
     }
   }
 
-  private static func find(_ path: String) -> (UInt, UInt)? {
-    var found = Glibc.stat()
-    guard unsafe stat(path, &found) == 0 else { return nil }
-    return (UInt(found.st_dev), UInt(found.st_ino))
+  private static func find(_ path: String) -> (UInt64, UInt64)? {
+    var device: UInt64 = 0
+    var number: UInt64 = 0
+    guard unsafe farebox_identify_file(path, &device, &number) == 1 else { return nil }
+    return (device, number)
   }
 }
