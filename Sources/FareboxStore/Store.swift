@@ -62,7 +62,6 @@ public protocol Store: AnyObject {
 
   // Projections.
   func putRow(_ table: ProjectionTable, _ key: RowKey, _ value: UnsafeRawBufferPointer) throws(Failure)
-  func deleteRow(_ table: ProjectionTable, _ key: RowKey) throws(Failure)
   func row(
     _ table: ProjectionTable, _ key: RowKey, _ read: (UnsafeRawBufferPointer) throws(Failure) -> Void
   ) throws(Failure) -> Bool

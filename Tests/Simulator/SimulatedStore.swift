@@ -307,10 +307,6 @@ final class SimulatedStore: Store {
     try write { $0.tables[table.rawValue][key] = bytes }
   }
 
-  func deleteRow(_ table: ProjectionTable, _ key: RowKey) throws(Failure) {
-    try write { $0.tables[table.rawValue][key] = nil }
-  }
-
   func visitRows(
     _ table: ProjectionTable, major: Int64, minors: ClosedRange<Int64>,
     _ visit: (RowKey, UnsafeRawBufferPointer) throws(Failure) -> Void

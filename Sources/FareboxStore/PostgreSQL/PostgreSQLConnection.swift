@@ -28,7 +28,7 @@ final class PostgreSQLConnection {
   /// What the server has warned of.
   private let notices: UnsafeMutablePointer<farebox_notices>
 
-  /// Connects; waits no longer for each host than the patience, unless the address says otherwise.
+  /// Connects; waits for each host a third of the patience, unless the address says otherwise.
   init(_ address: PostgreSQLAddress, _ libpq: Libpq, patienceMilliseconds: Int64) throws(Failure) {
     // Of each host: one that is silent must not use up the time of the others.
     let seconds = String(max(2, (patienceMilliseconds + 2_999) / 3_000))
@@ -50,13 +50,12 @@ final class PostgreSQLConnection {
     }
     unsafe notices = .allocate(capacity: 1)
     unsafe notices.initialize(to: farebox_notices(unreplicated: 0, field: libpq.functions.result_field))
-    unsafe handle = unsafe opened
+    unsafe handle = opened
     self.libpq = libpq
     process = getpid()
     patience = patienceMilliseconds
     // libpq prints notices unless somebody takes them.
-    _ = unsafe libpq.functions.set_notice_receiver(
-      handle, farebox_take_notice, notices)
+    _ = unsafe libpq.functions.set_notice_receiver(handle, farebox_take_notice, notices)
     guard unsafe libpq.functions.set_nonblocking(handle, 1) == 0, unsafe libpq.functions.enter_pipeline(handle) == 1
     else {
       throw Failure(.storeUnreachable, "The connection cannot be used in pipeline mode.")

@@ -88,7 +88,6 @@ struct PostgreSQLStatements {
 struct PostgreSQLRowStatements {
   let put: PostgreSQLStatement
   let get: PostgreSQLStatement
-  let delete: PostgreSQLStatement
   let deleteMajor: PostgreSQLStatement
   let deleteAll: PostgreSQLStatement
   let ascending: PostgreSQLStatement
@@ -106,8 +105,6 @@ struct PostgreSQLRowStatements {
       """, [.int8Array, .int8Array, .byteaArray, .int8Array])
     get = PostgreSQLStatement(
       "get_\(table.name)", "SELECT data, sum FROM \(name) WHERE major = $1 AND minor = $2", [.int8, .int8])
-    delete = PostgreSQLStatement(
-      "delete_\(table.name)", "DELETE FROM \(name) WHERE major = $1 AND minor = $2", [.int8, .int8])
     deleteMajor = PostgreSQLStatement("delete_major_\(table.name)", "DELETE FROM \(name) WHERE major = $1", [.int8])
     deleteAll = PostgreSQLStatement("delete_all_\(table.name)", "DELETE FROM \(name)")
     // From a key on that was seen last; the bounds are of the major key.

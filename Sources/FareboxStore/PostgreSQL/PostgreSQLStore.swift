@@ -323,11 +323,6 @@ public final class PostgreSQLStore: Store {
     unsafe rows.append(table, key, value)
   }
 
-  public func deleteRow(_ table: ProjectionTable, _ key: RowKey) throws(Failure) {
-    try sendRows()
-    try current().send(statements.rows(table).delete, PostgreSQLParameters(key))
-  }
-
   public func deleteRows(_ table: ProjectionTable, major: Int64) throws(Failure) {
     try sendRows()
     var parameters = PostgreSQLParameters()
@@ -355,12 +350,8 @@ public final class PostgreSQLStore: Store {
     _ table: ProjectionTable, major: ClosedRange<Int64>, descending: Bool,
     _ visit: (RowKey, UnsafeRawBufferPointer) throws(Failure) -> Bool
   ) throws(Failure) {
-    // Majors begin at zero, so neither end of the range of integers is ever a key.
-    var last =
-      descending
-      ? RowKey(major.upperBound == .max ? .max : major.upperBound + 1, .min)
-      : RowKey(major.lowerBound == .min ? .min : major.lowerBound - 1, .max)
-    if descending, major.upperBound == .max { last = RowKey(.max, .max) }
+    // Neither end is ever a key: a major is a number of something.
+    var last = descending ? RowKey(.max, .max) : RowKey(.min, .min)
     while true {
       var parameters = PostgreSQLParameters()
       for value in [major.lowerBound, major.upperBound, last.major, last.minor] { parameters.append(value) }

@@ -228,16 +228,6 @@ public final class SQLiteStore: Store {
     }
   }
 
-  public func deleteRow(_ table: ProjectionTable, _ key: RowKey) throws(Failure) {
-    try use { statements throws(Failure) in
-      try statements.rows(table) { rows throws(Failure) in
-        rows.delete.bind(key.major, at: 1)
-        rows.delete.bind(key.minor, at: 2)
-        try rows.delete.run()
-      }
-    }
-  }
-
   public func deleteRows(_ table: ProjectionTable, major: Int64) throws(Failure) {
     try use { statements throws(Failure) in
       try statements.rows(table) { rows throws(Failure) in

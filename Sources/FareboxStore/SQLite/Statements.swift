@@ -50,7 +50,6 @@ struct Statements: ~Copyable {
 struct RowStatements: ~Copyable {
   let put: Statement
   let get: Statement
-  let delete: Statement
   let deleteMajor: Statement
   let deleteAll: Statement
 
@@ -63,12 +62,10 @@ struct RowStatements: ~Copyable {
         ? "INSERT OR REPLACE INTO \(name) (place, data, sum) VALUES ((?1 << 24) + ?2, ?3, ?4)"
         : "INSERT OR REPLACE INTO \(name) (major, minor, data, sum) VALUES (?1, ?2, ?3, ?4)")
     let get = try database.prepare("SELECT data, sum FROM \(name) WHERE \(key)")
-    let delete = try database.prepare("DELETE FROM \(name) WHERE \(key)")
     let deleteMajor = try database.prepare("DELETE FROM \(name) WHERE \(keys)")
     let deleteAll = try database.prepare("DELETE FROM \(name)")
     self.put = put
     self.get = get
-    self.delete = delete
     self.deleteMajor = deleteMajor
     self.deleteAll = deleteAll
   }

@@ -119,11 +119,6 @@ final class FaultyStore: Store {
     try unsafe store.putRow(table, key, value)
   }
 
-  func deleteRow(_ table: ProjectionTable, _ key: RowKey) throws(Failure) {
-    try burn()
-    try store.deleteRow(table, key)
-  }
-
   func row(
     _ table: ProjectionTable, _ key: RowKey, _ read: (UnsafeRawBufferPointer) throws(Failure) -> Void
   ) throws(Failure) -> Bool {
