@@ -19,6 +19,7 @@ extension LedgerState {
     case .transfer: if record.reference != 0 { refunds[record.reference] = 1 }
     case .charge, .reserve, .capture, .release, .expire, .extend, .webhook, .event, .seal: break
     }
+    if kind.changesPrices { PriceGeneration.advance() }
   }
 
   private func definition(_ heap: Heap) throws(Failure) -> JSON {
