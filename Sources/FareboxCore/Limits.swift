@@ -54,4 +54,10 @@ public enum Limits {
   public static let holdMilliseconds: Int64 = 366 * 86_400_000
   /// Open engines in one process.
   public static let engines = 1_024
+  /// Bytes of a C function's signature.
+  public static let signature = 2_048
+  /// Parameters in a signature; a range of bytes is one.
+  public static let signatureParameters = 16
+  /// Bytes of a parameter's name.
+  public static let parameterName = 64
 }
