@@ -4,20 +4,18 @@
 #ifndef FAREBOX_CWORKER_FILES_H
 #define FAREBOX_CWORKER_FILES_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
-/* Swift headers may have been read without _GNU_SOURCE; these are the kernel's numbers. */
+/* _GNU_SOURCE changes types that other modules have too, so that it must not be defined here. What glibc hides without it
+ * has the kernel's numbers. */
 #ifndef F_ADD_SEALS
 #define F_ADD_SEALS 1033
 #define F_GET_SEALS 1034
@@ -87,7 +85,9 @@ static inline int farebox_inspect_file(int file, farebox_file_facts *facts) {
 }
 
 /* An empty file in memory that can be sealed. The name is only for those who look into /proc. */
-static inline int farebox_create_image(const char *name) { return memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING); }
+static inline int farebox_create_image(const char *name) {
+    return (int)syscall(SYS_memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+}
 
 /* Nothing can change the image any more, nor undo this; fails while anything maps it for writing. */
 static inline int farebox_seal_image(int image) {
@@ -103,7 +103,9 @@ static inline int farebox_seal_image(int image) {
     return 0;
 }
 
-/* What the kernel calls the last error of this thread; the text lives as long as the process. */
+const char *strerrordesc_np(int error);
+
+/* What the kernel's error numbers mean; the text lives as long as the process. */
 static inline const char *farebox_error_text(int error) {
     const char *text = strerrordesc_np(error);
     return text != NULL ? text : "unknown error";

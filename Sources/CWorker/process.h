@@ -4,9 +4,6 @@
 #ifndef FAREBOX_CWORKER_PROCESS_H
 #define FAREBOX_CWORKER_PROCESS_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -25,6 +22,7 @@
 
 #include "files.h"
 
+/* What glibc hides without _GNU_SOURCE (see files.h), and what its headers may be too old for. */
 #ifndef F_SETSIG
 #define F_SETSIG 10
 #endif
@@ -35,9 +33,12 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
-#ifndef P_PIDFD
-#define P_PIDFD 3
+#ifndef POSIX_SPAWN_SETSID
+#define POSIX_SPAWN_SETSID 0x80
 #endif
+const char *sigabbrev_np(int signal);
+int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path);
+int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
 
 /* The descriptors that a worker begins with, besides the standard ones, which are /dev/null. */
 enum {
@@ -46,7 +47,8 @@ enum {
     FAREBOX_WORKER_IMAGE = 5,    /* what is to be loaded */
     FAREBOX_WORKER_LIFELINE = 6, /* a pipe whose other end closes when the host ends */
     FAREBOX_WORKER_FIRST_FREE = 7,
-    FAREBOX_SHARED_PAGE_BYTES = 4096
+    FAREBOX_SHARED_PAGE_BYTES = 4096,
+    FAREBOX_BY_DESCRIPTOR = 3 /* waitid's P_PIDFD */
 };
 
 /* ---- Clocks and words ------------------------------------------------------------------------------------------- */
@@ -116,12 +118,12 @@ static inline int farebox_make_channel(int ends[2]) {
 }
 
 static inline int farebox_make_pipe(int ends[2]) {
-    return pipe2(ends, O_CLOEXEC) == 0 ? farebox_raise_pair(ends) : -1;
+    return syscall(SYS_pipe2, ends, O_CLOEXEC) == 0 ? farebox_raise_pair(ends) : -1;
 }
 
 /* One page of memory that both sides can map. Its size is sealed: a side that shortened it would kill the other. */
 static inline int farebox_make_page(void) {
-    const int page = farebox_raise_descriptor(memfd_create("farebox-page", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    const int page = farebox_raise_descriptor(farebox_create_image("farebox-page"));
     if (page < 0) {
         return -1;
     }
@@ -143,6 +145,23 @@ static inline void *farebox_map_page(int page, int writable) {
 }
 
 static inline void farebox_unmap_page(void *memory) { munmap(memory, FAREBOX_SHARED_PAGE_BYTES); }
+
+/* What one thread waits for and another signals; neither ever sleeps in it. */
+static inline int farebox_make_event(void) {
+    return farebox_raise_descriptor((int)syscall(SYS_eventfd2, 0, O_CLOEXEC | O_NONBLOCK));
+}
+
+static inline void farebox_signal_event(int event) {
+    const uint64_t one = 1;
+    const ssize_t written = write(event, &one, sizeof one);
+    (void)written;
+}
+
+static inline void farebox_clear_event(int event) {
+    uint64_t count;
+    const ssize_t taken = read(event, &count, sizeof count);
+    (void)taken;
+}
 
 /* ---- Messages --------------------------------------------------------------------------------------------------- */
 
@@ -177,8 +196,8 @@ static inline int farebox_wait_for(int socket, int writing, int other, int64_t u
     struct pollfd waited[2] = {{socket, writing ? POLLOUT : POLLIN, 0}, {other, POLLIN, 0}};
     for (;;) {
         const int64_t left = until - farebox_worker_steady_clock();
-        const struct timespec time = {left > 0 ? left / 1000000000 : 0, left > 0 ? left % 1000000000 : 0};
-        const int count = ppoll(waited, 2, &time, NULL);
+        struct timespec time = {left > 0 ? left / 1000000000 : 0, left > 0 ? left % 1000000000 : 0};
+        const long count = syscall(SYS_ppoll, waited, 2, &time, NULL, 8);
         if (count >= 0) {
             return (waited[0].revents != 0 ? 1 : 0) | (waited[1].revents != 0 ? 2 : 0);
         }
@@ -271,7 +290,7 @@ static inline int farebox_reap_process(int32_t process, int descriptor, farebox_
     int code;
     do {
         /* By its descriptor: the number may by now be that of another child of the host. */
-        code = descriptor >= 0 ? waitid((idtype_t)P_PIDFD, (id_t)descriptor, &info, WEXITED | WNOHANG)
+        code = descriptor >= 0 ? waitid((idtype_t)FAREBOX_BY_DESCRIPTOR, (id_t)descriptor, &info, WEXITED | WNOHANG)
                                : waitid(P_PID, (id_t)process, &info, WEXITED | WNOHANG);
     } while (code != 0 && errno == EINTR);
     memset(ending, 0, sizeof *ending);

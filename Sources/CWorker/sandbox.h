@@ -6,9 +6,6 @@
 #ifndef FAREBOX_CWORKER_SANDBOX_H
 #define FAREBOX_CWORKER_SANDBOX_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -30,6 +27,15 @@
 #include <unistd.h>
 
 #include "process.h"
+
+#ifndef CLONE_THREAD
+#define CLONE_THREAD 0x00010000
+#endif
+#ifndef F_OFD_GETLK
+#define F_OFD_GETLK 36
+#define F_OFD_SETLK 37
+#define F_OFD_SETLKW 38
+#endif
 
 /* ---- Limits ----------------------------------------------------------------------------------------------------- */
 

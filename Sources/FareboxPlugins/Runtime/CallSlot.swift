@@ -8,9 +8,9 @@ internal import FareboxCore
 @safe
 final class CallSlot {
   /// What the services find behind the `context` of a call.
-  struct State {
+  @unsafe struct State {
     /// 1 once the call is to stop; read by any thread of the plugin.
-    var cancelWord: UnsafeMutablePointer<UInt32>
+    var cancelWord: UnsafeMutablePointer<UInt32>?
     /// When the call counts as cancelled, by the steady clock; only where nobody else watches the time.
     var softDeadline = Int64.max
     var isOpen = false
@@ -24,6 +24,7 @@ final class CallSlot {
 
   let call: UnsafeMutablePointer<farebox_plugin_call>
   let output = Sink()
+  let store: StoreSession?
   let error = Sink()
   private let state: UnsafeMutablePointer<State>
   /// Always 1: what a call that is over reads.
@@ -31,6 +32,7 @@ final class CallSlot {
 
   /// - Parameter store: nil where the plugin was not granted one.
   init(store: StoreSession?) {
+    self.store = store
     unsafe ended = .allocate(capacity: 1)
     unsafe ended.initialize(to: 1)
     unsafe state = .allocate(capacity: 1)
@@ -59,7 +61,7 @@ final class CallSlot {
     unsafe call.pointee.run = request.run
     unsafe call.pointee.call = request.call
     unsafe call.pointee.deadline = request.deadline
-    output.open(limit: request.outputLimit)
+    unsafe output.open(limit: request.outputLimit)
     error.open(limit: Limits.pluginSentence)
     if unsafe !state.pointee.present.isEmpty {
       unsafe state.pointee.usage = InlineArray(repeating: 0)
@@ -67,7 +69,7 @@ final class CallSlot {
     }
     unsafe state.pointee.measured = measured
     unsafe state.pointee.softDeadline = request.softDeadline
-    unsafe farebox_pointer_store(CallSlot.cancelPlace(state), request.cancelWord)
+    unsafe farebox_pointer_store(&state.pointee.cancelWord, request.cancelWord)
     unsafe state.pointee.isOpen = true
   }
 
@@ -75,8 +77,11 @@ final class CallSlot {
   @inline(__always)
   func close() {
     unsafe state.pointee.isOpen = false
-    unsafe farebox_pointer_store(CallSlot.cancelPlace(state), ended)
+    unsafe farebox_pointer_store(&state.pointee.cancelWord, ended)
   }
+
+  /// What the call has set in its plugin's store.
+  var writes: [(key: String, value: [UInt8]?)] { store?.writes ?? [] }
 
   /// What the plugin added to meters.
   var usage: [(meter: Meter, micro: Int64)] {
@@ -90,16 +95,12 @@ final class CallSlot {
     unsafe String(decoding: error.written, as: UTF8.self)
   }
 
-  private static func cancelPlace(_ state: UnsafeMutablePointer<State>) -> UnsafeMutablePointer<UnsafeMutablePointer<UInt32>?> {
-    unsafe UnsafeMutableRawPointer(state).assumingMemoryBound(to: UnsafeMutablePointer<UInt32>?.self)
-  }
-
   // MARK: Services
 
   /// Whether the call is to stop; any thread.
   static func isCancelled(_ call: UnsafePointer<farebox_plugin_call>?) -> Int32 {
     guard let state = unsafe state(of: call) else { return 1 }
-    guard let word = unsafe farebox_pointer_load(cancelPlace(state)), unsafe farebox_word_load(word) == 0 else { return 1 }
+    guard let word = unsafe farebox_pointer_load(&state.pointee.cancelWord), unsafe farebox_word_load(word) == 0 else { return 1 }
     let softDeadline = unsafe state.pointee.softDeadline
     return softDeadline != .max && farebox_worker_steady_clock() >= softDeadline ? 1 : 0
   }
@@ -116,12 +117,13 @@ final class CallSlot {
 }
 
 /// A call whose texts and input somebody else keeps until it is over.
+@unsafe
 struct BorrowedCall: ~Copyable {
-  var tool = farebox_plugin_str()
-  var input = farebox_plugin_str()
-  var account = farebox_plugin_str()
-  var run = farebox_plugin_str()
-  var call = farebox_plugin_str()
+  var tool = unsafe farebox_plugin_str()
+  var input = unsafe farebox_plugin_str()
+  var account = unsafe farebox_plugin_str()
+  var run = unsafe farebox_plugin_str()
+  var call = unsafe farebox_plugin_str()
   /// By the steady clock.
   var deadline = Int64.max
   /// When the call counts as cancelled; `.max` where somebody else raises the word in time.
@@ -133,7 +135,7 @@ struct BorrowedCall: ~Copyable {
 extension farebox_plugin_str {
   /// Borrows bytes.
   init(_ bytes: UnsafeRawBufferPointer) {
-    self = unsafe farebox_plugin_str(ptr: bytes.baseAddress?.assumingMemoryBound(to: CChar.self), len: bytes.count)
+    unsafe self = farebox_plugin_str(ptr: bytes.baseAddress?.assumingMemoryBound(to: CChar.self), len: bytes.count)
   }
 
   /// The bytes, none where the text is absent.

@@ -1,6 +1,5 @@
 internal import CWorker
 internal import Farebox
-internal import Glibc
 
 /// Says from any thread that a call is to stop.
 @safe
@@ -26,7 +25,7 @@ final class CancelFlag: @unchecked Sendable {
   func cancel() {
     waiting.withLock { descriptor in
       unsafe farebox_word_store(word, 1)
-      if descriptor >= 0 { _ = eventfd_write(descriptor, 1) }
+      if descriptor >= 0 { farebox_signal_event(descriptor) }
     }
   }
 
@@ -35,13 +34,12 @@ final class CancelFlag: @unchecked Sendable {
     waiting.withLock { waiter in
       waiter = descriptor
       // An earlier one has woken nobody.
-      if isCancelled { _ = eventfd_write(descriptor, 1) }
+      if isCancelled { farebox_signal_event(descriptor) }
     }
     defer {
       waiting.withLock { waiter in
         waiter = -1
-        var count: eventfd_t = 0
-        if isCancelled { _ = unsafe eventfd_read(descriptor, &count) }
+        if isCancelled { farebox_clear_event(descriptor) }
       }
     }
     return body()

@@ -18,8 +18,8 @@ final class PluginServices: @unchecked Sendable {
     unsafe host = .allocate(capacity: 1)
     unsafe host.initialize(to: farebox_plugin_host())
     unsafe host.pointee.struct_size = UInt32(MemoryLayout<farebox_plugin_host>.size)
-    unsafe host.pointee.abi_major = PluginTable.hostABI.major
-    unsafe host.pointee.abi_minor = PluginTable.hostABI.minor
+    unsafe host.pointee.abi_major = ABIVersion.host.major
+    unsafe host.pointee.abi_minor = ABIVersion.host.minor
     unsafe host.pointee.context = Unmanaged.passRetained(self).toOpaque()
     unsafe host.pointee.service = { _, id in unsafe ServiceTables.shared.find(id.bytes) }
   }
@@ -128,7 +128,7 @@ struct ServiceTables: @unchecked Sendable {
 
   /// The meter of this name, without making a string of it.
   private static func meter(_ name: UnsafeRawBufferPointer) -> Meter? {
-    unsafe Meter.allCases.first { meter in unsafe name.elementsEqual(meter.name.utf8) }
+    Meter.allCases.first { meter in unsafe name.elementsEqual(meter.name.utf8) }
   }
 
   private static func value(

@@ -5,7 +5,7 @@ internal import Glibc
 @safe
 struct Sink: ~Copyable {
   /// What the plugin's side of it reaches; only its own thread writes.
-  struct State {
+  @unsafe struct State {
     var bytes: UnsafeMutableRawPointer?
     var count = 0
     var capacity = 0
@@ -71,7 +71,7 @@ struct Sink: ~Copyable {
   /// Writes for the host itself; false where it does not fit.
   @discardableResult
   func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    unsafe Sink.append(state, bytes.baseAddress, bytes.count) == Int32(FAREBOX_PLUGIN_OK.rawValue)
+    unsafe Sink.append(state, bytes.baseAddress, bytes.count) == PluginStatus.ok
   }
 
   private static let kept = 1 << 16
