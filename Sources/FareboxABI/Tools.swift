@@ -17,7 +17,9 @@ public func farebox_register_plugin(
       throw Failure(.tooLong, field: "manifest", "A manifest has at most \(PluginManifest.longest) bytes.")
     }
     let bytes = unsafe [UInt8](BorrowedText(manifest).bytes)
-    try PluginHost.of(open).register(open, manifest: bytes) { unsafe UnsafeRawPointer(entry()) }
+    // The header says `const struct farebox_plugin *`, which Swift knows as a pointer to something opaque.
+    let pointer = unsafe unsafeBitCast(entry, to: PluginEntry.self)
+    try unsafe PluginHost.of(open).register(open, manifest: bytes, entry: pointer)
   }
 }
 

@@ -32,7 +32,13 @@ enum AuthorOperations {
     guard (1...Int64(PluginValidator.mostRounds)).contains(rounds) else {
       throw Failure(.invalidArgument, field: "rounds", "It is 1 to \(PluginValidator.mostRounds).")
     }
-    let seed = try input.integer("seed").map { UInt64(bitPattern: $0) } ?? SecureRandom.word() >> 1
+    let seed: UInt64
+    if let given = input.integer("seed") {
+      seed = UInt64(bitPattern: given)
+    } else {
+      // Fits a JSON integer, so that the report's seed can be given back.
+      seed = try SecureRandom.word() >> 1
+    }
     let validator = PluginValidator(
       path: input.text("path") ?? "", policy: policy, seed: seed, rounds: Int(rounds),
       configuration: input.value("config") ?? .object(JSONObject()))

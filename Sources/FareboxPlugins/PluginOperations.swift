@@ -97,8 +97,7 @@ enum PluginOperations {
     } else if let id = input.text("plugin"), let loaded = host.plugin(id) {
       manifest = loaded.manifest
     } else {
-      let path = try input.text("path") ?? host.discoveredPath(input.text("plugin") ?? "")
-      manifest = try PluginManifest.read(path).manifest
+      manifest = try PluginManifest.read(manifestPath(input, host)).manifest
     }
     return try manifest.quote(input.text("tool") ?? "", usage: input.value("usage"))
   }
@@ -112,9 +111,17 @@ enum PluginOperations {
     ]
   ) { engine, input throws(Failure) in
     let host = try PluginHost.of(engine)
-    let path = try input.text("path") ?? host.discoveredPath(input.text("plugin") ?? "")
-    let (plugin, isNew) = try host.load(engine, path: path, configuration: input.value("config"))
+    let (plugin, isNew) = try host.load(engine, path: manifestPath(input, host), configuration: input.value("config"))
     return plugin.row(adding: [("changed", .bool(isNew))])
+  }
+
+  /// The path that an input names, or that of the newest version that was found of the plugin that it names.
+  private static func manifestPath(_ input: OperationInput, _ host: PluginHost) throws(Failure) -> String {
+    if let path = input.text("path") { return path }
+    guard let id = input.text("plugin") else {
+      throw Failure(.missingField, field: "path", "Give the path of a manifest, or a plugin that plugin.scan has found.")
+    }
+    return try host.discoveredPath(id)
   }
 
   static let replace = Operation(
@@ -163,7 +170,7 @@ enum PluginOperations {
       try plugin.checkActive().prove()
     } catch {
       answer = [
-        "healthy": false, "status": .string(error.status.entry?.name ?? "UNKNOWN"), "reason": .string(error.message),
+        "healthy": false, "status": .string(error.status.name), "reason": .string(error.message),
       ]
     }
     answer.append("supervision", plugin.supervisor?.json ?? .null)

@@ -1,4 +1,4 @@
-internal import Farebox
+package import Farebox
 internal import FareboxCore
 
 /// Calls of plugins' tools through the JSON door.

@@ -66,7 +66,7 @@ package enum Shapes {
     .int(Int64(clamping: value))
   }
 
-  static func lines(_ lines: [QuoteLine], _ asset: Asset) -> JSON {
+  package static func lines(_ lines: [QuoteLine], _ asset: Asset) -> JSON {
     .array(
       lines.map { line in
         let quantity: JSON =

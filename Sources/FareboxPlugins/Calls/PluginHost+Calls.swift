@@ -1,6 +1,7 @@
 internal import CWorker
 package import Farebox
 package import FareboxCore
+internal import Synchronization
 
 /// Metered calls: quote, reserve, run, capture; and release where the call did not succeed.
 extension PluginHost {
@@ -14,7 +15,13 @@ extension PluginHost {
     plugin.metrics.calls.add(1, ordering: .relaxed)
     do throws(Failure) {
       let supervisor = try plugin.checkActive()
-      try plugin.checkPolicy()
+      do throws(Failure) {
+        try plugin.checkPolicy()
+      } catch {
+        withdraw(plugin)
+        stop(plugin, within: PluginHost.drainTime, why: error.message)
+        throw error
+      }
       let prepared = try PreparedCall(plugin, tool, request)
       let result =
         request.isUncharged
@@ -61,7 +68,7 @@ extension PluginHost {
 
   private func charge(
     _ engine: Engine, _ plugin: Plugin, _ supervisor: Supervisor, _ tool: Plugin.Tool,
-    _ prepared: borrowing PreparedCall, _ request: ToolRequest
+    _ prepared: PreparedCall, _ request: ToolRequest
   ) throws(Failure) -> ToolResult {
     let hold = try reserve(engine, prepared, request)
     let outcome: ToolOutcome
@@ -81,7 +88,7 @@ extension PluginHost {
   /// A repeat with the same key finds the hold of the first try. Where that try failed, and so was released, the next
   /// one gets a key of its own that follows from it, so that however many tries there are one of them is charged.
   private func reserve(
-    _ engine: Engine, _ prepared: borrowing PreparedCall, _ request: ToolRequest
+    _ engine: Engine, _ prepared: PreparedCall, _ request: ToolRequest
   ) throws(Failure) -> Receipt {
     var reservation = ChargeRequest()
     reservation.payer = request.payer
@@ -125,7 +132,7 @@ extension PluginHost {
   }
 
   private func capture(
-    _ engine: Engine, _ plugin: Plugin, _ hold: Receipt, _ prepared: borrowing PreparedCall, _ outcome: ToolOutcome,
+    _ engine: Engine, _ plugin: Plugin, _ hold: Receipt, _ prepared: PreparedCall, _ outcome: ToolOutcome,
     _ tool: Plugin.Tool, _ request: ToolRequest
   ) throws(Failure) -> Receipt {
     let attribution = plugin.attribution
@@ -161,7 +168,7 @@ extension PluginHost {
   /// Runs the tool and checks what it gave.
   private func run(
     _ engine: Engine, _ plugin: Plugin, _ supervisor: Supervisor, _ tool: Plugin.Tool,
-    _ prepared: borrowing PreparedCall, _ request: ToolRequest
+    _ prepared: PreparedCall, _ request: ToolRequest
   ) throws(Failure) -> ToolOutcome {
     let id = plugin.id
     return try calls.with(request.call.string ?? "") { flag throws(Failure) in
@@ -177,13 +184,13 @@ extension PluginHost {
       let outcome = try supervisor.withInstance(until: prepared.deadline) { instance throws(Failure) in
         try instance.call(call)
       }
-      try check(outcome.output, tool.declared)
+      try PluginHost.check(outcome.output, tool.declared)
       return outcome
     }
   }
 
   /// Refuses an output that is not what the manifest says.
-  private func check(_ output: [UInt8], _ tool: PluginTool) throws(Failure) {
+  static func check(_ output: [UInt8], _ tool: PluginTool) throws(Failure) {
     switch tool.output {
     case .bytes: return
     case .text:

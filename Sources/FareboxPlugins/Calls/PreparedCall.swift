@@ -3,7 +3,7 @@ internal import Farebox
 internal import FareboxCore
 
 /// A call whose input was checked and counted, before anything is held for it.
-struct PreparedCall: ~Copyable {
+struct PreparedCall {
   /// The input, at least `{}`.
   let input: [UInt8]
   /// The input as JSON, where a schema or a measure reads it.

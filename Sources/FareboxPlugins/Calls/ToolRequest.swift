@@ -1,5 +1,4 @@
 package import Farebox
-package import FareboxCore
 
 /// What a call of a plugin's tool asks for; texts are borrowed for the length of the call.
 package struct ToolRequest {

@@ -1,3 +1,4 @@
+internal import CWorker
 internal import FareboxCore
 internal import Glibc
 

@@ -1,3 +1,4 @@
+internal import CWorker
 internal import Glibc
 
 /// A value that one thread at a time may use, and that threads can wait for until a time.
@@ -13,7 +14,7 @@ final class Gate<Value>: @unchecked Sendable {
     unsafe mutex = .allocate(capacity: 1)
     unsafe condition = .allocate(capacity: 1)
     unsafe pthread_mutex_init(mutex, nil)
-    var attributes = unsafe pthread_condattr_t()
+    var attributes = pthread_condattr_t()
     unsafe pthread_condattr_init(&attributes)
     unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
     unsafe pthread_cond_init(condition, &attributes)

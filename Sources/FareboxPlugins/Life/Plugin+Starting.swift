@@ -1,14 +1,18 @@
 internal import CWorker
 internal import Farebox
 internal import FareboxCore
+internal import Synchronization
+
+/// The entry of a plugin that is compiled into this process: `farebox_plugin_entry`, whatever its name is there.
+package typealias PluginEntry = @Sendable @convention(c) () -> UnsafeRawPointer?
 
 extension Plugin {
   /// A plugin whose files were found to be in order, with what it takes to start it.
-  convenience init(_ found: VerifiedPlugin, policy: PluginPolicy) throws(Failure) {
-    try self.init(
+  convenience init(_ found: VerifiedPlugin, policy: PluginPolicy, generation: Int) {
+    self.init(
       manifest: found.manifest, manifestDigest: found.manifestDigest, fileDigest: found.image.digest,
       trust: found.trust, grants: found.grants, runsInProcess: found.runsInProcess, path: found.manifestPath,
-      log: PluginLog())
+      log: PluginLog(), verified: found, policyGeneration: generation)
     let limit = found.runsInProcess ? 1 : policy.processes
     let worker = policy.worker
     // The supervisor belongs to the plugin, so it must not own it.
@@ -17,7 +21,8 @@ extension Plugin {
       self.metrics.starts.add(1, ordering: .relaxed)
       let instance: any PluginInstance
       if found.runsInProcess {
-        instance = try NativePlugin(image: found.image, manifest: found.manifest, logs: self.logs)
+        instance = try NativePlugin(
+          image: found.image.descriptor, manifest: found.manifest, grants: found.grants, logs: self.logs)
       } else {
         let process = try WorkerProcess(found, worker: worker, logs: self.logs)
         self.sandbox = process.sandbox
@@ -31,17 +36,27 @@ extension Plugin {
   /// A plugin that is compiled into this process.
   convenience init(
     builtIn manifest: PluginManifest, digest: Digest, entry: @escaping PluginEntry
-  ) throws(Failure) {
-    try self.init(
+  ) {
+    self.init(
       manifest: manifest, manifestDigest: digest, fileDigest: nil, trust: .builtIn, grants: manifest.permissions,
       runsInProcess: true, path: "", log: PluginLog())
     supervisor = Supervisor(limit: 1) { [weak self] () throws(Failure) in
       guard let self else { throw Failure(.pluginInactive, "The plugin was unloaded.") }
       self.metrics.starts.add(1, ordering: .relaxed)
-      let instance = try NativePlugin(entry: entry, manifest: manifest, logs: self.logs)
+      let instance = try unsafe NativePlugin(
+        entry: entry, manifest: manifest, grants: manifest.permissions, logs: self.logs)
       try Plugin.prepare(instance, self)
       return instance
     }
+  }
+
+  /// Refuses a call once the policy of the process no longer allows the plugin.
+  func checkPolicy() throws(Failure) {
+    guard let verified else { return }
+    let generation = PluginPolicy.generation.load(ordering: .acquiring)
+    guard generation != policyGeneration.load(ordering: .relaxed), let policy = PluginPolicy.current else { return }
+    try verified.check(policy)
+    policyGeneration.store(generation, ordering: .relaxed)
   }
 
   /// Takes an instance from loaded to active with the plugin's configuration.

@@ -19,6 +19,10 @@ final class Plugin: Sendable {
   let tools: [Tool]
   /// What receipts and records say of where a call ran.
   let attribution: String
+  /// What was verified; nil for a built-in plugin.
+  let verified: VerifiedPlugin?
+  /// The generation of the policy that allows it.
+  let policyGeneration: Atomic<Int>
   private let standing: Lock<Standing>
   private let running = Lock<Supervisor?>(nil)
 
@@ -38,8 +42,10 @@ final class Plugin: Sendable {
 
   init(
     manifest: PluginManifest, manifestDigest: Digest, fileDigest: Digest?, trust: TrustLevel, grants: PluginPermissions,
-    runsInProcess: Bool, path: String, log: PluginLog
-  ) throws(Failure) {
+    runsInProcess: Bool, path: String, log: PluginLog, verified: VerifiedPlugin? = nil, policyGeneration: Int = 0
+  ) {
+    self.verified = verified
+    self.policyGeneration = Atomic(policyGeneration)
     self.manifest = manifest
     self.manifestDigest = manifestDigest
     self.fileDigest = fileDigest
@@ -48,9 +54,7 @@ final class Plugin: Sendable {
     self.runsInProcess = runsInProcess
     self.path = path
     self.log = log
-    var tools: [Tool] = []
-    for tool in manifest.tools { tools.append(Tool(declared: tool, measure: UsageMeasure(tool))) }
-    self.tools = tools
+    tools = manifest.tools.map { Tool(declared: $0, measure: UsageMeasure($0)) }
     var attribution: JSONObject = [
       "plugin": .string(manifest.id), "version": .string(manifest.version),
     ]

@@ -1,6 +1,6 @@
 internal import CWorker
-package import Farebox
-package import FareboxCore
+internal import Farebox
+internal import FareboxCore
 internal import Glibc
 
 /// Finding plugins: manifests below the policy's folders, each looked at in a process of its own.
@@ -65,7 +65,7 @@ extension PluginHost {
   /// Writes the cache, if the policy names one and something has changed.
   func saveRegistry(_ policy: PluginPolicy) {
     guard let cache = policy.cache else { return }
-    let json = registry.withLock { $0.isDirty ? $0.json : nil }
+    let json: JSON? = registry.withLock { $0.isDirty ? $0.json : nil }
     guard let json else { return }
     // A cache that cannot be written costs time at the next start and nothing else.
     if RegistryCache.write(json, to: cache) { registry.withLock { $0.noteSaved() } }

@@ -1,6 +1,7 @@
 internal import CWorker
 package import Farebox
 package import FareboxCore
+internal import Synchronization
 
 /// Loading: verify, start, look whether it is well, register its skill, publish. What fails leaves everything as it was.
 extension PluginHost {
@@ -24,23 +25,25 @@ extension PluginHost {
 
   /// Puts another version in the place of an active plugin: starts it beside the old one, looks whether it is well,
   /// switches, and lets the calls of the old one end. What fails leaves the old version in its place.
-  func replace(_ engine: Engine, path: String, configuration: JSON?) throws(Failure) -> Plugin {
+  func replace(
+    _ engine: Engine, path: String, configuration: JSON?
+  ) throws(Failure) -> (plugin: Plugin, before: String) {
     try change { () throws(Failure) in
       let plugin = try verified(engine, path: path)
       guard let active = self.plugin(plugin.id) else {
         throw Failure(.pluginInactive, field: "path", "No version of '\(plugin.id)' is active; plugin.load loads one.")
       }
-      if active.manifestDigest == plugin.manifestDigest { return active }
+      if active.manifestDigest == plugin.manifestDigest { return (active, active.version) }
       try begin(engine, plugin, configuration ?? active.configuration)
       try activate(engine, plugin, event: "plugin.replaced", before: active.version)
       stop(active, within: PluginHost.drainTime)
-      return plugin
+      return (plugin, active.version)
     }
   }
 
   /// Registers a plugin that is compiled into this process.
   package func register(
-    _ engine: Engine, manifest bytes: [UInt8], entry: @escaping @Sendable () -> UnsafeRawPointer?
+    _ engine: Engine, manifest bytes: [UInt8], entry: @escaping PluginEntry
   ) throws(Failure) {
     try change { () throws(Failure) in
       let manifest = try PluginManifest.parse(bytes)
@@ -50,7 +53,7 @@ extension PluginHost {
       if self.plugin(manifest.id) != nil {
         throw Failure(.skillExists, field: "manifest.id", "A plugin '\(manifest.id)' is active.")
       }
-      let plugin = try Plugin(builtIn: manifest, digest: SHA256Hasher.hash(bytes.span), entry: entry)
+      let plugin = unsafe Plugin(builtIn: manifest, digest: SHA256Hasher.hash(bytes.span), entry: entry)
       try begin(engine, plugin, .object(JSONObject()))
       try activate(engine, plugin, event: "plugin.loaded")
     }
@@ -104,6 +107,7 @@ extension PluginHost {
 
   /// Verifies a manifest and its file under the policy of the process.
   private func verified(_ engine: Engine, path: String) throws(Failure) -> Plugin {
+    let generation = PluginPolicy.generation.load(ordering: .acquiring)
     guard let policy = PluginPolicy.current else { throw PluginHost.off }
     do throws(Failure) {
       if let reason = registry.withLock({ $0.quarantine(path) }) {
@@ -111,7 +115,7 @@ extension PluginHost {
       }
       let found = try Verification.verify(manifestAt: path, under: policy)
       try checkRequirements(found.manifest)
-      return try Plugin(found, policy: policy)
+      return Plugin(found, policy: policy, generation: generation)
     } catch {
       registry.withLock { $0.note(path, manifest: nil, state: .refused, reason: error.message) }
       raise(engine, "plugin.refused", ["path": .string(path), "status": .string(error.status.name), "reason": .string(error.message)])

@@ -80,9 +80,8 @@ extension PluginManifest {
       throw Failure(
         .pluginNotFound, field: "path", "The name of a manifest ends in '\(PluginManifest.suffix)'.")
     }
-    guard let bytes = SmallFile.read(path, limit: PluginManifest.longest) else {
-      throw Failure(.pluginNotFound, field: "path", "There is no manifest at this path that can be read.")
-    }
+    let (folder, name) = PlainFile.split(path)
+    let bytes = try PlainFile.manifest(name, in: PlainFile.folder(folder), path)
     return (try PluginManifest.parse(bytes), SHA256Hasher.hash(bytes.span))
   }
 

@@ -96,9 +96,9 @@ package final class PluginHost: EngineCompanion {
   }
 
   /// Lets calls under way end, and stops a plugin's instances.
-  func stop(_ plugin: Plugin, within time: Int64) {
+  func stop(_ plugin: Plugin, within time: Int64, why: String = "it was unloaded") {
     plugin.become(.draining)
     plugin.supervisor?.drain(until: farebox_worker_steady_clock() + time)
-    plugin.become(.stopped, "it was unloaded")
+    plugin.become(.stopped, why)
   }
 }

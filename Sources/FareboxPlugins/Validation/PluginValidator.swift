@@ -25,7 +25,7 @@ struct PluginValidator {
     var found: VerifiedPlugin?
     report.test("manifest") { test throws(Failure) in
       let (manifest, _) = try PluginManifest.read(path)
-      report(&test, manifest)
+      describe(manifest, in: &test)
     }
     report.test("verification") { _ throws(Failure) in
       found = try Verification.verify(manifestAt: path, under: policy)
@@ -47,7 +47,7 @@ struct PluginValidator {
     return report
   }
 
-  private func report(_ test: inout ValidationReport.Test, _ manifest: PluginManifest) {
+  private func describe(_ manifest: PluginManifest, in test: inout ValidationReport.Test) {
     let undescribed = (manifest.skill.object?["tools"]?.array ?? []).filter { tool in
       (tool.object?["description"]?.string ?? "").isEmpty
     }

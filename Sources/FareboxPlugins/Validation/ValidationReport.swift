@@ -43,7 +43,7 @@ struct ValidationReport {
       try body(&test)
     } catch {
       test.outcome = .failed
-      test.message = "\(error.status.entry?.name ?? "UNKNOWN"): \(error.message)"
+      test.message = "\(error.status.name): \(error.message)"
     }
     tests.append(test)
   }
