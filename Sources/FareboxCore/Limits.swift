@@ -74,4 +74,10 @@ public enum Limits {
   public static let signatureParameters = 16
   /// Bytes of a parameter's name.
   public static let parameterName = 64
+  /// Metered functions in use in one process.
+  public static let meteredFunctions = 4_096
+  /// Metered functions that a process ever needs memory for, used again or not.
+  public static let closures = 65_536
+  /// Signatures whose call frames a process keeps.
+  public static let callFrames = 1_024
 }
