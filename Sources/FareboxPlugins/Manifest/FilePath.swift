@@ -31,3 +31,12 @@ enum FilePath {
     folders.contains { $0.utf8.elementsEqual(path.utf8) || relative(path, to: $0) != nil }
   }
 }
+
+extension FilePath {
+  /// The folder of an absolute path, and the name in it.
+  static func split(_ path: String) -> (folder: String, name: String) {
+    let steps = steps(path)
+    let folder = steps.dropLast().joined(separator: "/")
+    return (folder.isEmpty ? "/" : folder, String(steps.last ?? ""))
+  }
+}
