@@ -190,6 +190,9 @@ static inline ssize_t farebox_receive(int socket, void *bytes, size_t capacity, 
     return count;
 }
 
+/* Whether the last of them failed only because it would have had to wait. */
+static inline int farebox_has_no_room(void) { return errno == EAGAIN || errno == EWOULDBLOCK; }
+
 /* Waits until a socket can be read (or written), another descriptor can be read, or some time of the steady clock:
  * bit 0 for the first, bit 1 for the second, 0 for the time. */
 static inline int farebox_wait_for(int socket, int writing, int other, int64_t until) {

@@ -103,6 +103,7 @@ enum {
     FAREBOX_LANDLOCK_WRITE_FILE = 1 << 1,
     FAREBOX_LANDLOCK_READ_FILE = 1 << 2,
     FAREBOX_LANDLOCK_READ_FOLDER = 1 << 3,
+    FAREBOX_LANDLOCK_CHANGES = 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 12, /* removing; making folders, files, links */
     FAREBOX_LANDLOCK_FIRST = (1 << 13) - 1, /* all of version 1 */
     FAREBOX_LANDLOCK_REFER = 1 << 13,       /* version 2 */
     FAREBOX_LANDLOCK_TRUNCATE = 1 << 14,    /* version 3 */

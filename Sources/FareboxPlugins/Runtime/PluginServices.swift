@@ -136,7 +136,7 @@ struct ServiceTables: @unchecked Sendable {
   ) -> farebox_plugin_status {
     guard let state = unsafe CallSlot.openState(call) else { return PluginStatus.invalidInput }
     guard let store = unsafe state.pointee.store else { return PluginStatus.denied }
-    guard let key = unsafe key(name.bytes), let value = store.value(key) else { return PluginStatus.notFound }
+    guard let key = unsafe StoreSession.key(name.bytes), let value = store.value(key) else { return PluginStatus.notFound }
     return unsafe write(value, to: out)
   }
 
@@ -145,15 +145,10 @@ struct ServiceTables: @unchecked Sendable {
   ) -> farebox_plugin_status {
     guard let state = unsafe CallSlot.openState(call) else { return PluginStatus.invalidInput }
     guard let store = unsafe state.pointee.store else { return PluginStatus.denied }
-    guard let key = unsafe key(name.bytes) else { return PluginStatus.invalidInput }
+    guard let key = unsafe StoreSession.key(name.bytes) else { return PluginStatus.invalidInput }
     let bytes = unsafe value.bytes
     guard bytes.count <= Limits.skillValue else { return PluginStatus.full }
     return unsafe store.set(key, bytes.isEmpty ? nil : Array(bytes))
-  }
-
-  private static func key(_ name: UnsafeRawBufferPointer) -> String? {
-    guard (1...Limits.skillValueKey).contains(name.count), unsafe !name.contains(0) else { return nil }
-    return unsafe String(validating: name, as: UTF8.self)
   }
 
   private static func write(

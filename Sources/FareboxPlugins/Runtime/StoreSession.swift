@@ -6,6 +6,12 @@ final class StoreSession {
   private(set) var writes: [(key: String, value: [UInt8]?)] = []
   private var fetch: (String) -> [UInt8]? = { _ in nil }
 
+  /// Reads a key; nil where it is none.
+  static func key(_ bytes: UnsafeRawBufferPointer) -> String? {
+    guard (1...Limits.skillValueKey).contains(bytes.count), unsafe !bytes.contains(0) else { return nil }
+    return unsafe String(validating: bytes, as: UTF8.self)
+  }
+
   /// Begins a call whose host answers by `fetch`.
   func begin(_ fetch: @escaping (String) -> [UInt8]?) {
     self.fetch = fetch

@@ -69,30 +69,70 @@ enum Wire {
 }
 
 /// Reads a message's body from front to back; nil is a body that ends too early.
-struct WireReader: ~Escapable {
-  private var rest: RawSpan
+///
+/// Valid as long as the bytes are.
+@safe
+struct WireReader {
+  private var rest: UnsafeRawBufferPointer
 
-  @_lifetime(copy bytes)
-  init(_ bytes: RawSpan) {
-    rest = bytes
+  @unsafe
+  init(_ bytes: UnsafeRawBufferPointer) {
+    unsafe rest = bytes
   }
 
-  var count: Int { rest.byteCount }
+  var count: Int { unsafe rest.count }
 
   mutating func integer<Value: FixedWidthInteger & BitwiseCopyable>(_ type: Value.Type) -> Value? {
     let size = MemoryLayout<Value>.size
-    guard rest.byteCount >= size else { return nil }
-    // Every pattern of bits is an integer.
-    let value = unsafe rest.unsafeLoadUnaligned(as: Value.self)
-    rest = rest.extracting(droppingFirst: size)
+    guard unsafe rest.count >= size else { return nil }
+    let value = unsafe rest.loadUnaligned(as: Value.self)
+    unsafe rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(size))
     return value
   }
 
-  @_lifetime(copy self)
-  mutating func bytes(_ count: Int) -> RawSpan? {
-    guard count >= 0, rest.byteCount >= count else { return nil }
-    let taken = rest.extracting(first: count)
-    rest = rest.extracting(droppingFirst: count)
-    return taken
+  mutating func bytes(_ count: Int) -> UnsafeRawBufferPointer? {
+    guard count >= 0, unsafe rest.count >= count else { return nil }
+    let taken = unsafe UnsafeRawBufferPointer(rebasing: rest.prefix(count))
+    unsafe rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
+    return unsafe taken
+  }
+
+  /// All that is left.
+  mutating func remainder() -> UnsafeRawBufferPointer {
+    let taken = unsafe rest
+    unsafe rest = UnsafeRawBufferPointer(start: nil, count: 0)
+    return unsafe taken
+  }
+}
+
+/// Builds the front of a message, behind the room for its head.
+struct WireWriter {
+  private(set) var bytes = [UInt8](repeating: 0, count: Wire.head)
+
+  /// Begins another message.
+  mutating func reset() {
+    bytes.removeLast(bytes.count - Wire.head)
+  }
+
+  mutating func integer<Value: FixedWidthInteger>(_ value: Value) {
+    unsafe withUnsafeBytes(of: value) { unsafe bytes.append(contentsOf: $0) }
+  }
+
+  mutating func raw(_ more: UnsafeRawBufferPointer) {
+    unsafe bytes.append(contentsOf: more)
+  }
+
+  mutating func text(_ text: String) {
+    bytes.append(contentsOf: text.utf8)
+  }
+
+  /// Writes the head, now that the length of the rest is known.
+  mutating func finish(_ kind: MessageKind, _ request: UInt32, rest: Int) {
+    let length = UInt64(bytes.count - Wire.head + rest)
+    bytes[0] = kind.rawValue
+    unsafe bytes.withUnsafeMutableBytes { bytes in
+      unsafe bytes.storeBytes(of: request, toByteOffset: 4, as: UInt32.self)
+      unsafe bytes.storeBytes(of: length, toByteOffset: 8, as: UInt64.self)
+    }
   }
 }
