@@ -2,8 +2,8 @@
 ///
 /// ```
 /// discovered -> verified -> starting -> active -> draining -> stopped
-///      \            \           \          \________________/
-///       `-> refused  `-> refused `-> failed, quarantined
+///     |            |           |
+///     `- refused   `- refused  `- failed, quarantined
 /// ```
 enum PluginState: String, Sendable, CaseIterable {
   /// Its manifest was read; nothing else is known.
@@ -29,11 +29,9 @@ enum PluginState: String, Sendable, CaseIterable {
   func mayBecome(_ next: PluginState) -> Bool {
     switch (self, next) {
     case (.discovered, .verified), (.verified, .starting), (.starting, .active), (.active, .draining),
-      (.draining, .stopped), (.draining, .active):
+      (.draining, .stopped):
       true
     case (.discovered, .refused), (.verified, .refused), (.starting, .failed), (.starting, .quarantined): true
-    // A new look begins anew.
-    case (.stopped, .discovered), (.refused, .discovered), (.failed, .discovered), (.quarantined, .discovered): true
     default: false
     }
   }
