@@ -41,9 +41,9 @@ enum RecordKind: UInt8, CaseIterable {
   /// Whether another price may apply to a tool after the record.
   var changesPrices: Bool {
     switch self {
-    case .skill, .toolState, .rateCard, .customerPrice: true
+    case .skill, .toolState, .rateCard, .customerPrice, .access: true
     case .transfer, .charge, .reserve, .capture, .release, .expire, .extend, .refund, .asset, .account, .accountState,
-      .budget, .limits, .webhook, .event, .seal:
+      .budget, .limits, .webhook, .event, .seal, .value:
       false
     }
   }
