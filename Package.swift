@@ -35,6 +35,9 @@ let package = Package(
     .target(
       name: "FareboxABI", dependencies: ["Farebox", "FareboxCore", "FareboxPlugins", "CFarebox"],
       swiftSettings: strict),
+    .executableTarget(
+      name: "farebox-worker", dependencies: ["FareboxABI"], path: "Sources/FareboxWorker",
+      cSettings: [.headerSearchPath("../../Include")]),
     .testTarget(
       name: "FareboxCoreTests", dependencies: ["FareboxCore", "FareboxReference"],
       swiftSettings: strict),

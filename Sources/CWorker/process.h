@@ -98,27 +98,30 @@ static inline int farebox_raise_descriptor(int descriptor) {
 /* A copy of a descriptor, above those numbers. */
 static inline int farebox_copy_descriptor(int descriptor) { return fcntl(descriptor, F_DUPFD_CLOEXEC, 16); }
 
-/* Two ends of one kind, both close-on-exec and above those numbers, or neither. */
-static inline int farebox_raise_pair(int ends[2]) {
-    ends[0] = farebox_raise_descriptor(ends[0]);
-    ends[1] = farebox_raise_descriptor(ends[1]);
-    if (ends[0] >= 0 && ends[1] >= 0) {
+/* Two ends that belong together, both close-on-exec and above those numbers, or neither and -1. */
+static inline int farebox_raise_pair(const int ends[2], int *first, int *second) {
+    *first = farebox_raise_descriptor(ends[0]);
+    *second = farebox_raise_descriptor(ends[1]);
+    if (*first >= 0 && *second >= 0) {
         return 0;
     }
     const int saved = errno;
-    close(ends[0]);
-    close(ends[1]);
+    close(*first);
+    close(*second);
+    *first = *second = -1;
     errno = saved;
     return -1;
 }
 
 /* A connected pair that keeps the bounds of messages: a message arrives whole or not at all. */
-static inline int farebox_make_channel(int ends[2]) {
-    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0 ? farebox_raise_pair(ends) : -1;
+static inline int farebox_make_channel(int *first, int *second) {
+    int ends[2];
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0 ? farebox_raise_pair(ends, first, second) : -1;
 }
 
-static inline int farebox_make_pipe(int ends[2]) {
-    return syscall(SYS_pipe2, ends, O_CLOEXEC) == 0 ? farebox_raise_pair(ends) : -1;
+static inline int farebox_make_pipe(int *reading, int *writing) {
+    int ends[2];
+    return syscall(SYS_pipe2, ends, O_CLOEXEC) == 0 ? farebox_raise_pair(ends, reading, writing) : -1;
 }
 
 /* One page of memory that both sides can map. Its size is sealed: a side that shortened it would kill the other. */
@@ -286,15 +289,16 @@ typedef struct farebox_ending {
     int32_t status;
 } farebox_ending;
 
-/* Takes the process's ending without waiting: 1 once it has ended and is reaped, 0 while it runs. */
-static inline int farebox_reap_process(int32_t process, int descriptor, farebox_ending *ending) {
+/* Takes the process's ending without waiting: 1 once it has ended, 0 while it runs. `takes`: it is reaped, too. */
+static inline int farebox_look_at_process(int32_t process, int descriptor, int takes, farebox_ending *ending) {
+    const int options = WEXITED | WNOHANG | (takes ? 0 : WNOWAIT);
     siginfo_t info;
     memset(&info, 0, sizeof info);
     int code;
     do {
         /* By its descriptor: the number may by now be that of another child of the host. */
-        code = descriptor >= 0 ? waitid((idtype_t)FAREBOX_BY_DESCRIPTOR, (id_t)descriptor, &info, WEXITED | WNOHANG)
-                               : waitid(P_PID, (id_t)process, &info, WEXITED | WNOHANG);
+        code = descriptor >= 0 ? waitid((idtype_t)FAREBOX_BY_DESCRIPTOR, (id_t)descriptor, &info, options)
+                               : waitid(P_PID, (id_t)process, &info, options);
     } while (code != 0 && errno == EINTR);
     memset(ending, 0, sizeof *ending);
     if (code == 0 && info.si_pid == 0) {
@@ -317,7 +321,7 @@ static inline int farebox_reap_process(int32_t process, int descriptor, farebox_
 /* Waits for that until some time of the steady clock. */
 static inline int farebox_await_process(int32_t process, int descriptor, int64_t until, farebox_ending *ending) {
     for (;;) {
-        if (farebox_reap_process(process, descriptor, ending) != 0) {
+        if (farebox_look_at_process(process, descriptor, 1, ending) != 0) {
             return 1;
         }
         const int64_t left = until - farebox_worker_steady_clock();

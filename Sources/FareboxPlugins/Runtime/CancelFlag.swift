@@ -29,19 +29,19 @@ final class CancelFlag: @unchecked Sendable {
     }
   }
 
-  /// Lends the descriptor that `cancel` writes to while `body` waits.
-  func withWaiter<Result>(_ descriptor: Int32, _ body: () -> Result) -> Result {
-    waiting.withLock { waiter in
-      waiter = descriptor
-      // An earlier one has woken nobody.
+  /// Has `cancel` signal this descriptor from now on; an earlier cancel signals it at once.
+  func beginWaiting(_ descriptor: Int32) {
+    waiting.withLock { waiting in
+      waiting = descriptor
       if isCancelled { farebox_signal_event(descriptor) }
     }
-    defer {
-      waiting.withLock { waiter in
-        waiter = -1
-        if isCancelled { farebox_clear_event(descriptor) }
-      }
+  }
+
+  /// Ends that, and takes the signal back.
+  func endWaiting(_ descriptor: Int32) {
+    waiting.withLock { waiting in
+      if isCancelled { farebox_clear_event(descriptor) }
+      waiting = -1
     }
-    return body()
   }
 }

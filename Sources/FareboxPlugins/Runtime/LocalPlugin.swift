@@ -8,10 +8,12 @@ protocol LocalPlugin: PluginInstance {
   ///
   /// - Parameters:
   ///   - fetch: gives the plugin's stored value of a key.
+  ///   - whenFull: runs as soon as the output does not fit.
   ///   - body: takes the slot of a call that succeeded, which nobody else uses until it returns.
   /// - Throws: why the call did not succeed.
   func run<Result>(
-    _ request: borrowing BorrowedCall, fetch: @escaping (String) -> [UInt8]?, _ body: (CallSlot) -> Result
+    _ request: borrowing BorrowedCall, fetch: @escaping (String) -> [UInt8]?, whenFull: (() -> Void)?,
+    _ body: (CallSlot) -> Result
   ) throws(Failure) -> Result
 }
 
@@ -45,7 +47,7 @@ extension LocalPlugin {
                 outputLimit: call.outputLimit, cancelWord: call.cancel.word)
               do throws(Failure) {
                 return .success(
-                  try unsafe self.run(request, fetch: call.stored) { slot in
+                  try unsafe self.run(request, fetch: call.stored, whenFull: nil) { slot in
                     ToolOutcome(output: slot.outputBytes, usage: slot.usage, writes: slot.writes)
                   })
               } catch {

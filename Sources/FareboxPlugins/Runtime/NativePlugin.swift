@@ -104,12 +104,14 @@ final class NativePlugin: LocalPlugin, @unchecked Sendable {
   // MARK: Calls
 
   func run<Result>(
-    _ request: borrowing BorrowedCall, fetch: @escaping (String) -> [UInt8]?, _ body: (CallSlot) -> Result
+    _ request: borrowing BorrowedCall, fetch: @escaping (String) -> [UInt8]?, whenFull: (() -> Void)?,
+    _ body: (CallSlot) -> Result
   ) throws(Failure) -> Result {
     guard state.enter(.active) else { throw state.refusal(.active) }
     defer { state.leave(.active) }
     slot.store?.begin(fetch)
     defer { slot.store?.end() }
+    slot.output.onFull(whenFull)
     let status = unsafe invoke(request)
     guard status == PluginStatus.ok, !slot.output.isFull else { throw unsafe failure(status, request.outputLimit) }
     let result = body(slot)

@@ -57,7 +57,7 @@ struct Sink: ~Copyable {
   }
 
   /// Runs when a write does not fit, on the plugin's thread.
-  func onFull(_ body: @escaping () -> Void) {
+  func onFull(_ body: (() -> Void)?) {
     unsafe state.pointee.whenFull = body
   }
 

@@ -9,6 +9,17 @@ enum Answer {
       .pluginInput, .pluginOutput, .pluginUnavailable, .unsupported,
     ].map(\.rawValue))
 
+  /// The status as a worker may say it.
+  static func allowed(_ status: Status) -> Status {
+    statuses.contains(status.rawValue) ? status : .pluginBroken
+  }
+
+  /// As much of a sentence as an answer holds, in whole characters.
+  static func cut(_ sentence: String) -> String {
+    guard sentence.utf8.count > Wire.sentence else { return sentence }
+    return String(decoding: sentence.utf8.prefix(Wire.sentence - 3), as: UTF8.self)
+  }
+
   private static let removed = UInt32.max
 
   // MARK: Writing

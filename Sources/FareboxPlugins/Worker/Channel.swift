@@ -56,13 +56,18 @@ final class Channel: @unchecked Sendable {
   /// Sends a message.
   ///
   /// - Parameters:
-  ///   - writer: its front, which is finished here.
-  ///   - rest: what follows the front.
+  ///   - writer: all of it, or its front; it is finished here.
   ///   - room: called where the socket has no room: true once there may be some, false to give up. A message that was
   ///     given up in the middle leaves the channel of no use.
   func send(
-    _ kind: MessageKind, _ request: UInt32, _ writer: inout WireWriter,
-    rest: UnsafeRawBufferPointer = unsafe UnsafeRawBufferPointer(start: nil, count: 0), room: () -> Bool
+    _ kind: MessageKind, _ request: UInt32, _ writer: inout WireWriter, room: () -> Bool
+  ) -> Sent {
+    unsafe send(kind, request, &writer, rest: UnsafeRawBufferPointer(start: nil, count: 0), room: room)
+  }
+
+  /// Sends a message of a front and a rest.
+  func send(
+    _ kind: MessageKind, _ request: UInt32, _ writer: inout WireWriter, rest: UnsafeRawBufferPointer, room: () -> Bool
   ) -> Sent {
     sending.withLock { _ in
       writer.finish(kind, request, rest: rest.count)

@@ -17,7 +17,7 @@ package final class PluginWorker {
     case violation = 3
   }
 
-  private let channel = Channel(FAREBOX_WORKER_SOCKET_NUMBER) { Wire.fromHost($0) }
+  private let channel = Channel(Int32(FAREBOX_WORKER_SOCKET)) { Wire.fromHost($0) }
   private let page: UnsafeMutablePointer<UInt32>
   private var writer = WireWriter()
   private var plugin: (any LocalPlugin)?
@@ -33,12 +33,12 @@ package final class PluginWorker {
   }
 
   private init?() {
-    guard farebox_is_channel(FAREBOX_WORKER_SOCKET_NUMBER) != 0, let memory = unsafe farebox_map_page(4, 0) else { return nil }
+    guard farebox_is_channel(Int32(FAREBOX_WORKER_SOCKET)) != 0, let memory = unsafe farebox_map_page(Int32(FAREBOX_WORKER_PAGE), 0) else { return nil }
     unsafe page = memory.assumingMemoryBound(to: UInt32.self)
-    close(4)
+    close(Int32(FAREBOX_WORKER_PAGE))
     farebox_close_others()
     // The host may be gone when something is sent; that is not worth a signal.
-    unsafe signal(SIGPIPE, SIG_IGN)
+    signal(SIGPIPE, SIG_IGN)
     // It was for the start of this process, and is not among what the plugin was granted.
     unsafe unsetenv(PluginWorker.ownVariable)
     guard farebox_tie_to_lifeline() == 0 else { return nil }
@@ -65,10 +65,10 @@ package final class PluginWorker {
     guard let plugin else { return false }
     switch kind {
     case .call: return unsafe call(plugin, body)
-    case .initialise: return unsafe answer { () throws(Failure) in try plugin.initialise(config: unsafe text(body)) }
+    case .initialise: return answer { () throws(Failure) in try plugin.initialise(config: unsafe text(body)) }
     case .activate: return answer { () throws(Failure) in try plugin.activate() }
     case .health: return answer { () throws(Failure) in try plugin.health() }
-    case .configure: return unsafe answer { () throws(Failure) in try plugin.configure(unsafe text(body)) }
+    case .configure: return answer { () throws(Failure) in try plugin.configure(unsafe text(body)) }
     case .deactivate: return answer { () throws(Failure) in plugin.deactivate() }
     case .shutdown:
       _ = answer { () throws(Failure) in plugin.shutdown() }
@@ -88,7 +88,7 @@ package final class PluginWorker {
     guard let count = reader.integer(UInt32.self), let grants = unsafe reader.bytes(Int(count)) else { return false }
     let manifest = unsafe Array(reader.remainder())
     return answer { () throws(Failure) in
-      let grants = try PluginPermissions.parse(JSON.parse(text(grants)), path: "grants", defaults: .none)
+      let grants = try PluginPermissions.parse(JSON.parse(unsafe text(grants)), path: "grants", defaults: .none)
       let manifest = try PluginManifest.parse(manifest)
       let report = Sandbox.apply(grants)
       writer.reset()
@@ -98,9 +98,9 @@ package final class PluginWorker {
         throw Failure(.unsupported, "This kernel cannot keep a plugin in its place: there is no \(missing).")
       }
       outputLimit = grants.outputBytes
-      descriptorBound = 7 + Int32(clamping: grants.descriptors * 3 / 4)
+      descriptorBound = Int32(FAREBOX_WORKER_FIRST_FREE) + Int32(clamping: grants.descriptors * 3 / 4)
       plugin = try makePlugin(manifest, grants)
-      close(5)
+      close(Int32(FAREBOX_WORKER_IMAGE))
     }
   }
 
@@ -115,9 +115,10 @@ package final class PluginWorker {
       // What the host does not fetch in time is lost, so that no thread of the plugin ever waits for it.
       _ = channel.send(.log, 0, &writer) { false }
     }
+    let image = Int32(FAREBOX_WORKER_IMAGE)
     switch manifest.kind {
-    case .native: return try NativePlugin(image: 5, manifest: manifest, grants: grants, logs: logs)
-    case .foreign: return try ForeignPlugin(image: 5, manifest: manifest)
+    case .native: return try NativePlugin(image: image, manifest: manifest, grants: grants, logs: logs)
+    case .foreign: return try ForeignPlugin(image: image, manifest: manifest)
     }
   }
 
@@ -194,9 +195,11 @@ package final class PluginWorker {
     send(.done)
   }
 
-  private func send(
-    _ kind: MessageKind, rest: UnsafeRawBufferPointer = unsafe UnsafeRawBufferPointer(start: nil, count: 0)
-  ) {
+  private func send(_ kind: MessageKind) {
+    unsafe send(kind, rest: UnsafeRawBufferPointer(start: nil, count: 0))
+  }
+
+  private func send(_ kind: MessageKind, rest: UnsafeRawBufferPointer) {
     let socket = channel.socket
     let sent = unsafe channel.send(kind, request, &writer, rest: rest) {
       farebox_wait_for(socket, 1, -1, farebox_worker_steady_clock() + 1_000_000_000) >= 0
