@@ -1,11 +1,12 @@
 public import CFarebox
+public import CFareboxPlugin
 internal import Farebox
 internal import FareboxCore
 internal import FareboxPlugins
 
 @_cdecl("farebox_register_plugin") @implementation
 public func farebox_register_plugin(
-  _ engine: OpaquePointer?, _ manifest: farebox_str, _ entry: (@convention(c) () -> OpaquePointer?)?,
+  _ engine: OpaquePointer?, _ manifest: farebox_str, _ entry: (@convention(c) () -> UnsafePointer<farebox_plugin>?)?,
   _ error: UnsafeMutablePointer<farebox_error>?
 ) -> farebox_status {
   unsafe answer(error) { () throws(Failure) in
@@ -17,7 +18,7 @@ public func farebox_register_plugin(
       throw Failure(.tooLong, field: "manifest", "A manifest has at most \(PluginManifest.longest) bytes.")
     }
     let bytes = unsafe [UInt8](BorrowedText(manifest).bytes)
-    // The header says `const struct farebox_plugin *`, which Swift knows as a pointer to something opaque.
+    // The engine's module does not know the table's type.
     let pointer = unsafe unsafeBitCast(entry, to: PluginEntry.self)
     try unsafe PluginHost.of(open).register(open, manifest: bytes, entry: pointer)
   }
@@ -34,7 +35,14 @@ public func farebox_call_tool(
     try unsafe Structs.check(receipt, "receipt")
     guard unsafe output != nil else { throw Failure(.invalidArgument, field: "output", "The pointer is null.") }
     let result = try PluginHost.of(open).call(open, unsafe ToolRequest(given))
-    try unsafe give(result.output, to: output)
+    let isGiven: Result<Void, Failure> = unsafe result.output.withUnsafeBytes { bytes in
+      do throws(Failure) {
+        return .success(try unsafe give(bytes, to: output))
+      } catch {
+        return .failure(error)
+      }
+    }
+    try isGiven.get()
     if let charged = result.receipt { unsafe receipt?.pointee.fill(charged) }
   }
 }

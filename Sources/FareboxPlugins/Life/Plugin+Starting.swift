@@ -14,7 +14,6 @@ extension Plugin {
       trust: found.trust, grants: found.grants, runsInProcess: found.runsInProcess, path: found.manifestPath,
       log: PluginLog(), verified: found, policyGeneration: generation)
     let limit = found.runsInProcess ? 1 : policy.processes
-    let worker = policy.worker
     // The supervisor belongs to the plugin, so it must not own it.
     supervisor = Supervisor(limit: limit) { [weak self] () throws(Failure) in
       guard let self else { throw Failure(.pluginInactive, "The plugin was unloaded.") }
@@ -24,8 +23,8 @@ extension Plugin {
         instance = try NativePlugin(
           image: found.image.descriptor, manifest: found.manifest, grants: found.grants, logs: self.logs)
       } else {
-        let process = try WorkerProcess(found, worker: worker, logs: self.logs)
-        self.sandbox = process.sandbox
+        let process = try WorkerProcess(found, worker: WorkerProgram.path(policy), logs: self.logs)
+        self.sandbox = process.sandbox.json
         instance = process
       }
       try Plugin.prepare(instance, self)

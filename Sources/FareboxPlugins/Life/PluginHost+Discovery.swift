@@ -54,7 +54,7 @@ extension PluginHost {
   private func probe(_ found: VerifiedPlugin, _ policy: PluginPolicy) throws(Failure) {
     // One that needs a configuration cannot be started without.
     guard (try? found.manifest.checkConfig(.object(JSONObject()))) != nil else { return }
-    let process = try WorkerProcess(found, worker: policy.worker, logs: { _, _ in })
+    let process = try WorkerProcess(found, worker: WorkerProgram.path(policy), logs: { _, _ in })
     defer { process.shutdown() }
     try process.initialise(config: "{}")
     try process.activate()

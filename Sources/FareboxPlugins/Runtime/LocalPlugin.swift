@@ -18,6 +18,9 @@ protocol LocalPlugin: PluginInstance {
 }
 
 extension LocalPlugin {
+  var isUsable: Bool { true }
+  var processID: Int32? { nil }
+
   func call(_ call: ToolCall) throws(Failure) -> ToolOutcome {
     let now = farebox_worker_steady_clock()
     guard !call.cancel.isCancelled else { throw Failure(.pluginCancelled, "The call was cancelled.") }

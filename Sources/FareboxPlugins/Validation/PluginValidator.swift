@@ -33,15 +33,15 @@ struct PluginValidator {
     guard let found else { return report }
     report.plugin = found.manifest.id
     report.version = found.manifest.version
-    var starts = false
+    var sandbox: JSON?
     report.test("life.start") { _ throws(Failure) in
       let process = try start(found)
-      report.sandbox = process.sandbox
       try process.health()
+      sandbox = process.sandbox.json
       end(process)
-      starts = true
     }
-    guard starts else { return report }
+    guard let sandbox else { return report }
+    report.sandbox = sandbox
     life(found, &report)
     for tool in found.manifest.tools { self.tool(found, tool, &report) }
     return report
@@ -219,7 +219,7 @@ struct PluginValidator {
   // MARK: Processes
 
   private func start(_ found: VerifiedPlugin) throws(Failure) -> WorkerProcess {
-    let process = try WorkerProcess(found, worker: policy.worker, logs: { _, _ in })
+    let process = try WorkerProcess(found, worker: WorkerProgram.path(policy), logs: { _, _ in })
     do throws(Failure) {
       let resolved = try Secrets.resolve(configuration, found.manifest.configSchema)
       try found.manifest.checkConfig(resolved, path: "config")

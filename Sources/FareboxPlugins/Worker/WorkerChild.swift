@@ -17,7 +17,7 @@ final class WorkerChild: @unchecked Sendable {
   let cancelWord: UnsafeMutablePointer<UInt32>
   private let page: UnsafeMutableRawPointer
   private let lifeline: Int32
-  private let process: Int32
+  let process: Int32
   private let descriptor: Int32
   private let owner = getpid()
   private let ending = Lock<String?>(nil)
