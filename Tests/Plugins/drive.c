@@ -2,14 +2,14 @@
  *
  *   drive [-c CONFIG] [-d MS] [-o BYTES] [-s] LIBRARY [TOOL INPUT]...
  *
- * Loads LIBRARY, makes an instance with CONFIG ({}), activates it, calls each TOOL with its INPUT, deactivates it and shuts
- * it down. A call has MS milliseconds (2,000), after which it is asked to stop, and BYTES of output (1 MiB). -s grants no
- * store. `@health`, and `@configure` with a configuration as its INPUT, call these functions in place of a tool; `@wait`
- * lets milliseconds pass.
+ * Loads LIBRARY, makes an instance with CONFIG ({}), activates it, calls each TOOL with its INPUT, deactivates it and
+ * shuts it down. A call has MS milliseconds (2,000), after which it is asked to stop, and BYTES of output (1 MiB). -s
+ * grants no store. `@health`, and `@configure` with a configuration as its INPUT, call these functions in place of a
+ * tool; `@wait` lets milliseconds pass.
  *
- * Prints a JSON line for the table, for each call, and for each step that fails, with the bytes of output as characters of
- * Latin-1; log lines go to standard error. Exit status 0: it lived to its end; 3: the plugin cannot be used or a step
- * failed. Nothing here contains a plugin: what crashes, ends this process. */
+ * Prints a JSON line for the table, for each call, and for each step that fails, with the bytes of output as
+ * characters of Latin-1; log lines go to standard error. Exit status 0: it lived to its end; 3: the plugin cannot be
+ * used or a step failed. Nothing here contains a plugin: what crashes, ends this process. */
 #include "drive.h"
 
 #include <dlfcn.h>
@@ -26,7 +26,7 @@ static int give_up(const char *step, const char *why)
 
 /* Whether the plugin's table has a member, by its own account of its size. */
 #define HAS(plugin, member) \
-    ((plugin)->struct_size >= offsetof(farebox_plugin, member) + sizeof (plugin)->member && (plugin)->member != NULL)
+    ((plugin)->struct_size >= offsetof(farebox_plugin, member) + sizeof(plugin)->member && (plugin)->member != NULL)
 
 static const farebox_plugin *load(const char *path)
 {
@@ -71,7 +71,8 @@ static void print_table(const farebox_plugin *plugin)
     print_text(plugin->id.ptr, plugin->id.len);
     printf(",\"version\":");
     print_text(plugin->version.ptr, plugin->version.len);
-    printf(",\"abi\":\"%u.%u\",\"struct_size\":%u,\"tools\":[", plugin->abi_major, plugin->abi_minor, plugin->struct_size);
+    printf(",\"abi\":\"%u.%u\",\"struct_size\":%u,\"tools\":[", plugin->abi_major, plugin->abi_minor,
+           plugin->struct_size);
     for (uint32_t k = 0; k < plugin->tool_count; k++) {
         printf("%s", k == 0 ? "" : ",");
         print_text(plugin->tools[k].ptr, plugin->tools[k].len);

@@ -119,7 +119,8 @@ static void write_log(const farebox_plugin_host *of, int32_t level, farebox_plug
     fprintf(stderr, "log %d: %.*s\n", level, (int)len, len == 0 ? "" : message.ptr);
 }
 
-static farebox_plugin_status get_config(const farebox_plugin_host *of, farebox_plugin_str name, const farebox_plugin_sink *out)
+static farebox_plugin_status get_config(const farebox_plugin_host *of, farebox_plugin_str name,
+                                        const farebox_plugin_sink *out)
 {
     (void)of;
     return name.len > 0 ? FAREBOX_PLUGIN_NOT_FOUND : out->write(out, settings.config, strlen(settings.config));
@@ -134,7 +135,8 @@ static const char *const meters[] = {
 enum { METERS = sizeof meters / sizeof meters[0] };
 static int64_t counts[METERS], micros[METERS];
 
-static farebox_plugin_status add(const farebox_plugin_call *call, farebox_plugin_str meter, int64_t count, uint32_t micro)
+static farebox_plugin_status add(const farebox_plugin_call *call, farebox_plugin_str meter, int64_t count,
+                                 uint32_t micro)
 {
     (void)call;
     for (int k = 0; k < METERS; k++) {
@@ -176,7 +178,8 @@ static entry *find(entry *entries, int count, farebox_plugin_str key)
     return NULL;
 }
 
-static farebox_plugin_status get(const farebox_plugin_call *call, farebox_plugin_str key, const farebox_plugin_sink *out)
+static farebox_plugin_status get(const farebox_plugin_call *call, farebox_plugin_str key,
+                                 const farebox_plugin_sink *out)
 {
     (void)call;
     if (!settings.grants_store) {
@@ -248,7 +251,8 @@ static const void *service(const farebox_plugin_host *of, farebox_plugin_str id)
                                                 : NULL;
 }
 
-static const farebox_plugin_host host = {sizeof host, FAREBOX_PLUGIN_ABI_MAJOR, FAREBOX_PLUGIN_ABI_MINOR, NULL, service};
+static const farebox_plugin_host host = {sizeof host, FAREBOX_PLUGIN_ABI_MAJOR, FAREBOX_PLUGIN_ABI_MINOR, NULL,
+                                         service};
 
 /* ---- A call ---- */
 

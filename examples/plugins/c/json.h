@@ -95,7 +95,7 @@ static inline char *json_put(char *out, uint32_t character)
     return out;
 }
 
-/* The character of the \u escape whose digits begin at *at, which moves behind it, or behind both of a surrogate pair. */
+/* The character of the \u escape whose digits begin at *at, which moves behind it, or behind both of a pair. */
 static inline uint32_t json_escaped(const char **at, const char *end)
 {
     const uint32_t first = json_hex(*at, end);

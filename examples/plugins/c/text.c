@@ -151,7 +151,7 @@ static farebox_plugin_status slug(const plugin *self, const farebox_plugin_call 
 
 enum { COMPARISONS_OF_A_UNIT = 1000 };
 
-/* The characters of a text, for free(). */
+/* The characters of a text as their bytes in UTF-8, which tells them apart; for free(). */
 static uint32_t *characters_of(const char *text, size_t len, size_t *count)
 {
     uint32_t *out = malloc((len + 1) * sizeof *out);
@@ -160,7 +160,7 @@ static uint32_t *characters_of(const char *text, size_t len, size_t *count)
         if (begins_character(text[k]) || *count == 0) {
             out[(*count)++] = (unsigned char)text[k];
         } else {
-            out[*count - 1] = out[*count - 1] << 8 | (unsigned char)text[k]; /* distinct, which is all that counts here */
+            out[*count - 1] = out[*count - 1] << 8 | (unsigned char)text[k];
         }
     }
     return out;
@@ -172,8 +172,8 @@ static size_t least(size_t a, size_t b)
 }
 
 /* Counts edits row by row. `row` has b_count + 1 places. Asks before each row whether to go on. */
-static farebox_plugin_status edits(const plugin *self, const farebox_plugin_call *call, const uint32_t *a, size_t a_count,
-                                   const uint32_t *b, size_t b_count, size_t *row)
+static farebox_plugin_status edits(const plugin *self, const farebox_plugin_call *call, const uint32_t *a,
+                                   size_t a_count, const uint32_t *b, size_t b_count, size_t *row)
 {
     for (size_t k = 0; k <= b_count; k++) {
         row[k] = k;
@@ -193,7 +193,8 @@ static farebox_plugin_status edits(const plugin *self, const farebox_plugin_call
 }
 
 /* Tells the host what was used; the price makes money of it. */
-static farebox_plugin_status charge_comparisons(const plugin *self, const farebox_plugin_call *call, uint64_t comparisons)
+static farebox_plugin_status charge_comparisons(const plugin *self, const farebox_plugin_call *call,
+                                                uint64_t comparisons)
 {
     if (self->meter == NULL) {
         return FAREBOX_PLUGIN_UNAVAILABLE;

@@ -1,5 +1,5 @@
-/* A plugin that dies, hangs or fails at one stage of its life: STAGE and ACT name which. Its one tool, stage.echo, and all
- * other stages work. ID is its id. */
+/* A plugin that dies, hangs or fails at one stage of its life: STAGE and ACT name which. Its one tool, stage.echo, and
+ * all other stages work. ID is its id. */
 #include "fixture.h"
 
 #include <unistd.h>

@@ -1,5 +1,5 @@
-/* A plugin that does what it should, with tools whose output can be foretold. VERSION names its version; UNHEALTHY makes
- * its health check fail. */
+/* A plugin that does what it should, with tools whose output can be foretold. VERSION names its version; UNHEALTHY
+ * makes its health check fail. */
 #include "fixture.h"
 
 #include <time.h>
@@ -97,7 +97,8 @@ static farebox_plugin_status sleep_tool(const farebox_plugin_call *call)
 
 static farebox_plugin_status text(const farebox_plugin_call *call)
 {
-    return say(call->output, "Gr\xc3\xbc\xc3\x9f" "e\n");
+    return say(call->output, "Gr\xc3\xbc\xc3\x9f"
+                             "e\n");
 }
 
 /* 0, 1, ... 255, 0, 1, ... */
@@ -115,8 +116,8 @@ static farebox_plugin_status context(const farebox_plugin_call *call)
 {
     return say(call->output, "{\"tool\":\"%.*s\",\"account\":\"%.*s\",\"run\":\"%.*s\",\"call\":\"%.*s\"}",
                (int)call->tool.len, call->tool.len == 0 ? "" : call->tool.ptr, (int)call->account.len,
-               call->account.len == 0 ? "" : call->account.ptr, (int)call->run.len, call->run.len == 0 ? "" : call->run.ptr,
-               (int)call->call.len, call->call.len == 0 ? "" : call->call.ptr);
+               call->account.len == 0 ? "" : call->account.ptr, (int)call->run.len,
+               call->run.len == 0 ? "" : call->run.ptr, (int)call->call.len, call->call.len == 0 ? "" : call->call.ptr);
 }
 
 static farebox_plugin_status times(const farebox_plugin_call *call)
@@ -134,7 +135,8 @@ static farebox_plugin_status write_log(const farebox_plugin_call *call)
     return say(call->output, "{}");
 }
 
-/* Fails with a status and a sentence, after it has written output, metered a unit and set a value: none of it counts. */
+/* Fails with a status and a sentence, after it has written output, metered a unit and set a value: none of it counts.
+ * */
 static farebox_plugin_status fail(const farebox_plugin_call *call)
 {
     say(call->output, "{\"ignored\":true}");
@@ -150,10 +152,10 @@ static farebox_plugin_status version(const farebox_plugin_call *call)
 }
 
 static const tool tools[] = {
-    {"good.echo", echo},       {"good.add", add},       {"good.count", count},     {"good.measure", measure},
-    {"good.tally", tally},     {"good.config", config}, {"good.sleep", sleep_tool}, {"good.text", text},
-    {"good.bytes", bytes},     {"good.context", context}, {"good.times", times},    {"good.log", write_log},
-    {"good.fail", fail},       {"good.version", version},
+    {"good.echo", echo},   {"good.add", add},         {"good.count", count},      {"good.measure", measure},
+    {"good.tally", tally}, {"good.config", config},   {"good.sleep", sleep_tool}, {"good.text", text},
+    {"good.bytes", bytes}, {"good.context", context}, {"good.times", times},      {"good.log", write_log},
+    {"good.fail", fail},   {"good.version", version},
 };
 enum { TOOLS = sizeof tools / sizeof tools[0] };
 

@@ -1,5 +1,5 @@
-/* A plugin whose table is not what its manifest, which offers the tools lie.echo and lie.add, or the header says. LIE names
- * what is wrong, TRUTH that nothing is. ID is its id. */
+/* A plugin whose table is not what its manifest, which offers the tools lie.echo and lie.add, or the header says. LIE
+ * names what is wrong, TRUTH that nothing is. ID is its id. */
 #define _DEFAULT_SOURCE
 #if defined(NO_SYMBOL)
 #define farebox_plugin_entry farebox_plugin_begin
@@ -127,7 +127,10 @@ static const farebox_plugin *lying(longer_table *longer)
     case OTHER_ID: table->id = STR("org.farebox.test.somebody-else"); break;
     case OTHER_VERSION: table->version = STR("1.0.1"); break;
     case TOOLS_FEWER: table->tool_count = 1; break;
-    case TOOLS_MORE: table->tools = more; table->tool_count = 3; break;
+    case TOOLS_MORE:
+        table->tools = more;
+        table->tool_count = 3;
+        break;
     case TOOLS_RENAMED: table->tools = renamed; break;
     case TOOLS_TWICE: table->tools = twice; break;
     case TOOLS_NULL: table->tools = NULL; break;

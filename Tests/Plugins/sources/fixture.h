@@ -68,7 +68,8 @@ static inline long long number(farebox_plugin_str input, const char *name, long 
 }
 
 /* The text of a member, without escapes, ending in NUL and cut to `size`; `otherwise` where there is none. */
-static inline const char *text_of(farebox_plugin_str input, const char *name, const char *otherwise, char *out, size_t size)
+static inline const char *text_of(farebox_plugin_str input, const char *name, const char *otherwise, char *out,
+                                  size_t size)
 {
     const char *at = member(input, name);
     if (at == NULL || *at != '"') {
