@@ -170,8 +170,10 @@ LATE = Case(
 )
 NO_STORE = Case(
     (
-        Call("hostile.store_misuse", output={"long_key": 8, "no_key": 8, "long_value": 8, "most": 8, "missing": 8}),
-        Call("hostile.store_flood", output={"taken": 0, "status": 8}),
+        Call(
+            "hostile-bare.store_misuse", output={"long_key": 8, "no_key": 8, "long_value": 8, "most": 8, "missing": 8}
+        ),
+        Call("hostile-bare.store_flood", output={"taken": 0, "status": 8}),
     ),
     options=("-s",),
 )

@@ -1,5 +1,5 @@
-/* A plugin whose table is not what its manifest, which offers the tools lie.echo and lie.add, or the header says. LIE
- * names what is wrong, TRUTH that nothing is. ID is its id. */
+/* A plugin whose table is not what its manifest, which offers the tools NAME.echo and NAME.add, or the header says. LIE
+ * names what is wrong, TRUTH that nothing is. NAME ends its id and begins the names of its tools. */
 #define _DEFAULT_SOURCE
 #if defined(NO_SYMBOL)
 #define farebox_plugin_entry farebox_plugin_begin
@@ -118,10 +118,11 @@ static const farebox_plugin *shortened(farebox_plugin *table, size_t size, uint3
 
 static const farebox_plugin *lying(longer_table *longer)
 {
-    static const farebox_plugin_str renamed[] = {FAREBOX_PLUGIN_STR("lie.echo"), FAREBOX_PLUGIN_STR("lie.subtract")};
-    static const farebox_plugin_str twice[] = {FAREBOX_PLUGIN_STR("lie.echo"), FAREBOX_PLUGIN_STR("lie.echo")};
-    static const farebox_plugin_str more[] = {FAREBOX_PLUGIN_STR("lie.echo"), FAREBOX_PLUGIN_STR("lie.add"),
-                                              FAREBOX_PLUGIN_STR("lie.steal")};
+    static const farebox_plugin_str renamed[] = {FAREBOX_PLUGIN_STR(NAME ".echo"),
+                                                 FAREBOX_PLUGIN_STR(NAME ".subtract")};
+    static const farebox_plugin_str twice[] = {FAREBOX_PLUGIN_STR(NAME ".echo"), FAREBOX_PLUGIN_STR(NAME ".echo")};
+    static const farebox_plugin_str more[] = {FAREBOX_PLUGIN_STR(NAME ".echo"), FAREBOX_PLUGIN_STR(NAME ".add"),
+                                              FAREBOX_PLUGIN_STR(NAME ".steal")};
     farebox_plugin *table = &longer->known;
     switch (LIE) {
     case OTHER_ID: table->id = STR("org.farebox.test.somebody-else"); break;
@@ -163,13 +164,13 @@ static const farebox_plugin *lying(longer_table *longer)
 
 const farebox_plugin *farebox_plugin_entry(void)
 {
-    static const farebox_plugin_str tools[] = {FAREBOX_PLUGIN_STR("lie.echo"), FAREBOX_PLUGIN_STR("lie.add")};
+    static const farebox_plugin_str tools[] = {FAREBOX_PLUGIN_STR(NAME ".echo"), FAREBOX_PLUGIN_STR(NAME ".add")};
     static longer_table longer;
     longer.known = (farebox_plugin){
         .struct_size = sizeof longer.known,
         .abi_major = FAREBOX_PLUGIN_ABI_MAJOR,
         .abi_minor = FAREBOX_PLUGIN_ABI_MINOR,
-        .id = FAREBOX_PLUGIN_STR(ID),
+        .id = FAREBOX_PLUGIN_STR("org.farebox.test." NAME),
         .version = FAREBOX_PLUGIN_STR("1.0.0"),
         .tools = tools,
         .tool_count = 2,

@@ -1,5 +1,5 @@
-/* A plugin that dies, hangs or fails at one stage of its life: STAGE and ACT name which. Its one tool, stage.echo, and
- * all other stages work. ID is its id. */
+/* A plugin that dies, hangs or fails at one stage of its life: STAGE and ACT name which. Its one tool, NAME.echo, and all
+ * other stages work. NAME ends its id, too. */
 #include "fixture.h"
 
 #include <unistd.h>
@@ -78,12 +78,12 @@ static farebox_plugin_status configure(void *instance, farebox_plugin_str config
 
 const farebox_plugin *farebox_plugin_entry(void)
 {
-    static const farebox_plugin_str tools[] = {FAREBOX_PLUGIN_STR("stage.echo")};
+    static const farebox_plugin_str tools[] = {FAREBOX_PLUGIN_STR(NAME ".echo")};
     static const farebox_plugin table = {
         .struct_size = sizeof table,
         .abi_major = FAREBOX_PLUGIN_ABI_MAJOR,
         .abi_minor = FAREBOX_PLUGIN_ABI_MINOR,
-        .id = FAREBOX_PLUGIN_STR(ID),
+        .id = FAREBOX_PLUGIN_STR("org.farebox.test." NAME),
         .version = FAREBOX_PLUGIN_STR("1.0.0"),
         .tools = tools,
         .tool_count = 1,
