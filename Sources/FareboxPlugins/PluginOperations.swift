@@ -11,7 +11,8 @@ enum PluginOperations {
   static let loadedPlugin = OperationField("plugin", .text, "The plugin's id.", required: true)
   static let path = OperationField("path", .text, "The path of its manifest.")
   private static let config = OperationField(
-    "config", .object, "Its configuration; a secret may be `{\"env\": \"NAME\"}`, a variable of the host's environment.")
+    "config", .object, "Its configuration; a secret may be `{\"env\": \"NAME\"}`, a variable of the host's environment."
+  )
 
   private static let row = [
     OperationField("plugin", .text, "The id."), OperationField("version", .text, "The version."),
@@ -27,7 +28,7 @@ enum PluginOperations {
 
   static let scan = Operation(
     "plugin.scan",
-    "Looks for plugins below the policy's folders, and starts each that is new in a process of its own to see that it works.",
+    "Looks for plugins below the policy's folders, and starts each new one in a process of its own to see that it works.",
     input: [OperationField("probe", .flag, "False to verify files only and run nothing; true where absent.")],
     output: [
       OperationField("plugins", .list, "As plugin.list."),
@@ -51,7 +52,7 @@ enum PluginOperations {
 
   static let inspect = Operation(
     "plugin.inspect",
-    "Tells everything about a plugin: of one that is loaded its state, of a manifest what it says, without running anything.",
+    "Tells everything about a plugin: of one that is loaded its state, of a manifest what it says; nothing is run.",
     input: [plugin, path, OperationField("manifest", .text, "A manifest's text.")],
     output: row + [
       OperationField("manifest", .object, "The manifest."),
@@ -104,7 +105,8 @@ enum PluginOperations {
 
   static let load = Operation(
     "plugin.load", "Verifies and starts a plugin, registers its skill, and opens its tools to calls.",
-    input: [path, plugin, config], output: row + [OperationField("changed", .flag, "False where it was active before.")],
+    input: [path, plugin, config],
+    output: row + [OperationField("changed", .flag, "False where it was active before.")],
     errors: [
       .pluginsOff, .pluginPolicy, .pluginNotFound, .pluginManifest, .pluginUntrusted, .pluginABI, .pluginBroken,
       .pluginQuarantined, .pluginCrashed, .pluginDeadline, .skillExists, .busy,
@@ -119,7 +121,8 @@ enum PluginOperations {
   private static func manifestPath(_ input: OperationInput, _ host: PluginHost) throws(Failure) -> String {
     if let path = input.text("path") { return path }
     guard let id = input.text("plugin") else {
-      throw Failure(.missingField, field: "path", "Give the path of a manifest, or a plugin that plugin.scan has found.")
+      throw Failure(
+        .missingField, field: "path", "Give the path of a manifest, or a plugin that plugin.scan has found.")
     }
     return try host.discoveredPath(id)
   }

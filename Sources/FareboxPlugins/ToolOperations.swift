@@ -6,7 +6,8 @@ enum ToolOperations {
   static let all: [Operation] = [call, cancel]
 
   static let call = Operation(
-    "tool.call", "Runs a tool of a plugin: quotes, reserves, runs, and captures what it used, or releases where it failed.",
+    "tool.call",
+    "Runs a tool of a plugin: quotes, reserves, runs, and captures what it used, or releases where it failed.",
     input: [
       OperationField("payer", .text, "The account that is charged; its wallet pays.", required: true),
       OperationField("tool", .text, "The tool's name.", required: true),
@@ -46,7 +47,8 @@ enum ToolOperations {
     let result = try PluginHost.of(engine).call(engine, request)
     withExtendedLifetime(arena) {}
     return [
-      "output": try output(result), "receipt": try result.receipt.map { receipt throws(Failure) in try engine.json(receipt) } ?? .null,
+      "output": try output(result),
+      "receipt": try result.receipt.map { receipt throws(Failure) in try engine.json(receipt) } ?? .null,
       "plugin": try JSON.parse(result.attribution),
     ]
   }

@@ -60,7 +60,8 @@ extension PluginHost {
       throw Failure(.toolNotFound, field: "tool", "'\(text)' is a rate and not a tool that can be run.")
     }
     throw Failure(
-      .pluginInactive, field: "tool", "Tool '\(text)' is one of skill '\(skill)', and no plugin of that id is loaded here.",
+      .pluginInactive, field: "tool",
+      "Tool '\(text)' is one of skill '\(skill)', and no plugin of that id is loaded here.",
       details: ["plugin": .string(skill), "state": "absent"])
   }
 

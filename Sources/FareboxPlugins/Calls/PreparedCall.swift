@@ -48,7 +48,9 @@ struct PreparedCall {
     guard !tool.measure.isEmpty || !outcome.usage.isEmpty else { return .rest }
     var usage = Usage.oneRequest
     try tool.measure.count(json, inputBytes: input.count, outputBytes: outcome.output.count, into: &usage)
-    for (meter, micro) in outcome.usage where !tool.measure.meters.contains(meter) { try usage.set(meter, micro: micro) }
+    for (meter, micro) in outcome.usage where !tool.measure.meters.contains(meter) {
+      try usage.set(meter, micro: micro)
+    }
     return .usage(usage)
   }
 }

@@ -23,7 +23,9 @@ extension PluginHost {
       let (folders, passedOver) = policy.searchFolders()
       let paths = folders.flatMap { ManifestFinder.find(below: $0) }
       registry.withLock { $0.keep(Set(paths)) }
-      for path in paths where registry.withLock({ $0.known(path) }) == nil { look(engine, path, policy, probes: probes) }
+      for path in paths where registry.withLock({ $0.known(path) }) == nil {
+        look(engine, path, policy, probes: probes)
+      }
       saveRegistry(policy)
       return passedOver.map { ["folder": .string($0.folder), "reason": .string($0.reason)] }
     }

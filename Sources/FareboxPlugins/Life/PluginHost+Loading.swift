@@ -118,7 +118,9 @@ extension PluginHost {
       return Plugin(found, policy: policy, generation: generation)
     } catch {
       registry.withLock { $0.note(path, manifest: nil, state: .refused, reason: error.message) }
-      raise(engine, "plugin.refused", ["path": .string(path), "status": .string(error.status.name), "reason": .string(error.message)])
+      raise(
+        engine, "plugin.refused",
+        ["path": .string(path), "status": .string(error.status.name), "reason": .string(error.message)])
       throw error
     }
   }

@@ -30,6 +30,8 @@ extension VerifiedPlugin {
   }
 
   private func refusal(_ member: String, _ why: String) -> Failure {
-    Failure(.pluginPolicy, field: member, "The policy of this process has changed, and '\(manifest.id)' was stopped: \(why).")
+    Failure(
+      .pluginPolicy, field: member,
+      "The policy of this process has changed, and '\(manifest.id)' was stopped: \(why).")
   }
 }

@@ -104,7 +104,8 @@ struct ValueGenerator {
   }
 
   private static let characters: [Character] = [
-    "a", "b", "z", "0", "9", " ", "\n", "\t", "\"", "\\", "/", "\u{0}", "\u{7f}", "ä", "€", "\u{202e}", "字", "😀", "<", "%",
+    "a", "b", "z", "0", "9", " ", "\n", "\t", "\"", "\\", "/", "\u{0}", "\u{7f}", "ä", "€", "\u{202e}", "字", "😀", "<",
+    "%",
   ]
 
   private mutating func text(_ nodes: [JSONSchema.Node]) -> String {
