@@ -29,7 +29,8 @@ let package = Package(
     .target(
       name: "Farebox", dependencies: ["FareboxCore", "FareboxStore", "CCrypto", "CLinux"],
       swiftSettings: strict),
-    .target(name: "FareboxPlugins", dependencies: ["Farebox", "FareboxCore", "CFFI", "CWorker"], swiftSettings: strict),
+    .target(
+      name: "FareboxPlugins", dependencies: ["Farebox", "FareboxCore", "CFFI", "CWorker"], swiftSettings: strict),
     .target(
       name: "FareboxABI", dependencies: ["Farebox", "FareboxCore", "FareboxPlugins", "CFarebox"],
       swiftSettings: strict),

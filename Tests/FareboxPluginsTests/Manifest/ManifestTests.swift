@@ -87,7 +87,8 @@ import Testing
   }
 
   @Test func `bytes that are no text are refused`() {
-    #expect(failure { () throws(Failure) in try PluginManifest.parse([0x7B, 0x22, 0xFF, 0x22]) }?.status == .pluginManifest)
+    #expect(
+      failure { () throws(Failure) in try PluginManifest.parse([0x7B, 0x22, 0xFF, 0x22]) }?.status == .pluginManifest)
     let deep = Array(repeating: UInt8(ascii: "["), count: 10_000)
     #expect(failure { () throws(Failure) in try PluginManifest.parse(deep) }?.status == .pluginManifest)
   }
