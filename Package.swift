@@ -30,10 +30,14 @@ let package = Package(
       name: "Farebox", dependencies: ["FareboxCore", "FareboxStore", "CCrypto", "CLinux"],
       swiftSettings: strict),
     .target(
-      name: "FareboxPlugins", dependencies: ["Farebox", "FareboxCore", "CFFI", "CWorker"], swiftSettings: strict),
+      name: "FareboxPlugins", dependencies: ["Farebox", "FareboxCore", "CFarebox", "CFFI", "CWorker"],
+      swiftSettings: strict),
     .target(
       name: "FareboxABI", dependencies: ["Farebox", "FareboxCore", "FareboxPlugins", "CFarebox"],
       swiftSettings: strict),
+    .executableTarget(
+      name: "farebox-worker", dependencies: ["FareboxABI"], path: "Sources/FareboxWorker",
+      cSettings: [.headerSearchPath("../../Include")]),
     .testTarget(
       name: "FareboxCoreTests", dependencies: ["FareboxCore", "FareboxReference"],
       swiftSettings: strict),
