@@ -102,9 +102,10 @@ extension SchemaParser {
         node.object.properties[member.key] = try add(member.value, SchemaParser.join(path, member.key))
       }
     case "required":
+      var known: Set<String> = []
       for name in try SchemaParser.array(value, path) {
         let name = try SchemaParser.text(name, path)
-        guard !node.object.required.contains(name) else {
+        guard known.insert(name).inserted else {
           throw Failure(.invalidArgument, field: path, "must not have a name twice")
         }
         node.object.required.append(name)
