@@ -68,7 +68,7 @@ final class ForeignPlugin: LocalPlugin, @unchecked Sendable {
   // MARK: Calls
 
   func run<Result>(
-    _ request: borrowing BorrowedCall, fetch: @escaping (String) -> [UInt8]?, whenFull: (() -> Void)?,
+    _ request: borrowing BorrowedCall, fetch: ((String) -> [UInt8]?)?, whenFull: (() -> Void)?,
     _ body: (CallSlot) -> Result
   ) throws(Failure) -> Result {
     guard state.enter(.active) else { throw state.refusal(.active) }

@@ -1,6 +1,6 @@
 internal import CWorker
 internal import Farebox
-internal import FareboxCore
+package import FareboxCore
 internal import Glibc
 
 /// How long the parts of a worker's life may take, in nanoseconds.
@@ -21,13 +21,13 @@ enum WorkerTime {
 /// Nothing that the worker says is believed: what does not follow the protocol to the letter ends it. So does a crash, a
 /// deadline that has passed, and an output without end; after that every method throws, and `isAlive` is false.
 @safe
-final class WorkerProcess: PluginInstance, @unchecked Sendable {
+package final class WorkerProcess: PluginInstance, @unchecked Sendable {
   // Sound because whoever uses the rest has entered `state`.
   let child: WorkerChild
   /// What keeps the worker in its place.
-  private(set) var sandbox = SandboxReport()
+  package private(set) var sandbox = SandboxReport()
   /// Whether the worker asks to be replaced, because it has too many descriptors open.
-  private(set) var wantsReplacement = false
+  package private(set) var wantsReplacement = false
   let channel: Channel
   let state = InstanceState()
   let measured: [String: MeterSet]
@@ -51,7 +51,7 @@ final class WorkerProcess: PluginInstance, @unchecked Sendable {
   /// - Parameter worker: the path of the program farebox-worker.
   /// - Throws: `pluginUnavailable` where it cannot be started, `unsupported` where the kernel cannot keep it in its place,
   ///   `pluginABI`, `pluginBroken`, `pluginCrashed`, `pluginDeadline`.
-  convenience init(_ plugin: VerifiedPlugin, worker: String, logs: @escaping PluginLogs) throws(Failure) {
+  package convenience init(_ plugin: VerifiedPlugin, worker: String, logs: @escaping PluginLogs) throws(Failure) {
     try self.init(
       manifest: plugin.manifest, image: plugin.image.descriptor, grants: plugin.grants, worker: worker, logs: logs)
   }
@@ -89,50 +89,50 @@ final class WorkerProcess: PluginInstance, @unchecked Sendable {
   }
 
   /// Whether the worker can still be asked.
-  var isAlive: Bool { state.current != .ended && child.isRunning }
+  package var isAlive: Bool { state.current != .ended && child.isRunning }
 
   /// Ends the process at once, whatever it is doing; a call that is under way throws `pluginCrashed`.
-  func terminate() {
+  package func terminate() {
     guard child.isOurs else { return }
     child.kill()
   }
 
   // MARK: Life
 
-  func initialise(config: String) throws(Failure) {
+  package func initialise(config: String) throws(Failure) {
     try pass(from: .loaded, to: .initialised, failed: .ended) { () throws(Failure) in
       writer.text(config)
       try exchange(.initialise, until: farebox_worker_steady_clock() + WorkerTime.start)
     }
   }
 
-  func activate() throws(Failure) {
+  package func activate() throws(Failure) {
     try pass(from: .initialised, to: .active, failed: .initialised) { () throws(Failure) in
       try exchange(.activate, until: farebox_worker_steady_clock() + WorkerTime.start)
     }
   }
 
-  func health() throws(Failure) {
+  package func health() throws(Failure) {
     try pass(from: .active, to: .active, failed: .active) { () throws(Failure) in
       try exchange(.health, until: farebox_worker_steady_clock() + WorkerTime.health)
     }
   }
 
-  func configure(_ config: String) throws(Failure) {
+  package func configure(_ config: String) throws(Failure) {
     try pass(from: .active, to: .active, failed: .active) { () throws(Failure) in
       writer.text(config)
       try exchange(.configure, until: farebox_worker_steady_clock() + WorkerTime.start)
     }
   }
 
-  func deactivate() {
+  package func deactivate() {
     try? pass(from: .active, to: .initialised, failed: .initialised) { () throws(Failure) in
       try exchange(.deactivate, until: farebox_worker_steady_clock() + WorkerTime.stop)
     }
   }
 
   /// Has the plugin shut down, and ends the process whether it did or not.
-  func shutdown() {
+  package func shutdown() {
     guard child.isOurs, state.enter(.initialised) else { return }
     writer.reset()
     try? exchange(.shutdown, until: farebox_worker_steady_clock() + WorkerTime.stop)
@@ -140,7 +140,7 @@ final class WorkerProcess: PluginInstance, @unchecked Sendable {
     state.leave(.ended)
   }
 
-  func call(_ call: ToolCall) throws(Failure) -> ToolOutcome {
+  package func call(_ call: ToolCall) throws(Failure) -> ToolOutcome {
     try pass(from: .active, to: .active, failed: .active) { () throws(Failure) in
       var running = WorkerCall(self, call)
       return try running.run()
