@@ -101,7 +101,7 @@ final class ForeignPlugin: LocalPlugin, @unchecked Sendable {
     if let success = tool.function.success, unsafe !success.holds(result.integer) {
       throw Failure(.pluginFailed, unsafe "The function \(tool.function.symbol) returned \(result.integer).")
     }
-    return unsafe arguments.output(result).serialized()
+    return try unsafe arguments.output(result).serialized()
   }
 }
 

@@ -4,12 +4,18 @@ package import FareboxCore
 internal import Glibc
 
 /// How long the parts of a worker's life may take, in nanoseconds.
-enum WorkerTime {
+package struct WorkerTimes: Sendable {
   /// Each step of a start, and a new configuration.
-  static let start: Int64 = 10_000_000_000
-  static let health: Int64 = 2_000_000_000
+  package var start: Int64 = 10_000_000_000
+  package var health: Int64 = 2_000_000_000
   /// What a worker is given to end by itself.
-  static let stop: Int64 = 500_000_000
+  package var stop: Int64 = 500_000_000
+
+  package init() {}
+}
+
+/// What a worker that has to end is given, in nanoseconds.
+enum WorkerTime {
   /// Between asking a call to stop, because it was cancelled or wrote too much, and ending its process.
   static let grace: Int64 = 100_000_000
   /// For a process that has closed its channel to say how it ended, and for one that was killed to be gone.
@@ -33,6 +39,7 @@ package final class WorkerProcess: PluginInstance, @unchecked Sendable {
   let measured: [String: MeterSet]
   let grants: PluginPermissions
   private let gate: LogGate
+  private let times: WorkerTimes
   private let limits: OutputLimit
   var writer = WireWriter()
   private var request: UInt32 = 0
@@ -51,17 +58,22 @@ package final class WorkerProcess: PluginInstance, @unchecked Sendable {
   /// - Parameter worker: the path of the program farebox-worker.
   /// - Throws: `pluginUnavailable` where it cannot be started, `unsupported` where the kernel cannot keep it in its place,
   ///   `pluginABI`, `pluginBroken`, `pluginCrashed`, `pluginDeadline`.
-  package convenience init(_ plugin: VerifiedPlugin, worker: String, logs: @escaping PluginLogs) throws(Failure) {
+  package convenience init(
+    _ plugin: VerifiedPlugin, worker: String, times: WorkerTimes = WorkerTimes(), logs: @escaping PluginLogs
+  ) throws(Failure) {
     try self.init(
-      manifest: plugin.manifest, image: plugin.image.descriptor, grants: plugin.grants, worker: worker, logs: logs)
+      manifest: plugin.manifest, image: plugin.image.descriptor, grants: plugin.grants, worker: worker, times: times,
+      logs: logs)
   }
 
   init(
-    manifest: PluginManifest, image: Int32, grants: PluginPermissions, worker: String, logs: @escaping PluginLogs
+    manifest: PluginManifest, image: Int32, grants: PluginPermissions, worker: String,
+    times: WorkerTimes = WorkerTimes(), logs: @escaping PluginLogs
   ) throws(Failure) {
     let limits = OutputLimit()
     self.limits = limits
     self.grants = grants
+    self.times = times
     gate = LogGate(logs)
     measured = Dictionary(manifest.tools.map { ($0.name, $0.measured) }, uniquingKeysWith: { first, _ in first })
     child = try WorkerChild(program: worker, image: image, environment: WorkerProcess.environment(grants))
@@ -71,7 +83,7 @@ package final class WorkerProcess: PluginInstance, @unchecked Sendable {
     writer.text(grants.json.serialized())
     writer.text(manifest.json.serialized())
     do throws(Failure) {
-      try exchange(.load, until: farebox_worker_steady_clock() + WorkerTime.start)
+      try exchange(.load, until: farebox_worker_steady_clock() + times.start)
     } catch {
       child.end()
       state.leave(.ended)
@@ -102,32 +114,32 @@ package final class WorkerProcess: PluginInstance, @unchecked Sendable {
   package func initialise(config: String) throws(Failure) {
     try pass(from: .loaded, to: .initialised, failed: .ended) { () throws(Failure) in
       writer.text(config)
-      try exchange(.initialise, until: farebox_worker_steady_clock() + WorkerTime.start)
+      try exchange(.initialise, until: farebox_worker_steady_clock() + times.start)
     }
   }
 
   package func activate() throws(Failure) {
     try pass(from: .initialised, to: .active, failed: .initialised) { () throws(Failure) in
-      try exchange(.activate, until: farebox_worker_steady_clock() + WorkerTime.start)
+      try exchange(.activate, until: farebox_worker_steady_clock() + times.start)
     }
   }
 
   package func health() throws(Failure) {
     try pass(from: .active, to: .active, failed: .active) { () throws(Failure) in
-      try exchange(.health, until: farebox_worker_steady_clock() + WorkerTime.health)
+      try exchange(.health, until: farebox_worker_steady_clock() + times.health)
     }
   }
 
   package func configure(_ config: String) throws(Failure) {
     try pass(from: .active, to: .active, failed: .active) { () throws(Failure) in
       writer.text(config)
-      try exchange(.configure, until: farebox_worker_steady_clock() + WorkerTime.start)
+      try exchange(.configure, until: farebox_worker_steady_clock() + times.start)
     }
   }
 
   package func deactivate() {
     try? pass(from: .active, to: .initialised, failed: .initialised) { () throws(Failure) in
-      try exchange(.deactivate, until: farebox_worker_steady_clock() + WorkerTime.stop)
+      try exchange(.deactivate, until: farebox_worker_steady_clock() + times.stop)
     }
   }
 
@@ -135,8 +147,8 @@ package final class WorkerProcess: PluginInstance, @unchecked Sendable {
   package func shutdown() {
     guard child.isOurs, state.enter(.initialised) else { return }
     writer.reset()
-    try? exchange(.shutdown, until: farebox_worker_steady_clock() + WorkerTime.stop)
-    child.end(waiting: WorkerTime.stop)
+    try? exchange(.shutdown, until: farebox_worker_steady_clock() + times.stop)
+    child.end(waiting: times.stop)
     state.leave(.ended)
   }
 

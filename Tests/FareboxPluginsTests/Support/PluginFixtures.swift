@@ -34,17 +34,27 @@ struct PluginFixtures {
 
   private init() {
     let root = PluginFixtures.root
-    folder = "\(root)/.build/plugin-fixtures-\(getpid())"
-    guard PluginFixtures.run(["python3", "\(root)/Tests/Plugins/build", folder]) == 0,
-      let bytes = PluginFixtures.bytes("\(folder)/fixtures.json"), let list = try? JSON.parse(bytes).array
+    // A process that a test starts uses what its parent has built.
+    let built = unsafe getenv(PluginFixtures.variable).map { unsafe String(cString: $0) }
+    folder = built ?? "\(root)/.build/plugin-fixtures-\(getpid())"
+    if built == nil {
+      guard PluginFixtures.run(["python3", "\(root)/Tests/Plugins/build", folder]) == 0 else {
+        all = []
+        return
+      }
+      unsafe setenv(PluginFixtures.variable, folder, 1)
+      atexit { _ = PluginFixtures.run(["rm", "-rf", PluginFixtures.shared.folder]) }
+    }
+    guard let bytes = PluginFixtures.bytes("\(folder)/fixtures.json"), let list = try? JSON.parse(bytes).array
     else {
       all = []
       return
     }
     let folder = folder
     all = list.compactMap { PluginFixtures.fixture($0, folder) }
-    atexit { _ = PluginFixtures.run(["rm", "-rf", PluginFixtures.shared.folder]) }
   }
+
+  private static let variable = "FAREBOX_PLUGIN_FIXTURES"
 
   /// The folder of the package.
   static let root = #filePath.split(separator: "/").dropLast(4).reduce("") { "\($0)/\($1)" }
