@@ -50,6 +50,9 @@ let package = Package(
     .executableTarget(
       name: "FareboxPeer", dependencies: ["FareboxCore", "FareboxPlugins"], path: "Tests/Fuzz/Peer",
       swiftSettings: strict),
+    .executableTarget(
+      name: "farebox-plugin-bench", dependencies: ["FareboxCore", "FareboxPlugins"], path: "Tests/Benchmarks/Plugins",
+      swiftSettings: strict),
     .testTarget(
       name: "FareboxTests", dependencies: ["Farebox", "FareboxCore", "FareboxReference", "FareboxStore"],
       swiftSettings: strict),

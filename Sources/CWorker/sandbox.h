@@ -374,6 +374,8 @@ static inline int farebox_forbid_calls(int network, int subprocess, int scoped) 
     farebox_filter_load(&filter, offsetof(struct seccomp_data, nr));
     /* Numbers of the x32 ABI. */
     farebox_filter_when(&filter, FAREBOX_AT_LEAST, 0x40000000u, farebox_errno_answer(ENOSYS));
+    /* First, because the kernel remembers which calls are always allowed, and looks at these each time. */
+    farebox_filter_descriptors(&filter);
     farebox_filter_calls(&filter, farebox_allowed_calls, FAREBOX_COUNT(farebox_allowed_calls));
     if (subprocess) {
         farebox_filter_calls(&filter, farebox_subprocess_calls, FAREBOX_COUNT(farebox_subprocess_calls));
@@ -383,7 +385,6 @@ static inline int farebox_forbid_calls(int network, int subprocess, int scoped) 
         farebox_filter_listed(&filter, SYS_socket, 0, farebox_allowed_families,
                               FAREBOX_COUNT(farebox_allowed_families));
     }
-    farebox_filter_descriptors(&filter);
     farebox_filter_processes(&filter, subprocess, scoped);
     farebox_filter_answer(&filter, farebox_errno_answer(EPERM));
     if (filter.count > FAREBOX_FILTER_CAPACITY) {

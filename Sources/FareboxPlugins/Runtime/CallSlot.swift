@@ -6,7 +6,7 @@ internal import FareboxCore
 ///
 /// It lives as long as the instance, so that a thread of the plugin that uses a call after its end finds it closed.
 @safe
-final class CallSlot {
+package final class CallSlot {
   /// What the services find behind the `context` of a call.
   @unsafe struct State {
     /// 1 once the call is to stop; read by any thread of the plugin.
@@ -23,7 +23,7 @@ final class CallSlot {
   }
 
   let call: UnsafeMutablePointer<farebox_plugin_call>
-  let output = Sink()
+  package let output = Sink()
   let store: StoreSession?
   let error = Sink()
   private let state: UnsafeMutablePointer<State>
@@ -118,9 +118,9 @@ final class CallSlot {
 
 /// A call whose texts and input somebody else keeps until it is over.
 @unsafe
-struct BorrowedCall: ~Copyable {
-  var tool = unsafe farebox_plugin_str()
-  var input = unsafe farebox_plugin_str()
+package struct BorrowedCall: ~Copyable {
+  let tool: farebox_plugin_str
+  let input: farebox_plugin_str
   var account = unsafe farebox_plugin_str()
   var run = unsafe farebox_plugin_str()
   var call = unsafe farebox_plugin_str()
@@ -128,8 +128,18 @@ struct BorrowedCall: ~Copyable {
   var deadline = Int64.max
   /// When the call counts as cancelled; `.max` where somebody else raises the word in time.
   var softDeadline = Int64.max
-  var outputLimit = 0
+  let outputLimit: Int
   let cancelWord: UnsafeMutablePointer<UInt32>
+
+  package init(
+    tool: UnsafeRawBufferPointer, input: UnsafeRawBufferPointer, outputLimit: Int,
+    cancelWord: UnsafeMutablePointer<UInt32>
+  ) {
+    unsafe self.tool = farebox_plugin_str(tool)
+    unsafe self.input = farebox_plugin_str(input)
+    unsafe self.outputLimit = outputLimit
+    unsafe self.cancelWord = cancelWord
+  }
 }
 
 extension farebox_plugin_str {

@@ -120,9 +120,11 @@ final class ForeignArguments {
   // MARK: Output
 
   /// What the tool gives: the result, and the out-buffer under its name.
-  func output(_ result: ForeignValue) -> JSON {
+  ///
+  /// - Throws: `pluginOutput` for a double or a text that JSON does not have.
+  func output(_ result: ForeignValue) throws(Failure) -> JSON {
     var members = JSONObject()
-    if let scalar = signature.result { unsafe members.append("result", ForeignArguments.json(result, scalar)) }
+    if let scalar = signature.result { try unsafe members.append("result", ForeignArguments.json(result, scalar)) }
     if let index = signature.parameters.firstIndex(where: { $0.type.isOut }) {
       let bytes = unsafe UnsafeRawBufferPointer(start: values[index].bytes, count: values[index].count)
       members.append(signature.parameters[index].name ?? String(index), ForeignArguments.encoded(unsafe Array(bytes)))
@@ -134,15 +136,19 @@ final class ForeignArguments {
     ["base64": .string(Base64.text(bytes))]
   }
 
-  private static func json(_ value: ForeignValue, _ scalar: Signature.Scalar) -> JSON {
+  private static func json(_ value: ForeignValue, _ scalar: Signature.Scalar) throws(Failure) -> JSON {
     switch scalar {
     case .double:
-      // JSON has no number for the others.
-      return unsafe value.number.isFinite ? .number(unsafe value.number.description) : .null
+      guard unsafe value.number.isFinite else {
+        throw Failure(.pluginOutput, field: "result", "is a number that JSON does not have")
+      }
+      return .number(unsafe value.number.description)
     case .string:
       guard let start = unsafe value.bytes else { return .null }
       let bytes = unsafe UnsafeRawBufferPointer(start: start, count: value.count)
-      guard let text = unsafe String(validating: bytes, as: UTF8.self) else { return encoded(unsafe Array(bytes)) }
+      guard let text = unsafe String(validating: bytes, as: UTF8.self) else {
+        throw Failure(.pluginOutput, field: "result", "is a text that is not UTF-8")
+      }
       return .string(text)
     case .u64: return exact(unsafe UInt64(bitPattern: value.integer))
     case .i8, .i16, .i32, .i64, .u8, .u16, .u32, .pointer: return exact(unsafe value.integer)

@@ -68,7 +68,7 @@ final class ForeignPlugin: LocalPlugin, @unchecked Sendable {
   // MARK: Calls
 
   func run<Result>(
-    _ request: borrowing BorrowedCall, fetch: @escaping (String) -> [UInt8]?, whenFull: (() -> Void)?,
+    _ request: borrowing BorrowedCall, fetch: ((String) -> [UInt8]?)?, whenFull: (() -> Void)?,
     _ body: (CallSlot) -> Result
   ) throws(Failure) -> Result {
     guard state.enter(.active) else { throw state.refusal(.active) }
@@ -101,7 +101,7 @@ final class ForeignPlugin: LocalPlugin, @unchecked Sendable {
     if let success = tool.function.success, unsafe !success.holds(result.integer) {
       throw Failure(.pluginFailed, unsafe "The function \(tool.function.symbol) returned \(result.integer).")
     }
-    return unsafe arguments.output(result).serialized()
+    return try unsafe arguments.output(result).serialized()
   }
 }
 

@@ -12,16 +12,16 @@ protocol LocalPlugin: PluginInstance {
   ///   - body: takes the slot of a call that succeeded, which nobody else uses until it returns.
   /// - Throws: why the call did not succeed.
   func run<Result>(
-    _ request: borrowing BorrowedCall, fetch: @escaping (String) -> [UInt8]?, whenFull: (() -> Void)?,
+    _ request: borrowing BorrowedCall, fetch: ((String) -> [UInt8]?)?, whenFull: (() -> Void)?,
     _ body: (CallSlot) -> Result
   ) throws(Failure) -> Result
 }
 
 extension LocalPlugin {
-  var isUsable: Bool { true }
-  var processID: Int32? { nil }
+  package var isUsable: Bool { true }
+  package var processID: Int32? { nil }
 
-  func call(_ call: ToolCall) throws(Failure) -> ToolOutcome {
+  package func call(_ call: ToolCall) throws(Failure) -> ToolOutcome {
     let now = farebox_worker_steady_clock()
     guard !call.cancel.isCancelled else { throw Failure(.pluginCancelled, "The call was cancelled.") }
     guard now < call.deadline else { throw CallTime.passed }
@@ -43,11 +43,13 @@ extension LocalPlugin {
         unsafe texts[1].withUnsafeBytes { account in
           unsafe texts[2].withUnsafeBytes { run in
             unsafe texts[3].withUnsafeBytes { id in
-              let request = unsafe BorrowedCall(
-                tool: farebox_plugin_str(tool), input: farebox_plugin_str(input), account: farebox_plugin_str(account),
-                run: farebox_plugin_str(run), call: farebox_plugin_str(id), deadline: call.deadline,
-                softDeadline: call.deadline - CallTime.notice(from: now, to: call.deadline),
-                outputLimit: call.outputLimit, cancelWord: call.cancel.word)
+              var request = unsafe BorrowedCall(
+                tool: tool, input: input, outputLimit: call.outputLimit, cancelWord: call.cancel.word)
+              unsafe request.account = farebox_plugin_str(account)
+              unsafe request.run = farebox_plugin_str(run)
+              unsafe request.call = farebox_plugin_str(id)
+              unsafe request.deadline = call.deadline
+              unsafe request.softDeadline = call.deadline - CallTime.notice(from: now, to: call.deadline)
               do throws(Failure) {
                 return .success(
                   try unsafe self.run(request, fetch: call.stored, whenFull: nil) { slot in

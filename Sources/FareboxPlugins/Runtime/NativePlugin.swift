@@ -1,10 +1,10 @@
 internal import CFareboxPlugin
-internal import FareboxCore
+package import FareboxCore
 internal import Glibc
 
 /// A plugin that implements `farebox_plugin.h`, in this process.
 @safe
-final class NativePlugin: LocalPlugin, @unchecked Sendable {
+package final class NativePlugin: LocalPlugin, @unchecked Sendable {
   // Sound because whoever uses `instance` and the slot has entered `state`.
   private let table: PluginTable
   private let services: PluginServices
@@ -18,7 +18,7 @@ final class NativePlugin: LocalPlugin, @unchecked Sendable {
   ///
   /// - Parameter image: a descriptor, which may be closed afterwards.
   /// - Throws: `pluginBroken`, `pluginABI`.
-  convenience init(
+  package convenience init(
     image: Int32, manifest: PluginManifest, grants: PluginPermissions, logs: @escaping PluginLogs
   ) throws(Failure) {
     let library = try SharedObject(image: image)
@@ -48,7 +48,7 @@ final class NativePlugin: LocalPlugin, @unchecked Sendable {
 
   // MARK: Life
 
-  func initialise(config: String) throws(Failure) {
+  package func initialise(config: String) throws(Failure) {
     try state.pass(from: .loaded, to: .initialised, failed: .ended) { () throws(Failure) in
       services.setConfig(try JSON.parse(config))
       var made: UnsafeMutableRawPointer?
@@ -58,7 +58,7 @@ final class NativePlugin: LocalPlugin, @unchecked Sendable {
     }
   }
 
-  func activate() throws(Failure) {
+  package func activate() throws(Failure) {
     try state.pass(from: .initialised, to: .active, failed: .initialised) { () throws(Failure) in
       guard let activate = unsafe table.functions.activate else { return }
       let status = unsafe activate(instance)
@@ -66,7 +66,7 @@ final class NativePlugin: LocalPlugin, @unchecked Sendable {
     }
   }
 
-  func health() throws(Failure) {
+  package func health() throws(Failure) {
     try state.pass(from: .active, to: .active, failed: .active) { () throws(Failure) in
       guard let health = unsafe table.functions.health else { return }
       let status = unsafe health(instance)
@@ -76,7 +76,7 @@ final class NativePlugin: LocalPlugin, @unchecked Sendable {
     }
   }
 
-  func configure(_ config: String) throws(Failure) {
+  package func configure(_ config: String) throws(Failure) {
     try state.pass(from: .active, to: .active, failed: .active) { () throws(Failure) in
       guard let configure = unsafe table.functions.configure else {
         throw Failure(.unsupported, "The plugin takes no new configuration while it is active.")
@@ -88,13 +88,13 @@ final class NativePlugin: LocalPlugin, @unchecked Sendable {
     }
   }
 
-  func deactivate() {
+  package func deactivate() {
     guard state.enter(.active) else { return }
     unsafe table.functions.deactivate?(instance)
     state.leave(.initialised)
   }
 
-  func shutdown() {
+  package func shutdown() {
     guard state.enter(.initialised) else { return }
     unsafe table.functions.shutdown?(instance)
     unsafe instance = nil
@@ -103,8 +103,8 @@ final class NativePlugin: LocalPlugin, @unchecked Sendable {
 
   // MARK: Calls
 
-  func run<Result>(
-    _ request: borrowing BorrowedCall, fetch: @escaping (String) -> [UInt8]?, whenFull: (() -> Void)?,
+  package func run<Result>(
+    _ request: borrowing BorrowedCall, fetch: ((String) -> [UInt8]?)?, whenFull: (() -> Void)?,
     _ body: (CallSlot) -> Result
   ) throws(Failure) -> Result {
     guard state.enter(.active) else { throw state.refusal(.active) }

@@ -1,11 +1,11 @@
-internal import FareboxCore
+package import FareboxCore
 
 /// A running plugin, in this process or in one of its own.
 ///
 /// States go loaded -> initialised -> active and back, as `farebox_plugin.h` draws them; a method that does not belong to
 /// the state throws `pluginInactive`. One call at a time: a second caller is refused with `pluginUnavailable` at once, for
 /// whoever keeps several instances knows better than any of them who should wait.
-protocol PluginInstance: AnyObject, Sendable {
+package protocol PluginInstance: AnyObject, Sendable {
   /// Makes the instance. [loaded -> initialised; nothing else works after it has failed]
   func initialise(config: String) throws(Failure)
   /// Gets it ready for calls. [initialised -> active]
@@ -27,7 +27,7 @@ protocol PluginInstance: AnyObject, Sendable {
 }
 
 /// How much a line of a plugin's log matters; the numbers of `farebox_plugin.h`.
-enum PluginLogLevel: Int32, Sendable, CaseIterable {
+package enum PluginLogLevel: Int32, Sendable, CaseIterable {
   case debug = 0
   case info = 1
   case warning = 2
@@ -36,4 +36,4 @@ enum PluginLogLevel: Int32, Sendable, CaseIterable {
 }
 
 /// Takes a line of a plugin's log; runs on whatever thread has it, and must not wait.
-typealias PluginLogs = @Sendable (_ level: PluginLogLevel, _ message: String) -> Void
+package typealias PluginLogs = @Sendable (_ level: PluginLogLevel, _ message: String) -> Void

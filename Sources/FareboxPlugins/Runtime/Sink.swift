@@ -3,7 +3,7 @@ internal import Glibc
 
 /// A bounded place that a plugin writes into, kept from call to call so that a small output allocates nothing.
 @safe
-struct Sink: ~Copyable {
+package struct Sink: ~Copyable {
   /// What the plugin's side of it reaches; only its own thread writes.
   @unsafe struct State {
     var bytes: UnsafeMutableRawPointer?
@@ -64,7 +64,7 @@ struct Sink: ~Copyable {
   var isFull: Bool { unsafe state.pointee.isFull }
 
   /// What was written; valid until the next `open` or `close`.
-  var written: UnsafeRawBufferPointer {
+  package var written: UnsafeRawBufferPointer {
     unsafe UnsafeRawBufferPointer(start: state.pointee.bytes, count: state.pointee.count)
   }
 

@@ -4,7 +4,7 @@ internal import FareboxCore
 /// What a call sees of its plugin's store: the host's values, and over them what the call has set itself.
 final class StoreSession {
   private(set) var writes: [(key: String, value: [UInt8]?)] = []
-  private var fetch: (String) -> [UInt8]? = { _ in nil }
+  private var fetch: ((String) -> [UInt8]?)?
 
   /// Reads a key; nil where it is none.
   static func key(_ bytes: UnsafeRawBufferPointer) -> String? {
@@ -13,20 +13,20 @@ final class StoreSession {
   }
 
   /// Begins a call whose host answers by `fetch`.
-  func begin(_ fetch: @escaping (String) -> [UInt8]?) {
+  func begin(_ fetch: ((String) -> [UInt8]?)?) {
     self.fetch = fetch
     writes.removeAll(keepingCapacity: true)
   }
 
   /// Ends the call.
   func end() {
-    fetch = { _ in nil }
+    fetch = nil
   }
 
   /// The value of a key, or nil.
   func value(_ key: String) -> [UInt8]? {
     if let written = writes.first(where: { $0.key == key }) { return written.value }
-    return fetch(key)
+    return fetch?(key)
   }
 
   /// Sets a key, or removes it where the value is nil.

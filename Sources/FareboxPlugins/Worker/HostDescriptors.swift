@@ -1,5 +1,6 @@
 internal import Farebox
 internal import Glibc
+internal import Synchronization
 
 /// The descriptors by which this process holds its workers.
 ///
@@ -17,8 +18,14 @@ enum HostDescriptors {
       {
         for descriptor in unsafe HostDescriptors.open { Glibc.close(descriptor) }
         unsafe HostDescriptors.open.removeAll(keepingCapacity: true)
+        HostDescriptors.forks.add(1, ordering: .relaxed)
       }) == 0
   }()
+
+  private static let forks = Atomic<UInt32>(0)
+
+  /// How many forks lie between the first process that started a worker and this one.
+  static var generation: UInt32 { forks.load(ordering: .relaxed) }
 
   static func add(_ descriptors: [Int32]) {
     _ = isWatching

@@ -127,16 +127,15 @@ package final class PluginWorker {
   private func call(_ plugin: any LocalPlugin, _ body: UnsafeRawBufferPointer) -> Bool {
     var reader = unsafe WireReader(body)
     guard let deadline = reader.integer(Int64.self), let limit = reader.integer(Int64.self) else { return false }
-    var texts: [4 of farebox_plugin_str] = unsafe [
-      farebox_plugin_str(), farebox_plugin_str(), farebox_plugin_str(), farebox_plugin_str(),
-    ]
-    for index in 0..<4 {
-      guard let count = reader.integer(UInt32.self), let bytes = unsafe reader.bytes(Int(count)) else { return false }
-      unsafe texts[index] = farebox_plugin_str(bytes)
-    }
-    let request = unsafe BorrowedCall(
-      tool: texts[0], input: farebox_plugin_str(reader.remainder()), account: texts[1], run: texts[2], call: texts[3],
-      deadline: deadline, outputLimit: Int(clamping: min(limit, outputLimit)), cancelWord: page)
+    guard let tool = unsafe reader.text(), let account = unsafe reader.text(), let run = unsafe reader.text(),
+      let id = unsafe reader.text()
+    else { return false }
+    var request = unsafe BorrowedCall(
+      tool: tool, input: reader.remainder(), outputLimit: Int(clamping: min(limit, outputLimit)), cancelWord: page)
+    unsafe request.account = farebox_plugin_str(account)
+    unsafe request.run = farebox_plugin_str(run)
+    unsafe request.call = farebox_plugin_str(id)
+    unsafe request.deadline = deadline
     do throws(Failure) {
       try unsafe plugin.run(request, fetch: { [unowned self] key in fetch(key) }, whenFull: { [unowned self] in notify() }) {
         slot in

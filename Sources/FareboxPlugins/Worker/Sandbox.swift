@@ -1,20 +1,20 @@
 internal import CWorker
-internal import FareboxCore
+package import FareboxCore
 
 /// What keeps a worker in its place, as far as the kernel has it.
-struct SandboxReport: Sendable, Equatable {
+package struct SandboxReport: Sendable, Equatable {
   /// Whether memory, descriptors, dumps and bytes of files are limited.
-  var limits = false
+  package var limits = false
   /// Whether capabilities are given up and none can come back.
-  var privileges = false
+  package var privileges = false
   /// Whether other processes of the user are kept from looking in.
-  var hidden = false
+  package var hidden = false
   /// The version of landlock in force, 0 for none.
-  var landlock = 0
-  var seccomp = false
+  package var landlock = 0
+  package var seccomp = false
 
   /// As JSON, with which a worker says hello.
-  var json: JSON {
+  package var json: JSON {
     [
       "limits": .bool(limits), "privileges": .bool(privileges), "hidden": .bool(hidden),
       "landlock": .int(Int64(landlock)), "seccomp": .bool(seccomp),

@@ -97,6 +97,12 @@ struct WireReader {
     return unsafe taken
   }
 
+  /// A length and so many bytes.
+  mutating func text() -> UnsafeRawBufferPointer? {
+    guard let count = integer(UInt32.self) else { return nil }
+    return unsafe bytes(Int(count))
+  }
+
   /// All that is left.
   mutating func remainder() -> UnsafeRawBufferPointer {
     let taken = unsafe rest

@@ -19,7 +19,7 @@ final class WorkerChild: @unchecked Sendable {
   private let lifeline: Int32
   let process: Int32
   private let descriptor: Int32
-  private let owner = getpid()
+  private let generation: UInt32
   private let ending = Lock<String?>(nil)
 
   /// Starts the program.
@@ -47,6 +47,7 @@ final class WorkerChild: @unchecked Sendable {
     event = parts.event
     process = Int32(started)
     descriptor = farebox_raise_descriptor(farebox_open_process(process))
+    generation = HostDescriptors.generation
     HostDescriptors.add([socket, lifeline, event, descriptor])
   }
 
@@ -58,7 +59,7 @@ final class WorkerChild: @unchecked Sendable {
   }
 
   /// Whether this is the process that started the worker.
-  var isOurs: Bool { getpid() == owner }
+  var isOurs: Bool { HostDescriptors.generation == generation }
 
   /// Whether `end` has been called.
   var hasEnded: Bool { ending.withLock { $0 != nil } }

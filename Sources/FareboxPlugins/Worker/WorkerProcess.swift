@@ -1,15 +1,21 @@
 internal import CWorker
 internal import Farebox
-internal import FareboxCore
+package import FareboxCore
 internal import Glibc
 
 /// How long the parts of a worker's life may take, in nanoseconds.
-enum WorkerTime {
+package struct WorkerTimes: Sendable {
   /// Each step of a start, and a new configuration.
-  static let start: Int64 = 10_000_000_000
-  static let health: Int64 = 2_000_000_000
+  package var start: Int64 = 10_000_000_000
+  package var health: Int64 = 2_000_000_000
   /// What a worker is given to end by itself.
-  static let stop: Int64 = 500_000_000
+  package var stop: Int64 = 500_000_000
+
+  package init() {}
+}
+
+/// What a worker that has to end is given, in nanoseconds.
+enum WorkerTime {
   /// Between asking a call to stop, because it was cancelled or wrote too much, and ending its process.
   static let grace: Int64 = 100_000_000
   /// For a process that has closed its channel to say how it ended, and for one that was killed to be gone.
@@ -21,18 +27,19 @@ enum WorkerTime {
 /// Nothing that the worker says is believed: what does not follow the protocol to the letter ends it. So does a crash, a
 /// deadline that has passed, and an output without end; after that every method throws, and `isAlive` is false.
 @safe
-final class WorkerProcess: PluginInstance, @unchecked Sendable {
+package final class WorkerProcess: PluginInstance, @unchecked Sendable {
   // Sound because whoever uses the rest has entered `state`.
   let child: WorkerChild
   /// What keeps the worker in its place.
-  private(set) var sandbox = SandboxReport()
+  package private(set) var sandbox = SandboxReport()
   /// Whether the worker asks to be replaced, because it has too many descriptors open.
-  private(set) var wantsReplacement = false
+  package private(set) var wantsReplacement = false
   let channel: Channel
   let state = InstanceState()
   let measured: [String: MeterSet]
   let grants: PluginPermissions
   private let gate: LogGate
+  private let times: WorkerTimes
   private let limits: OutputLimit
   var writer = WireWriter()
   private var request: UInt32 = 0
@@ -51,17 +58,22 @@ final class WorkerProcess: PluginInstance, @unchecked Sendable {
   /// - Parameter worker: the path of the program farebox-worker.
   /// - Throws: `pluginUnavailable` where it cannot be started, `unsupported` where the kernel cannot keep it in its place,
   ///   `pluginABI`, `pluginBroken`, `pluginCrashed`, `pluginDeadline`.
-  convenience init(_ plugin: VerifiedPlugin, worker: String, logs: @escaping PluginLogs) throws(Failure) {
+  package convenience init(
+    _ plugin: VerifiedPlugin, worker: String, times: WorkerTimes = WorkerTimes(), logs: @escaping PluginLogs
+  ) throws(Failure) {
     try self.init(
-      manifest: plugin.manifest, image: plugin.image.descriptor, grants: plugin.grants, worker: worker, logs: logs)
+      manifest: plugin.manifest, image: plugin.image.descriptor, grants: plugin.grants, worker: worker, times: times,
+      logs: logs)
   }
 
   init(
-    manifest: PluginManifest, image: Int32, grants: PluginPermissions, worker: String, logs: @escaping PluginLogs
+    manifest: PluginManifest, image: Int32, grants: PluginPermissions, worker: String,
+    times: WorkerTimes = WorkerTimes(), logs: @escaping PluginLogs
   ) throws(Failure) {
     let limits = OutputLimit()
     self.limits = limits
     self.grants = grants
+    self.times = times
     gate = LogGate(logs)
     measured = Dictionary(manifest.tools.map { ($0.name, $0.measured) }, uniquingKeysWith: { first, _ in first })
     child = try WorkerChild(program: worker, image: image, environment: WorkerProcess.environment(grants))
@@ -71,7 +83,7 @@ final class WorkerProcess: PluginInstance, @unchecked Sendable {
     writer.text(grants.json.serialized())
     writer.text(manifest.json.serialized())
     do throws(Failure) {
-      try exchange(.load, until: farebox_worker_steady_clock() + WorkerTime.start)
+      try exchange(.load, until: farebox_worker_steady_clock() + times.start)
     } catch {
       child.end()
       state.leave(.ended)
@@ -89,10 +101,10 @@ final class WorkerProcess: PluginInstance, @unchecked Sendable {
   }
 
   /// Whether the worker can still be asked.
-  var isAlive: Bool { state.current != .ended && child.isRunning }
+  package var isAlive: Bool { state.current != .ended && child.isRunning }
 
-  var isUsable: Bool { isAlive && !wantsReplacement }
-  var processID: Int32? { isAlive ? child.process : nil }
+  package var isUsable: Bool { isAlive && !wantsReplacement }
+  package var processID: Int32? { isAlive ? child.process : nil }
 
   /// Bytes of memory that the process has now, or nil where nobody says.
   var residentBytes: Int64? {
@@ -104,55 +116,55 @@ final class WorkerProcess: PluginInstance, @unchecked Sendable {
   }
 
   /// Ends the process at once, whatever it is doing; a call that is under way throws `pluginCrashed`.
-  func terminate() {
+  package func terminate() {
     guard child.isOurs else { return }
     child.kill()
   }
 
   // MARK: Life
 
-  func initialise(config: String) throws(Failure) {
+  package func initialise(config: String) throws(Failure) {
     try pass(from: .loaded, to: .initialised, failed: .ended) { () throws(Failure) in
       writer.text(config)
-      try exchange(.initialise, until: farebox_worker_steady_clock() + WorkerTime.start)
+      try exchange(.initialise, until: farebox_worker_steady_clock() + times.start)
     }
   }
 
-  func activate() throws(Failure) {
+  package func activate() throws(Failure) {
     try pass(from: .initialised, to: .active, failed: .initialised) { () throws(Failure) in
-      try exchange(.activate, until: farebox_worker_steady_clock() + WorkerTime.start)
+      try exchange(.activate, until: farebox_worker_steady_clock() + times.start)
     }
   }
 
-  func health() throws(Failure) {
+  package func health() throws(Failure) {
     try pass(from: .active, to: .active, failed: .active) { () throws(Failure) in
-      try exchange(.health, until: farebox_worker_steady_clock() + WorkerTime.health)
+      try exchange(.health, until: farebox_worker_steady_clock() + times.health)
     }
   }
 
-  func configure(_ config: String) throws(Failure) {
+  package func configure(_ config: String) throws(Failure) {
     try pass(from: .active, to: .active, failed: .active) { () throws(Failure) in
       writer.text(config)
-      try exchange(.configure, until: farebox_worker_steady_clock() + WorkerTime.start)
+      try exchange(.configure, until: farebox_worker_steady_clock() + times.start)
     }
   }
 
-  func deactivate() {
+  package func deactivate() {
     try? pass(from: .active, to: .initialised, failed: .initialised) { () throws(Failure) in
-      try exchange(.deactivate, until: farebox_worker_steady_clock() + WorkerTime.stop)
+      try exchange(.deactivate, until: farebox_worker_steady_clock() + times.stop)
     }
   }
 
   /// Has the plugin shut down, and ends the process whether it did or not.
-  func shutdown() {
+  package func shutdown() {
     guard child.isOurs, state.enter(.initialised) else { return }
     writer.reset()
-    try? exchange(.shutdown, until: farebox_worker_steady_clock() + WorkerTime.stop)
-    child.end(waiting: WorkerTime.stop)
+    try? exchange(.shutdown, until: farebox_worker_steady_clock() + times.stop)
+    child.end(waiting: times.stop)
     state.leave(.ended)
   }
 
-  func call(_ call: ToolCall) throws(Failure) -> ToolOutcome {
+  package func call(_ call: ToolCall) throws(Failure) -> ToolOutcome {
     try pass(from: .active, to: .active, failed: .active) { () throws(Failure) in
       var running = WorkerCall(self, call)
       return try running.run()
