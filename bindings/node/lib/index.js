@@ -1,0 +1,55 @@
+'use strict';
+
+/* Farebox: the payment engine that lives inside an agent runtime. index.d.ts says what everything here does. */
+
+const { Payment, callId, recordUsage } = require('./context');
+const { estimateTokens } = require('./counting');
+const { Farebox, describe } = require('./engine');
+const {
+  FareboxError,
+  HandleError,
+  HoldError,
+  InternalError,
+  KeyConflict,
+  PaymentRefused,
+  RequestError,
+  StateError,
+  StoreError,
+  WebhookError,
+} = require('./errors');
+const { Hold } = require('./hold');
+const { libraryPath } = require('./library');
+const { isFailedResult, meter, pricing } = require('./pricing');
+const { STATUSES } = require('./statuses');
+const { Balance, Quote, QuoteLine, Receipt } = require('./values');
+const { verifyWebhook } = require('./webhooks');
+
+module.exports = {
+  Balance,
+  Farebox,
+  FareboxError,
+  HandleError,
+  Hold,
+  HoldError,
+  InternalError,
+  KeyConflict,
+  Payment,
+  PaymentRefused,
+  Quote,
+  QuoteLine,
+  Receipt,
+  RequestError,
+  STATUSES,
+  StateError,
+  StoreError,
+  WebhookError,
+  callId,
+  describe,
+  estimateTokens,
+  isFailedResult,
+  libraryPath,
+  meter,
+  pricing,
+  recordUsage,
+  verifyWebhook,
+};
