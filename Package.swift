@@ -21,14 +21,16 @@ let package = Package(
     .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
     .systemLibrary(name: "CPostgres", providers: [.apt(["libpq-dev"])]),
     .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CFFI", providers: [.apt(["libffi-dev"])]),
     .systemLibrary(name: "CLinux"),
     .target(name: "FareboxCore", swiftSettings: strict),
     .target(name: "FareboxStore", dependencies: ["FareboxCore", "CSQLite", "CPostgres"], swiftSettings: strict),
     .target(
       name: "Farebox", dependencies: ["FareboxCore", "FareboxStore", "CCrypto", "CLinux"],
       swiftSettings: strict),
+    .target(name: "FareboxPlugins", dependencies: ["Farebox", "FareboxCore", "CFFI"], swiftSettings: strict),
     .target(
-      name: "FareboxABI", dependencies: ["Farebox", "FareboxCore", "CFarebox"],
+      name: "FareboxABI", dependencies: ["Farebox", "FareboxCore", "FareboxPlugins", "CFarebox"],
       swiftSettings: strict),
     .testTarget(
       name: "FareboxCoreTests", dependencies: ["FareboxCore", "FareboxReference"],
@@ -41,6 +43,9 @@ let package = Package(
       path: "Tests/Simulator", exclude: ["README.md", "run"], swiftSettings: strict),
     .testTarget(
       name: "FareboxTests", dependencies: ["Farebox", "FareboxCore", "FareboxReference", "FareboxStore"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "FareboxPluginsTests", dependencies: ["Farebox", "FareboxCore", "FareboxPlugins"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

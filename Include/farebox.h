@@ -12,6 +12,8 @@
  *   7. balances
  *   8. webhooks
  *   9. the JSON door       every operation by name
+ *  10. plugins             tools in shared objects: what may be loaded, and calling them
+ *  11. C functions         metering a function of your own, and calling one by its signature
  *
  * Rules that hold everywhere
  *
@@ -141,7 +143,25 @@ enum {
 
     FAREBOX_INTERNAL              = 900, /* A fault of the library's own; the message helps its developers. */
     FAREBOX_NO_MEMORY             = 901, /* The process has no memory left. */
-    FAREBOX_UNSUPPORTED           = 902  /* This build or this store does not have the feature. */
+    FAREBOX_UNSUPPORTED           = 902, /* This build or this store does not have the feature. */
+
+    FAREBOX_PLUGINS_OFF           = 1000, /* This process loads no plugins; farebox_set_plugin_policy switches that on. */
+    FAREBOX_PLUGIN_POLICY         = 1001, /* The policy of this process does not allow it, or would be loosened; field names the member. */
+    FAREBOX_PLUGIN_NOT_FOUND      = 1002, /* No plugin has this id, or no manifest is at this path. */
+    FAREBOX_PLUGIN_MANIFEST       = 1003, /* The manifest is not valid; field names the member and the message its line. */
+    FAREBOX_PLUGIN_UNTRUSTED      = 1004, /* A hash, signature, owner, mode, revocation or the lock file stood against it; the message says which. */
+    FAREBOX_PLUGIN_ABI            = 1005, /* Plugin and host have no version of farebox_plugin.h in common. */
+    FAREBOX_PLUGIN_BROKEN         = 1006, /* What the plugin exports or does is not what its manifest says, or it could not be started. */
+    FAREBOX_PLUGIN_INACTIVE       = 1007, /* The plugin is not active; the message says why. */
+    FAREBOX_PLUGIN_QUARANTINED    = 1008, /* The plugin crashed while it was looked at, and is left alone until its file changes. */
+    FAREBOX_PLUGIN_CRASHED        = 1020, /* The plugin's process ended in the middle of the call; nothing was charged. */
+    FAREBOX_PLUGIN_DEADLINE       = 1021, /* The call passed its deadline and was ended; nothing was charged. */
+    FAREBOX_PLUGIN_CANCELLED      = 1022, /* The call was cancelled; nothing was charged. */
+    FAREBOX_PLUGIN_OUTPUT_LIMIT   = 1023, /* The call wrote more than it may; nothing was charged. */
+    FAREBOX_PLUGIN_FAILED         = 1024, /* The plugin says that the call failed, and the message is its own; nothing was charged. */
+    FAREBOX_PLUGIN_INPUT          = 1025, /* The input is not what the tool takes; field names the member. Nothing was charged. */
+    FAREBOX_PLUGIN_OUTPUT         = 1026, /* The plugin gave something else than its manifest says; nothing was charged. */
+    FAREBOX_PLUGIN_UNAVAILABLE    = 1027  /* The plugin is busy, is being restarted, or says that it cannot now; nothing was charged. */
 };
 /* statuses: end */
 /* clang-format on */
@@ -294,7 +314,7 @@ typedef struct farebox_usage {
 } farebox_usage;
 
 /* The meter that a quote's line charged for. */
-typedef int32_t farebox_meter;
+typedef int32_t farebox_meter_kind;
 enum {
     FAREBOX_METER_REQUESTS = 0,
     FAREBOX_METER_UNITS = 1,
@@ -325,7 +345,7 @@ typedef struct farebox_price_args {
 /* One component of a quote: quantity x rate + flat = amount, rounded half to even once. For packages the quantity counts
  * packages; for a percentage it is the value in atomic units; a dynamic amount has no rate. */
 typedef struct farebox_quote_line {
-    farebox_meter meter;
+    farebox_meter_kind meter;
     int32_t tier;           /* index of the tier, or -1 */
     int64_t quantity_micro; /* millionths of the meter's unit */
     int64_t rate_pico;      /* 1e-12 of the asset's major unit, INT64_MAX where it does not fit */
@@ -600,6 +620,166 @@ FAREBOX_API farebox_status farebox_call(farebox_engine *engine, farebox_str oper
  * Errors:    INVALID_ARGUMENT, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_describe(farebox_text *out, farebox_error *error);
+
+/* ---- 10. Plugins ------------------------------------------------------------------------------------------------ */
+
+/* Says what plugins this process may load, as a JSON object (docs/plugins.md). Until it is called nothing is loaded. It
+ * may be called again to allow less; what would allow more is refused. No operation of the JSON door does this, so nothing
+ * that an agent can reach switches loading on.
+ * Ownership: borrowed.
+ * Threads:   any. Plugins that the new policy no longer allows are stopped at their next call.
+ * Errors:    INVALID_ARGUMENT, UNKNOWN_FIELD, MISSING_FIELD, TOO_LONG, INVALID_UTF8, INVALID_JSON, PLUGIN_POLICY (it
+ *            would allow more than before), NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_set_plugin_policy(farebox_str policy, farebox_error *error);
+
+struct farebox_plugin;
+
+/* Registers a plugin that is compiled into the host, as trusted as the host itself: it runs in this process and needs no
+ * policy. `manifest` is that of any plugin; its files are not looked at.
+ * Ownership: manifest borrowed; what `entry` returns must live as long as the process.
+ * Threads:   any. `entry` and init of the plugin (farebox_plugin.h) run inside the call.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, SKILL_EXISTS, plugin family, STORE_*, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_register_plugin(farebox_engine *engine, farebox_str manifest,
+                                                   const struct farebox_plugin *(*entry)(void), farebox_error *error);
+
+enum {
+    FAREBOX_TOOL_UNCHARGED = 1 /* run it at the host's own cost: no payer, no receipt, nothing in the ledger */
+};
+
+/* One call of a tool that a plugin offers. */
+typedef struct farebox_tool_args {
+    uint32_t struct_size;
+    uint32_t flags; /* FAREBOX_TOOL_* */
+    farebox_str payer;
+    farebox_str tool;
+    farebox_str input; /* a JSON object; absent is {} */
+    farebox_str idempotency_key;
+    farebox_str run;
+    farebox_str call;
+    int64_t max_cost;     /* hold this, and charge no more; 0 is none */
+    uint32_t deadline_ms; /* give up after this; 0 is the plugin's own */
+    farebox_durability durability; /* of the capture */
+    uint8_t reserved[32];
+} farebox_tool_args;
+
+#define FAREBOX_TOOL_ARGS_INIT                                                                                         \
+    {sizeof(farebox_tool_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, 0, {0}}
+
+/* Runs a tool of a plugin: quotes, reserves, runs, captures what it used. Where it fails, crashes, floods its output or
+ * passes its deadline, the hold is released and the payer pays nothing. A repeat with the same key runs the tool again
+ * and charges once.
+ * Ownership: args borrowed. *output is owned by the caller, farebox_text_free; it is bytes where the manifest says so.
+ *            *receipt is the capture's and may be NULL.
+ * Threads:   any. The call returns by its deadline; the operation `tool.cancel` ends it from another thread.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_DISABLED, refused family, hold
+ *            family, KEY_CONFLICT, plugin family, STORE_*, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_call_tool(farebox_engine *engine, const farebox_tool_args *args,
+                                             farebox_text *output, farebox_receipt *receipt, farebox_error *error);
+
+/* Runs the worker process of a plugin; what the program farebox-worker does and nobody else calls.
+ * Ownership: borrowed.
+ * Threads:   the only one of the process.
+ * Errors:    the process's exit status.
+ * Since:     0.1 */
+FAREBOX_API int farebox_worker_main(int argc, char **argv);
+
+/* ---- 11. C functions -------------------------------------------------------------------------------------------- */
+
+/* A signature is a return type and a list of parameters: "i32(out:u64* dest, bytes:u64 source, i32 level)". Names are
+ * optional. Types of one C parameter:
+ *
+ *   i8 i16 i32 i64 u8 u16 u32 u64   integers of fixed width
+ *   double                          a double
+ *   string                          const char *, UTF-8, ending in NUL
+ *   pointer                         void *, passed on and never followed; not in manifests
+ *
+ * and of two C parameters, a pointer and then its length of the width given:
+ *
+ *   bytes:u32  bytes:u64            const void * and the number of bytes
+ *   out:u32  out:u64                void * and its capacity; the function returns how much of it was written
+ *   out:u32*  out:u64*              void * and a pointer to its capacity, which becomes how much of it was written
+ *
+ * At most one `out`, at most 16 parameters. The return type is one of the first list or `void`. Nothing can check that
+ * a signature is true: a false one is undefined behaviour, in the process that makes the call. */
+
+enum {
+    FAREBOX_METERED_CHECK_ONLY = 1 /* quote and refuse above max_cost, but write nothing to the ledger */
+};
+
+/* A C function and what its calls cost. */
+typedef struct farebox_meter_args {
+    uint32_t struct_size;
+    uint32_t flags;   /* FAREBOX_METERED_* */
+    void *function;   /* must live as long as what farebox_meter gives */
+    farebox_str signature;
+    farebox_str tool; /* registered; its price applies */
+    farebox_str payer; /* absent: who farebox_pay has named on the calling thread */
+    farebox_str usage; /* where the units come from: absent, one request; "bytes:NAME", the bytes of the parameter NAME;
+                          "value:NAME", its number; names as in the signature, or numbers counted from 0 */
+    farebox_str failure; /* which results mean that the call failed: absent, none; "negative", "nonzero", "zero" */
+    int64_t refused_integer; /* what a call returns that was refused or could not be made: of an integer or pointer */
+    double refused_double;   /* of a double */
+    int64_t max_cost;        /* hold this, and charge no more; 0 is none */
+    farebox_durability durability;
+    uint8_t reserved[28];
+} farebox_meter_args;
+
+#define FAREBOX_METER_ARGS_INIT                                                                                        \
+    {sizeof(farebox_meter_args), 0, NULL, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0.0, 0, 0, {0}}
+
+/* Gives a function of the same signature as args->function that quotes, reserves, calls, and captures, or releases where
+ * the result means failure. A call that is refused does not reach the function: it returns the declared value, and
+ * farebox_metered tells why on the same thread.
+ * Ownership: args borrowed. *out is a function pointer, valid until farebox_unmeter or the engine's close, after which
+ *            calls return the refused value with CLOSED. At most 4,096 of them live.
+ * Threads:   any; so may the function be called, if args->function may.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, UNSUPPORTED, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_meter(farebox_engine *engine, const farebox_meter_args *args, void **out,
+                                         farebox_error *error);
+
+/* Gives back what farebox_meter gave: from now on it returns the refused value with CLOSED. Its memory is kept for the
+ * next farebox_meter, so that a late call does no harm.
+ * Ownership: takes the function pointer.
+ * Threads:   any; calls that are under way finish.
+ * Errors:    HANDLE (it is not one that farebox_meter gave, or was given back).
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_unmeter(void *function, farebox_error *error);
+
+/* Names who pays for metered calls on this thread that name no payer, and the run that they belong to, until it is called
+ * again; an absent payer is nobody.
+ * Ownership: borrowed and copied.
+ * Threads:   any; each has its own.
+ * Errors:    TOO_LONG, INVALID_UTF8.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_pay(farebox_str payer, farebox_str run, farebox_error *error);
+
+/* Tells what became of the last call of a metered function on this thread: its status, and the receipt of a charge.
+ * Ownership: *receipt and *error are the caller's and may be NULL; the receipt is zero where nothing was charged.
+ * Threads:   any; each has its own.
+ * Errors:    the status of that call; FAREBOX_OK where there was none.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_metered(farebox_receipt *receipt, farebox_error *error);
+
+/* An argument or result of farebox_invoke; which member counts follows from the signature. */
+typedef struct farebox_value {
+    int64_t integer;   /* of an integer type; a u64 as the same bits; a pointer as its address */
+    double number;     /* of a double */
+    farebox_str bytes; /* of bytes and string; of out the buffer and its capacity, and afterwards what was written */
+} farebox_value;
+
+/* Calls a C function by its signature.
+ * Ownership: arguments are `count` values, one for each parameter of the signature; borrowed, except that the buffer of
+ *            an `out` is written and its len set. A string must end in NUL at its len. *result is the caller's and may
+ *            be NULL for void; a string in it belongs to the function that was called.
+ * Threads:   any, if the function may.
+ * Errors:    INVALID_ARGUMENT, TOO_LONG, UNSUPPORTED, NO_MEMORY; nothing was called.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_invoke(void *function, farebox_str signature, farebox_value *arguments, size_t count,
+                                          farebox_value *result, farebox_error *error);
 
 #ifdef __cplusplus
 }

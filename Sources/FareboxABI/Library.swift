@@ -122,7 +122,7 @@ public func farebox_describe(
   _ out: UnsafeMutablePointer<farebox_text>?, _ error: UnsafeMutablePointer<farebox_error>?
 ) -> farebox_status {
   unsafe answer(error) { () throws(Failure) in
-    try unsafe give(Description.json(version: UInt32(FAREBOX_VERSION_NUMBER)).serialized(), to: out)
+    try unsafe give(Description.json(version: UInt32(FAREBOX_VERSION_NUMBER), .engine).serialized(), to: out)
   }
 }
 

@@ -24,7 +24,7 @@ public func farebox_price_tool(
     ) { line in
       if count < capacity, let lines = unsafe lines {
         unsafe lines[Int(count)] = farebox_quote_line(
-          meter: farebox_meter(line.meter.rawValue), tier: line.tier, quantity_micro: line.quantityMicro,
+          meter: farebox_meter_kind(line.meter.rawValue), tier: line.tier, quantity_micro: line.quantityMicro,
           rate_pico: line.ratePico, amount: line.amount)
       }
       count += 1

@@ -52,6 +52,18 @@ public enum Limits {
   public static let webhookID = 255
   /// Milliseconds that a hold may stay open: a year.
   public static let holdMilliseconds: Int64 = 366 * 86_400_000
+  /// Bytes of a key under which a skill keeps a value.
+  public static let skillValueKey = 128
+  /// Bytes of a value that a skill keeps.
+  public static let skillValue = 4_096
+  /// Keys of one skill.
+  public static let skillValueKeys = 1_000
   /// Open engines in one process.
   public static let engines = 1_024
+  /// Bytes of a C function's signature.
+  public static let signature = 2_048
+  /// Parameters in a signature; a range of bytes is one.
+  public static let signatureParameters = 16
+  /// Bytes of a parameter's name.
+  public static let parameterName = 64
 }

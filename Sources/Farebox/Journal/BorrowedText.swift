@@ -30,7 +30,7 @@ public struct BorrowedText: @unchecked Sendable {
   }
 
   /// Whether the bytes are valid UTF-8 without a NUL; pure ASCII is decided eight bytes at a time.
-  var isText: Bool {
+  package var isText: Bool {
     let bytes = unsafe self.bytes
     var index = 0
     while index + 8 <= count {
@@ -54,7 +54,7 @@ public struct BorrowedText: @unchecked Sendable {
 
 extension String {
   /// Lends the string's UTF-8 to `body`.
-  func withBorrowedText<Result, Problem: Error>(
+  package func withBorrowedText<Result, Problem: Error>(
     _ body: (BorrowedText) throws(Problem) -> Result
   ) throws(Problem) -> Result {
     var copy = self

@@ -33,6 +33,10 @@ enum RecordKind: UInt8, CaseIterable {
   case seal = 30
   /// A customer has a price of its own for a tool.
   case customerPrice = 31
+  /// A tool or skill may, or may not, be used by an account.
+  case access = 32
+  /// A value that a skill keeps under a key.
+  case value = 33
 
   /// Whether the record moves money between accounts.
   var movesMoney: Bool {
@@ -40,7 +44,7 @@ enum RecordKind: UInt8, CaseIterable {
     case .transfer, .charge, .capture, .refund: true
     case .reserve, .release, .expire, .extend: false
     case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits, .webhook, .event, .seal,
-      .customerPrice:
+      .customerPrice, .access, .value:
       false
     }
   }
