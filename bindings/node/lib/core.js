@@ -4,7 +4,7 @@
  * units; requests.js makes them. Each verb runs at once (`Sync`) or on a thread of the pool, from the same numbers and
  * texts. This file is loaded with the first engine, when the library is there. */
 
-const { HandleError, failureOf } = require('./errors');
+const { HandleError, failureOf, refuse } = require('./errors');
 const { decodeJson } = require('./json');
 const { native } = require('./library');
 const { ChargeQueue } = require('./queue');
@@ -131,6 +131,12 @@ class Core {
   /** Charges with the next batch; see queue.js. */
   async charge(plan) {
     this.alive();
+    // In a batch, what one caller got wrong must not be another's error.
+    for (const field of CHARGE_TEXTS) {
+      if (plan[field] !== undefined && typeof plan[field] !== 'string') {
+        throw refuse('INVALID_ARGUMENT', 'A text is a string.', field);
+      }
+    }
     return this.queue.add(plan);
   }
 

@@ -51,6 +51,9 @@ class WebhookError extends FareboxError {}
 /** The store could not do it. */
 class StoreError extends FareboxError {}
 
+/** A plugin could not be loaded, or its call did not succeed; where a call was made, its payer was charged nothing. */
+class PluginError extends FareboxError {}
+
 /** A fault of the library's own, or of the machine. */
 class InternalError extends FareboxError {}
 
@@ -64,6 +67,7 @@ const FAMILIES = {
   webhook: WebhookError,
   store: StoreError,
   internal: InternalError,
+  plugin: PluginError,
 };
 
 /** Names a field of the C header as this package does: `max_cost` is `maxCost`, `idempotency_key` is `key`. */
@@ -110,6 +114,7 @@ module.exports = {
   InternalError,
   KeyConflict,
   PaymentRefused,
+  PluginError,
   RequestError,
   StateError,
   StoreError,
