@@ -348,8 +348,8 @@ export interface WebhookOptions {
   scheme?: 'standard' | 'stripe' | 'robutler';
   /** How old a webhook may be, in seconds; 300. Null switches the check off. */
   tolerance?: number | null;
-  /** The time: a Date, or seconds since 1970; now. */
-  now?: Date | number;
+  /** The time at which the age is told; now. */
+  now?: Time;
 }
 
 /** How a webhook is verified with the replay guard of a ledger. */

@@ -3,6 +3,7 @@
 /* Webhooks: signature and age, over the raw bytes. */
 
 const { HandleError, failureOf, refuse } = require('./errors');
+const { microsecondsOf } = require('./json');
 const { native } = require('./library');
 const { optionsOf } = require('./requests');
 
@@ -50,16 +51,6 @@ function toleranceOf(tolerance) {
   return BigInt(tolerance);
 }
 
-/** Microseconds of a Date or of seconds since 1970. */
-function momentOf(now) {
-  if (now == null) return 0n;
-  const micros = now instanceof Date ? now.getTime() * 1000 : typeof now === 'number' ? Math.round(now * 1e6) : NaN;
-  if (!Number.isSafeInteger(micros)) {
-    throw refuse('INVALID_ARGUMENT', 'now is a Date, or seconds since 1970.', 'now');
-  }
-  return BigInt(micros);
-}
-
 function secretsOf(secrets) {
   const list = typeof secrets === 'string' || secrets instanceof Uint8Array ? [secrets] : secrets;
   if (!Array.isArray(list) || list.some((one) => typeof one !== 'string' && !(one instanceof Uint8Array))) {
@@ -85,7 +76,8 @@ function webhookCall(body, headers, secrets, given, known) {
   ];
   const mask = texts.reduce((bits, text, i) => (text === undefined ? bits : bits | (1 << i)), 0);
   const tolerance = toleranceOf(options.tolerance === undefined ? TOLERANCE : options.tolerance);
-  const numbers = BigInt64Array.of(BigInt(mask), BigInt(SCHEMES[scheme]), tolerance, momentOf(options.now));
+  const now = options.now == null ? 0n : microsecondsOf(options.now, 'now');
+  const numbers = BigInt64Array.of(BigInt(mask), BigInt(SCHEMES[scheme]), tolerance, now);
   return { numbers, texts: [...texts.filter((text) => text !== undefined), ...secretsOf(secrets)] };
 }
 
