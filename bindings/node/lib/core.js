@@ -65,6 +65,10 @@ function writePlan(target, at, texts, fields, plan) {
   if (plan.at !== undefined) target[at + row.at] = plan.at;
 }
 
+function textOnly(value, field) {
+  if (typeof value !== 'string') throw refuse('INVALID_ARGUMENT', 'A text is a string.', field);
+}
+
 /** Charges that go to the library as one call. */
 class Batch {
   constructor() {
@@ -133,9 +137,7 @@ class Core {
     this.alive();
     // In a batch, what one caller got wrong must not be another's error.
     for (const field of CHARGE_TEXTS) {
-      if (plan[field] !== undefined && typeof plan[field] !== 'string') {
-        throw refuse('INVALID_ARGUMENT', 'A text is a string.', field);
-      }
+      if (plan[field] !== undefined) textOnly(plan[field], field);
     }
     return this.queue.add(plan);
   }
@@ -377,6 +379,7 @@ class Core {
   scale(asset = this.defaultAsset) {
     let scale = this.scales.get(asset);
     if (scale === undefined) {
+      textOnly(asset, 'asset');
       scale = this.callSync('asset.get', JSON.stringify({ asset })).scale;
       this.scales.set(asset, scale);
     }
@@ -387,6 +390,7 @@ class Core {
   toolAsset(tool) {
     let asset = this.toolAssets.get(tool);
     if (asset === undefined) {
+      textOnly(tool, 'tool');
       asset = this.callSync('tool.inspect', JSON.stringify({ tool })).pricing?.currency ?? this.defaultAsset;
       this.toolAssets.set(tool, asset);
     }

@@ -77,7 +77,7 @@ function functionOrNone(value, field) {
 class Meter {
   constructor(fn, options) {
     const { cost, currency = 'USD', per = 'request', maxCost, units } = options;
-    const tool = options.name ?? fn.name;
+    const tool = options.name ?? (typeof fn.name === 'string' ? fn.name.replace(/^(bound )+/, '') : undefined);
     if (typeof tool !== 'string' || tool === '') {
       throw refuse('MISSING_FIELD', 'This function has no name: give name.', 'name');
     }

@@ -118,7 +118,7 @@ static bool export_constants(napi_env env, napi_value exports, const char *name,
 NAPI_MODULE_INIT()
 {
     napi_value load;
-    if (!instance_make(env)
+    if (!engines_close_at_end(env)
         || napi_create_function(env, "load", NAPI_AUTO_LENGTH, library_load, NULL, &load) != napi_ok
         || napi_set_named_property(env, exports, "load", load) != napi_ok || !calls_export(env, exports)
         || !export_constants(env, exports, "receipt", receipt_layout)

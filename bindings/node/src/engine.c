@@ -1,5 +1,6 @@
 #include "engine.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -8,19 +9,10 @@
 /* Marks the objects that are engines, so that no other addon's object is taken for one. */
 static const napi_type_tag engine_tag = {0x9d1f6a3ce2b84f07, 0xb6604c5e0f7d4a21};
 
-static void instance_release(instance *instance)
-{
-    if (--instance->references == 0) {
-        free(instance);
-    }
-}
-
-static void instance_finalize(napi_env env, void *data, void *hint)
-{
-    (void)env;
-    (void)hint;
-    instance_release(data);
-}
+/* Every engine of the process, for the ends of an environment and of the process. */
+static engine *engines;
+static pthread_mutex_t engines_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t at_exit_once = PTHREAD_ONCE_INIT;
 
 static void close_handle(engine *engine)
 {
@@ -30,46 +22,51 @@ static void close_handle(engine *engine)
     }
 }
 
-/* At the end of the environment, when none of its jobs runs any more. */
-static void close_all(void *data)
+/* Closes the engines of an environment, or all where it is NULL. */
+static void close_all(void *env)
 {
-    for (engine *each = ((instance *)data)->engines; each != NULL; each = each->next) {
-        each->calling = NULL;
-        close_handle(each);
+    pthread_mutex_lock(&engines_lock);
+    for (engine *each = engines; each != NULL; each = each->next) {
+        if (env == NULL || each->env == env) {
+            each->calling = NULL;
+            close_handle(each);
+        }
     }
+    pthread_mutex_unlock(&engines_lock);
 }
 
-bool instance_make(napi_env env)
+static void close_at_exit(void)
 {
-    instance *made = calloc(1, sizeof *made);
-    if (made == NULL) {
-        return false;
-    }
-    made->references = 1;
-    if (napi_set_instance_data(env, made, instance_finalize, NULL) != napi_ok) {
-        free(made);
-        return false;
-    }
-    return napi_add_env_cleanup_hook(env, close_all, made) == napi_ok;
+    close_all(NULL);
+}
+
+/* process.exit ends the process without the ends of environments. */
+static void register_at_exit(void)
+{
+    atexit(close_at_exit);
+}
+
+bool engines_close_at_end(napi_env env)
+{
+    return pthread_once(&at_exit_once, register_at_exit) == 0 && napi_add_env_cleanup_hook(env, close_all, env) == napi_ok;
 }
 
 engine *engine_make(napi_env env, napi_value clock)
 {
-    instance *instance = NULL;
     engine *made = calloc(1, sizeof *made);
-    if (made == NULL || napi_get_instance_data(env, (void **)&instance) != napi_ok || instance == NULL
-        || (clock != NULL && napi_create_reference(env, clock, 1, &made->clock) != napi_ok)) {
+    if (made == NULL || (clock != NULL && napi_create_reference(env, clock, 1, &made->clock) != napi_ok)) {
         free(made);
         return NULL;
     }
     made->references = 1;
-    made->instance = instance;
-    instance->references++;
-    made->next = instance->engines;
+    made->env = env;
+    pthread_mutex_lock(&engines_lock);
+    made->next = engines;
     if (made->next != NULL) {
         made->next->previous = made;
     }
-    instance->engines = made;
+    engines = made;
+    pthread_mutex_unlock(&engines_lock);
     return made;
 }
 
@@ -88,15 +85,16 @@ void engine_release(napi_env env, engine *engine)
     if (engine->clock != NULL) {
         napi_delete_reference(env, engine->clock);
     }
+    pthread_mutex_lock(&engines_lock);
     if (engine->next != NULL) {
         engine->next->previous = engine->previous;
     }
     if (engine->previous != NULL) {
         engine->previous->next = engine->next;
     } else {
-        engine->instance->engines = engine->next;
+        engines = engine->next;
     }
-    instance_release(engine->instance);
+    pthread_mutex_unlock(&engines_lock);
     free(engine);
 }
 

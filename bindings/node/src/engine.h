@@ -1,4 +1,4 @@
-/* Engines as JS objects, and what the addon keeps for each environment. */
+/* Engines as JS objects. */
 #ifndef ENGINE_H
 #define ENGINE_H
 
@@ -9,16 +9,10 @@
 
 typedef struct engine engine;
 
-/* One environment: the main thread's, or a worker's. Everything in it is touched on the environment's thread alone. */
-typedef struct instance {
-    size_t references; /* the environment, and each engine */
-    engine *engines;
-} instance;
-
-/* An open ledger. */
+/* An open ledger. All but the list is touched on the thread of its environment alone, and at the process's exit. */
 struct engine {
     farebox_engine *handle;
-    instance *instance;
+    napi_env env;
     engine *previous, *next;
     size_t references; /* the JS object, and each job */
     bool closed;
@@ -27,8 +21,8 @@ struct engine {
     int64_t last_time; /* what the clock gave last */
 };
 
-/* Makes what an environment needs, and has its engines closed at the environment's end. */
-bool instance_make(napi_env env);
+/* Has the engines of an environment closed at its end, and at the end of the process. */
+bool engines_close_at_end(napi_env env);
 
 /* Makes an engine without a handle. `clock` is a function, or NULL. Gives NULL where there is no memory. */
 engine *engine_make(napi_env env, napi_value clock);
