@@ -1,0 +1,43 @@
+#!/usr/bin/env node
+'use strict';
+
+/* Makes a package with the addon and the library inside, as a wheel has them.
+ *
+ *     node bindings/node/scripts/pack.js DIR
+ *
+ * Builds the addon first. The library is the one that the package finds; see README.md. Everything is put together in a
+ * folder of its own, so that the source tree never holds a copy of the library. */
+
+const { execFileSync } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+
+const project = path.dirname(__dirname);
+
+function main(target) {
+  if (target === undefined) throw new Error('pack.js takes the folder that the package is written to');
+  execFileSync(process.execPath, [path.join(__dirname, 'build.js')], { stdio: 'inherit' });
+  const { FILE_NAME, libraryPath } = require('../lib/library');
+  const stage = fs.mkdtempSync(path.join(os.tmpdir(), 'farebox-pack-'));
+  try {
+    for (const name of ['lib', 'build/farebox.node', 'README.md']) {
+      fs.cpSync(path.join(project, name), path.join(stage, name), { recursive: true });
+    }
+    fs.copyFileSync(path.resolve(project, '..', '..', 'LICENSE'), path.join(stage, 'LICENSE'));
+    fs.copyFileSync(libraryPath(), path.join(stage, 'lib', FILE_NAME));
+    const { scripts, ...manifest } = JSON.parse(fs.readFileSync(path.join(project, 'package.json'), 'utf8'));
+    fs.writeFileSync(path.join(stage, 'package.json'), `${JSON.stringify({ ...manifest, cpu: [process.arch] }, null, 2)}\n`);
+    fs.mkdirSync(target, { recursive: true });
+    execFileSync('npm', ['pack', '--offline', '--pack-destination', path.resolve(target)], { cwd: stage, stdio: 'inherit' });
+  } finally {
+    fs.rmSync(stage, { recursive: true, force: true });
+  }
+}
+
+try {
+  main(process.argv[2]);
+} catch (error) {
+  console.error(error.message);
+  process.exit(1);
+}
