@@ -8,7 +8,7 @@ const { HandleError, failureOf, refuse } = require('./errors');
 const { decodeJson } = require('./json');
 const { native } = require('./library');
 const { ChargeQueue } = require('./queue');
-const { Balance, Quote, QuoteLine, Receipt } = require('./values');
+const { Balance, Quote, QuoteLine, Receipt, ToolResult } = require('./values');
 
 const addon = native();
 const { balanceResult, quote, quoteLine, receipt, row, tickResult } = addon;
@@ -21,6 +21,8 @@ const ROW_WORDS = row.size;
 const CHARGE_TEXTS = ['payer', 'tool', 'payee', 'asset', 'key', 'run', 'call', 'description', 'metadata'];
 const CAPTURE_TEXTS = ['key', 'description', 'metadata'];
 const PRICE_TEXTS = ['tool', 'customer'];
+const TOOL_TEXTS = ['payer', 'tool', 'input', 'key', 'run', 'call'];
+const METER_TEXTS = ['library', 'symbol', 'signature', 'tool', 'usage', 'failure'];
 
 /** A result of the library, and views of it. */
 class Frame {
@@ -359,6 +361,65 @@ class Core {
     return decodeJson(answer);
   }
 
+  // ---- Plugins and C functions ----
+
+  callToolSync(plan) {
+    this.alive();
+    const texts = [];
+    writePlan(numbers, 0, texts, TOOL_TEXTS, plan);
+    return this.toolOf(addon.callToolSync(this.handle, numbers, texts, syncFrame.words), syncFrame);
+  }
+
+  async callTool(plan) {
+    this.alive();
+    const frame = new Frame(RECEIPT_WORDS);
+    const texts = [];
+    writePlan(numbers, 0, texts, TOOL_TEXTS, plan);
+    return this.toolOf(await addon.callTool(this.handle, numbers, texts, frame.words), frame);
+  }
+
+  toolOf(answer, frame) {
+    if (!Buffer.isBuffer(answer)) throw failureOf(answer);
+    return new ToolResult(answer, this.receiptOrNone(frame));
+  }
+
+  /** The receipt of a call, or null where it was not charged. */
+  receiptOrNone(frame) {
+    return frame.unsigned[receipt.id >> 3] === 0n ? null : this.receiptAt(frame, 0);
+  }
+
+  /** Gives the handle of a C function whose calls through `invoke` are charged. */
+  meterSync(plan) {
+    this.alive();
+    const texts = [];
+    writePlan(numbers, 0, texts, METER_TEXTS, plan);
+    return made(addon.meterSync(this.handle, numbers, texts));
+  }
+
+  async meter(plan) {
+    this.alive();
+    const texts = [];
+    writePlan(numbers, 0, texts, METER_TEXTS, plan);
+    return made(await addon.meter(this.handle, numbers, texts));
+  }
+
+  invokeSync(handle, values, texts) {
+    this.alive();
+    const answer = addon.invokeSync(this.handle, values, texts, syncFrame.words, handle);
+    return this.invoked(answer, syncFrame);
+  }
+
+  async invoke(handle, values, texts) {
+    this.alive();
+    const frame = new Frame(RECEIPT_WORDS);
+    return this.invoked(await addon.invoke(this.handle, values, texts, frame.words, handle), frame);
+  }
+
+  invoked(answer, frame) {
+    if (answer.integer === undefined) throw failureOf(answer);
+    return { value: answer, receipt: this.receiptOrNone(frame) };
+  }
+
   closeSync() {
     this.closed = true;
     const failure = addon.closeSync(this.handle, numbers, []);
@@ -417,15 +478,15 @@ class Core {
 
 /** Opens a ledger; `clock` is a function that gives microseconds as a BigInt, or undefined. */
 function openSync(url, options, clock) {
-  return opened(addon.openSync(null, options, [url], undefined, clock));
+  return made(addon.openSync(null, options, [url], undefined, clock));
 }
 
 async function open(url, options, clock) {
-  return opened(await addon.open(null, options, [url], undefined, clock));
+  return made(await addon.open(null, options, [url], undefined, clock));
 }
 
-function opened(answer) {
-  // The handle has no properties of its own.
+function made(answer) {
+  // A handle has no properties of its own.
   if (answer.number !== undefined) throw failureOf(answer);
   return answer;
 }

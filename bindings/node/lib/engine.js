@@ -6,6 +6,7 @@ const fs = require('node:fs');
 
 const { Payment } = require('./context');
 const { failureOf, refuse } = require('./errors');
+const { meterFunction, meterFunctionSync } = require('./functions');
 const { Hold, asyncDispose, dispose } = require('./hold');
 const { decodeJson, encodeJson, microsecondsOf } = require('./json');
 const { native } = require('./library');
@@ -193,6 +194,22 @@ class Farebox {
     return webhooks.verifySync(this.core, body, headers, secrets, options);
   }
 
+  async callTool(payer, tool, input, options) {
+    return this.core.callTool(requests.toolPlan(this.core, payer, tool, input, options));
+  }
+
+  callToolSync(payer, tool, input, options) {
+    return this.core.callToolSync(requests.toolPlan(this.core, payer, tool, input, options));
+  }
+
+  async meterFunction(options) {
+    return meterFunction(this, options);
+  }
+
+  meterFunctionSync(options) {
+    return meterFunctionSync(this, options);
+  }
+
   async call(operation, fields = {}) {
     return this.core.call(operation, encodeJson(withHolds(fields)));
   }
@@ -299,6 +316,12 @@ function withHolds(fields) {
   return Object.fromEntries(plain);
 }
 
+/** Says what plugins this process may load; it may be called again to allow less. */
+function setPluginPolicy(policy) {
+  const failure = native().setPluginPolicySync(null, new BigInt64Array(1), [encodeJson(policy, 'policy')]);
+  if (failure !== undefined) throw failureOf(failure, true);
+}
+
 /** Describes the library: version, statuses, limits, and each operation with its fields, errors and a doc line. */
 function describe() {
   const answer = native().describeSync(null, new BigInt64Array(1), []);
@@ -306,4 +329,4 @@ function describe() {
   return decodeJson(answer);
 }
 
-module.exports = { Farebox, describe };
+module.exports = { Farebox, describe, setPluginPolicy };

@@ -515,6 +515,33 @@ export class Farebox {
   ): void;
 
   /**
+   * Runs a tool that a plugin offers: quotes, reserves, runs, captures what it used. Where it fails, crashes or passes its
+   * deadline the payer pays nothing. A repeat with the same key runs the tool again and charges once.
+   *
+   * Errors: StateError, PaymentRefused, HoldError, KeyConflict, PluginError; InternalError `UNSUPPORTED` where the library
+   * was built without plugins.
+   */
+  callTool(payer: string | null, tool: string, input?: object, options?: ToolOptions): Promise<ToolResult>;
+  /** The same, blocking. */
+  callToolSync(payer: string | null, tool: string, input?: object, options?: ToolOptions): ToolResult;
+
+  /**
+   * Meters a function of a C library: registers its price, as `pricing` does, and gives a function that quotes, reserves,
+   * calls and captures, off the event loop. Nothing can check that a signature is true: a false one ends the process, or
+   * worse.
+   *
+   * Errors: RequestError for what cannot be read and for a library or symbol that there is not; InternalError
+   * `UNSUPPORTED` for a signature with a `pointer`, and where the library was built without this.
+   */
+  meterFunction<A extends CValue[] = CValue[], R = any>(
+    options: MeterFunctionOptions<A>,
+  ): Promise<Metered<(...args: A) => Promise<R>>>;
+  /** The same, blocking, and so is the function that it gives. */
+  meterFunctionSync<A extends CValue[] = CValue[], R = any>(
+    options: MeterFunctionOptions<A>,
+  ): Metered<(...args: A) => R>;
+
+  /**
    * Carries out any operation by name; `describe()` and `docs/operations.md` list them. Names of fields are those of
    * the JSON, as in `max_cost`. Amounts are decimal text both ways, a BigInt is the integer that it is, a Date becomes
    * microseconds since 1970, and an integer of the answer that a number cannot hold exactly is a BigInt.
@@ -539,6 +566,68 @@ export class Farebox {
   paying<T>(payer: string, options: PayingOptions | undefined, work: () => T): T;
   paying(payer: string, options?: PayingOptions): Payment;
 }
+
+/** How a tool of a plugin is called. */
+export interface ToolOptions {
+  /** The idempotency key. */
+  key?: string;
+  /** The run that the call belongs to. */
+  run?: string;
+  /** The id of the call. */
+  call?: string;
+  /** Hold this, and charge no more. */
+  maxCost?: Money;
+  /** Give up after this, in milliseconds; the plugin's own deadline. */
+  deadlineMs?: number;
+  /** When the capture's receipt is returned. */
+  durability?: Durability;
+  /** Run it at the host's own cost: no payer, no receipt, nothing in the ledger. */
+  uncharged?: boolean;
+}
+
+/** What a tool of a plugin gave. */
+export class ToolResult {
+  private constructor();
+  /** The bytes, a Buffer. */
+  readonly output: Uint8Array;
+  /** The receipt of the capture; null where nothing was charged. */
+  readonly receipt: Receipt | null;
+  /** The output as UTF-8. */
+  get text(): string;
+  /** The output as JSON. */
+  json(): any;
+}
+
+/**
+ * An argument of a C function: a number or BigInt for an integer, which must fit, a number for a double, a string without
+ * NUL, a Uint8Array for `bytes`, which is copied, and for `out` how many bytes may be written.
+ */
+export type CValue = number | bigint | string | Uint8Array;
+
+/** A C function and what its calls cost. Its result is a number, a BigInt where it has 64 bits, or text; where the
+ * signature has an `out` it is `{ result, output }`, whose `output` is what was written. */
+export interface MeterFunctionOptions<A extends CValue[] = CValue[]>
+  extends Pick<
+    PricingOptions,
+    'currency' | 'per' | 'maxCost' | 'revenueShare' | 'owner' | 'description' | 'category' | 'name' | 'durability'
+  > {
+  /** A name that the system's loader finds, such as `libz.so.1`, or a path. It stays loaded. */
+  library: string;
+  symbol: string;
+  /** As in `farebox.h`: `u64(u64 crc, bytes:u32 data)`. */
+  signature: string;
+  /** The price of one `per`; without it the price that a manifest registered under the tool's name. */
+  cost?: string | number;
+  /** Where the units come from: absent, one request; `bytes:NAME`, the bytes of a parameter; `value:NAME`, its number. */
+  usage?: string;
+  /** Which results mean that the call failed, and release the hold: absent, none. */
+  failure?: 'negative' | 'nonzero' | 'zero';
+  /** Who pays: an account, or a function of the arguments; the context says it otherwise. */
+  payer?: string | ((...args: A) => string);
+}
+
+/** What plugins a process may load, as `docs/plugins.md` has it. */
+export type PluginPolicy = object;
 
 /** A WHATWG URL, as far as it is needed. */
 export interface URLLike {
@@ -703,6 +792,13 @@ export function verifyWebhook(
   secrets: Secrets,
   options?: WebhookOptions,
 ): void;
+
+/**
+ * Says what plugins this process may load; until it is called nothing is loaded. It may be called again to allow less.
+ *
+ * Errors: RequestError; PluginError `PLUGIN_POLICY` for what would allow more than before; InternalError `UNSUPPORTED`.
+ */
+export function setPluginPolicy(policy: PluginPolicy): void;
 
 /** What `describe` tells of a field. */
 export interface DescribedField {

@@ -4,7 +4,7 @@
 
 const { Payment, callId, recordUsage } = require('./context');
 const { estimateTokens } = require('./counting');
-const { Farebox, describe } = require('./engine');
+const { Farebox, describe, setPluginPolicy } = require('./engine');
 const {
   FareboxError,
   HandleError,
@@ -22,7 +22,7 @@ const { Hold } = require('./hold');
 const { libraryPath } = require('./library');
 const { isFailedResult, meter, pricing } = require('./pricing');
 const { STATUSES } = require('./statuses');
-const { Balance, Quote, QuoteLine, Receipt } = require('./values');
+const { Balance, Quote, QuoteLine, Receipt, ToolResult } = require('./values');
 const { verifyWebhook } = require('./webhooks');
 
 module.exports = {
@@ -44,6 +44,7 @@ module.exports = {
   STATUSES,
   StateError,
   StoreError,
+  ToolResult,
   WebhookError,
   callId,
   describe,
@@ -53,5 +54,6 @@ module.exports = {
   meter,
   pricing,
   recordUsage,
+  setPluginPolicy,
   verifyWebhook,
 };

@@ -296,4 +296,4 @@ class Meter {
   }
 }
 
-module.exports = { Meter, later, now };
+module.exports = { Meter, later, missingPayer, now };

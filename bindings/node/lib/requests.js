@@ -13,6 +13,7 @@ const AMOUNT_GIVEN = 1;
 const CAPTURE_PARTIAL = 1;
 const CAPTURE_AMOUNT = 2;
 const CAPTURE_USAGE = 4;
+const TOOL_UNCHARGED = 1;
 const UINT32_MAX = 2 ** 32 - 1;
 
 const CHARGE = new Set(
@@ -23,6 +24,7 @@ const MANY = new Set([...CHARGE, 'payer']);
 const CAPTURE = new Set(
   ['amount', 'usage', 'final', 'key', 'asset', 'description', 'metadata', 'durability'],
 );
+const TOOL = new Set(['key', 'run', 'call', 'maxCost', 'deadlineMs', 'durability', 'uncharged']);
 const PRICE = new Set(['usage', 'customer', 'maxCost', 'at']);
 
 /** Reads options: undefined is none; anything but an object, or a name that is not known, is refused. */
@@ -186,6 +188,25 @@ function pricePlan(core, tool, given) {
   };
 }
 
+/** Makes the plan of a call of a plugin's tool. */
+function toolPlan(core, payer, tool, input, given) {
+  const options = optionsOf(given, TOOL);
+  const { maxCost } = options;
+  return {
+    payer: textOrNone(payer),
+    tool,
+    input: input == null ? undefined : encodeJson(input, 'input'),
+    key: textOrNone(options.key),
+    run: textOrNone(options.run),
+    call: textOrNone(options.call),
+    flags: options.uncharged === true ? TOOL_UNCHARGED : 0,
+    amount: 0n,
+    maxCost: maxCost == null ? 0n : unitsOf(maxCost, () => core.scale(core.toolAsset(tool)), 'maxCost'),
+    durability: durabilityOf(options.durability),
+    expiresInMs: options.deadlineMs == null ? 0 : millisecondsOf(options.deadlineMs, 'deadlineMs'),
+  };
+}
+
 module.exports = {
   AMOUNT_GIVEN,
   CAPTURE_AMOUNT,
@@ -201,4 +222,5 @@ module.exports = {
   overCaptureOf,
   pricePlan,
   reservePlan,
+  toolPlan,
 };

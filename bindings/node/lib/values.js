@@ -168,4 +168,20 @@ class Balance {
   }
 }
 
-module.exports = { Balance, Quote, QuoteLine, Receipt };
+/** What a tool of a plugin gave, and the receipt of its call. */
+class ToolResult {
+  constructor(output, receipt) {
+    this.output = output;
+    this.receipt = receipt;
+  }
+
+  get text() {
+    return this.output.toString('utf8');
+  }
+
+  json() {
+    return JSON.parse(this.text);
+  }
+}
+
+module.exports = { Balance, Quote, QuoteLine, Receipt, ToolResult };

@@ -86,6 +86,7 @@ static const constant row_layout[] = {
 };
 
 static const constant flags[] = {
+    {"TOOL_UNCHARGED", FAREBOX_TOOL_UNCHARGED},
     {"OPEN_EXCLUSIVE", FAREBOX_OPEN_EXCLUSIVE},
     {"OPEN_EXISTING", FAREBOX_OPEN_EXISTING},
     {"AMOUNT_GIVEN", FAREBOX_AMOUNT_GIVEN},
@@ -121,6 +122,7 @@ NAPI_MODULE_INIT()
     if (!engines_close_at_end(env)
         || napi_create_function(env, "load", NAPI_AUTO_LENGTH, library_load, NULL, &load) != napi_ok
         || napi_set_named_property(env, exports, "load", load) != napi_ok || !calls_export(env, exports)
+        || !plugins_export(env, exports) || !functions_export(env, exports)
         || !export_constants(env, exports, "receipt", receipt_layout)
         || !export_constants(env, exports, "balanceResult", balance_layout)
         || !export_constants(env, exports, "tickResult", tick_layout)

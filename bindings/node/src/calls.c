@@ -10,11 +10,6 @@
 
 enum { LINES_MAX = 65536 };
 
-static farebox_engine *handle_of(const job *job)
-{
-    return job->engine == NULL ? NULL : job->engine->handle;
-}
-
 /* ---- Requests ---- */
 
 static void read_usage(const int64_t *row, farebox_usage *usage, uint32_t micro)
@@ -121,7 +116,7 @@ static bool prepare_charge(job *job)
 
 static void run_charge(job *job)
 {
-    job->status = lib.charge(handle_of(job), &job->in.charge, &job->out.receipt, &job->error);
+    job->status = lib.charge(job_handle(job), &job->in.charge, &job->out.receipt, &job->error);
 }
 
 /* ---- chargeMany ---- */
@@ -150,7 +145,7 @@ static bool prepare_charges(job *job)
 
 static void run_charge_many(job *job)
 {
-    job->status = lib.charge_many(handle_of(job), job->items, job->count, job->receipts, &job->error);
+    job->status = lib.charge_many(job_handle(job), job->items, job->count, job->receipts, &job->error);
 }
 
 static napi_value finish_charge_many(job *job)
@@ -185,7 +180,7 @@ static void ask_again(job *job, size_t i)
     }
     error->struct_size = sizeof *error;
     farebox_receipt receipt = FAREBOX_RECEIPT_INIT;
-    const farebox_status status = lib.charge(handle_of(job), &args[i], &receipt, error);
+    const farebox_status status = lib.charge(job_handle(job), &args[i], &receipt, error);
     receipt.status = status;
     job->receipts[i] = receipt;
     job->refusals[i] = error;
@@ -195,7 +190,7 @@ static void run_charge_each(job *job)
 {
     farebox_charge_args *args = job->items;
     if (job->count == 1) {
-        job->status = lib.charge(handle_of(job), &args[0], &job->receipts[0], &job->error);
+        job->status = lib.charge(job_handle(job), &args[0], &job->receipts[0], &job->error);
         return;
     }
     run_charge_many(job);
@@ -261,7 +256,7 @@ static bool prepare_reserve(job *job)
 
 static void run_reserve(job *job)
 {
-    job->status = lib.reserve(handle_of(job), &job->in.reserve, &job->out.receipt, &job->error);
+    job->status = lib.reserve(job_handle(job), &job->in.reserve, &job->out.receipt, &job->error);
 }
 
 static bool prepare_capture(job *job)
@@ -282,7 +277,7 @@ static bool prepare_capture(job *job)
 
 static void run_capture(job *job)
 {
-    job->status = lib.capture(handle_of(job), &job->in.capture, &job->out.receipt, &job->error);
+    job->status = lib.capture(job_handle(job), &job->in.capture, &job->out.receipt, &job->error);
 }
 
 static bool prepare_hold(job *job)
@@ -294,12 +289,12 @@ static bool prepare_hold(job *job)
 
 static void run_release(job *job)
 {
-    job->status = lib.release(handle_of(job), job->in.extend.hold, &job->out.receipt, &job->error);
+    job->status = lib.release(job_handle(job), job->in.extend.hold, &job->out.receipt, &job->error);
 }
 
 static void run_extend(job *job)
 {
-    job->status = lib.extend(handle_of(job), job->in.extend.hold, job->in.extend.milliseconds, &job->out.receipt,
+    job->status = lib.extend(job_handle(job), job->in.extend.hold, job->in.extend.milliseconds, &job->out.receipt,
                              &job->error);
 }
 
@@ -344,7 +339,7 @@ static bool prepare_price(job *job)
 
 static void run_price(job *job)
 {
-    job->status = lib.price_tool(handle_of(job), &job->in.price, &job->out.quote, &job->error);
+    job->status = lib.price_tool(job_handle(job), &job->in.price, &job->out.quote, &job->error);
 }
 
 static napi_value finish_price(job *job)
@@ -373,7 +368,7 @@ static bool prepare_balance(job *job)
 
 static void run_balance(job *job)
 {
-    job->status = lib.balance(handle_of(job), job->in.texts.first, job->in.texts.second, &job->out.balance, &job->error);
+    job->status = lib.balance(job_handle(job), job->in.texts.first, job->in.texts.second, &job->out.balance, &job->error);
 }
 
 static napi_value finish_balance(job *job)
@@ -390,7 +385,7 @@ static bool prepare_tick(job *job)
 
 static void run_tick(job *job)
 {
-    job->status = lib.tick(handle_of(job), &job->out.tick, &job->error);
+    job->status = lib.tick(job_handle(job), &job->out.tick, &job->error);
 }
 
 static napi_value finish_tick(job *job)
@@ -408,7 +403,7 @@ static bool prepare_call(job *job)
 
 static void run_call(job *job)
 {
-    job->status = lib.call(handle_of(job), job->in.texts.first, job->in.texts.second, &job->out.text, &job->error);
+    job->status = lib.call(job_handle(job), job->in.texts.first, job->in.texts.second, &job->out.text, &job->error);
 }
 
 static void run_describe(job *job)
@@ -478,7 +473,7 @@ static bool prepare_webhook(job *job)
 
 static void run_webhook(job *job)
 {
-    job->status = lib.verify_webhook(handle_of(job), &job->in.webhook, &job->error);
+    job->status = lib.verify_webhook(job_handle(job), &job->in.webhook, &job->error);
 }
 
 /* ---- open, close ---- */
@@ -500,7 +495,7 @@ static bool prepare_open(job *job)
     options->durability = (farebox_durability)durability;
     options->hold_durability = (farebox_durability)hold_durability;
     options->key_memory_bytes = (uint64_t)job->numbers[OPEN_KEY_MEMORY_BYTES];
-    if (napi_typeof(job->env, job->clock, &type) != napi_ok || (type != napi_undefined && type != napi_function)) {
+    if (napi_typeof(job->env, job->other, &type) != napi_ok || (type != napi_undefined && type != napi_function)) {
         return job_fail(job, FAREBOX_INVALID_ARGUMENT, "clock", "A clock is a function.");
     }
     /* The url is kept with the other texts; `in` is the options'. */
@@ -508,7 +503,7 @@ static bool prepare_open(job *job)
     if (job->items == NULL || !job_text(job, "url", false, job->items)) {
         return job->items != NULL ? false : job_fail(job, FAREBOX_NO_MEMORY, "", "There is no memory.");
     }
-    job->engine = engine_make(job->env, type == napi_function ? job->clock : NULL);
+    job->engine = engine_make(job->env, type == napi_function ? job->other : NULL);
     if (job->engine == NULL) {
         return job_fail(job, FAREBOX_NO_MEMORY, "", "There is no memory for the engine.");
     }
@@ -539,7 +534,7 @@ static bool prepare_close(job *job)
 
 static void run_close(job *job)
 {
-    job->status = lib.close(handle_of(job), &job->error);
+    job->status = lib.close(job_handle(job), &job->error);
 }
 
 static const verb verbs[] = {
@@ -562,10 +557,5 @@ static const verb verbs[] = {
 
 bool calls_export(napi_env env, napi_value exports)
 {
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (!verb_export(env, exports, &verbs[i])) {
-            return false;
-        }
-    }
-    return true;
+    return verbs_export(env, exports, verbs, sizeof verbs / sizeof verbs[0]);
 }

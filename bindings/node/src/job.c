@@ -17,9 +17,19 @@ bool job_fail(job *job, farebox_status status, const char *field, const char *me
     return false;
 }
 
+farebox_engine *job_handle(const job *job)
+{
+    return job->engine == NULL ? NULL : job->engine->handle;
+}
+
+bool job_has(job *job, bool present)
+{
+    return present || job_fail(job, FAREBOX_UNSUPPORTED, "", "This build of the library does not have this function.");
+}
+
 /* ---- Texts ---- */
 
-static char *arena_take(job *job, size_t size)
+char *job_bytes(job *job, size_t size)
 {
     if (size <= ARENA_BYTES - job->arena_used) {
         char *at = job->arena + job->arena_used;
@@ -101,7 +111,7 @@ static bool take_string(job *job, napi_value text, const char *field, farebox_st
     if (napi_get_value_string_utf8(job->env, text, NULL, 0, &length) != napi_ok) {
         return job_fail(job, FAREBOX_INVALID_ARGUMENT, field, "A text is a string.");
     }
-    at = arena_take(job, length + 1);
+    at = job_bytes(job, length + 1);
     if (at == NULL) {
         return job_fail(job, FAREBOX_NO_MEMORY, field, "There is no memory for the text.");
     }
@@ -121,7 +131,7 @@ static bool take_bytes(job *job, napi_value view, const char *field, farebox_str
         || type != napi_uint8_array) {
         return job_fail(job, FAREBOX_INVALID_ARGUMENT, field, "Bytes are a Uint8Array.");
     }
-    char *at = arena_take(job, length);
+    char *at = job_bytes(job, length);
     if (at == NULL) {
         return job_fail(job, FAREBOX_NO_MEMORY, field, "There is no memory for the bytes.");
     }
@@ -245,6 +255,9 @@ static void job_end(job *job)
     if (job->target != NULL) {
         napi_delete_reference(job->env, job->target);
     }
+    if (job->kept != NULL) {
+        napi_delete_reference(job->env, job->kept);
+    }
     if (job->engine != NULL) {
         engine_release(job->env, job->engine);
     }
@@ -300,7 +313,7 @@ static bool job_prepare(job *job, napi_callback_info info)
     job->number_count = length;
     job->texts = arguments[2];
     job->target_now = arguments[3];
-    job->clock = arguments[4];
+    job->other = arguments[4];
     const bool prepared = job->verb->prepare == NULL || job->verb->prepare(job);
     job->numbers = NULL;
     if (numbers != few) {
@@ -438,10 +451,15 @@ static bool export_function(napi_env env, napi_value exports, const char *name, 
            && napi_set_named_property(env, exports, name, function) == napi_ok;
 }
 
-bool verb_export(napi_env env, napi_value exports, const verb *verb)
+bool verbs_export(napi_env env, napi_value exports, const verb *verbs, size_t count)
 {
-    char name[64];
-    snprintf(name, sizeof name, "%sSync", verb->name);
-    return export_function(env, exports, verb->name, call_async, verb)
-           && export_function(env, exports, name, call_sync, verb);
+    for (size_t i = 0; i < count; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%sSync", verbs[i].name);
+        if (!export_function(env, exports, verbs[i].name, call_async, &verbs[i])
+            || !export_function(env, exports, name, call_sync, &verbs[i])) {
+            return false;
+        }
+    }
+    return true;
 }

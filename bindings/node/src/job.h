@@ -55,7 +55,7 @@ struct job {
     /* Arguments, only while `prepare` runs. */
     const int64_t *numbers;
     size_t number_count;
-    napi_value texts, clock;
+    napi_value texts, other; /* `other` is the fifth argument: a clock, or a function */
     uint32_t text_next, text_count;
 
     union {
@@ -72,6 +72,13 @@ struct job {
             uint64_t hold;
             uint32_t milliseconds;
         } extend;
+        farebox_tool_args tool;
+        farebox_meter_args meter;
+        struct {
+            farebox_str payer, run;
+            struct function *function;
+            int out; /* the argument that is written, or -1 */
+        } invoke;
     } in;
     union {
         farebox_receipt receipt;
@@ -79,6 +86,14 @@ struct job {
         farebox_tick_result tick;
         farebox_quote quote;
         farebox_text text;
+        struct {
+            farebox_text output;
+            farebox_receipt receipt;
+        } tool;
+        struct {
+            farebox_value result;
+            farebox_receipt receipt;
+        } invoke;
     } out;
     size_t count; /* of the items of a batch, lines of a quote or secrets of a webhook */
     void *items;  /* arguments of a batch, lines, or secrets */
@@ -86,6 +101,7 @@ struct job {
     farebox_error **refusals; /* of the items that were asked again, NULL where there is none */
 
     napi_ref target; /* the view that takes the result */
+    napi_ref kept;   /* another object that lives as long as the job */
     napi_value target_now;
     napi_async_work work;
     napi_deferred deferred;
@@ -96,11 +112,20 @@ struct job {
     char arena[ARENA_BYTES];
 };
 
-/* Registers the two functions of a verb in `exports`. */
-bool verb_export(napi_env env, napi_value exports, const verb *verb);
+/* Registers the two functions of each verb in `exports`. */
+bool verbs_export(napi_env env, napi_value exports, const verb *verbs, size_t count);
+
+/* The library's handle of the job's engine, or NULL. */
+farebox_engine *job_handle(const job *job);
 
 /* Notes why a job cannot be done; gives false. */
 bool job_fail(job *job, farebox_status status, const char *field, const char *message);
+
+/* Notes that the library has no such function, if it has none; false then. */
+bool job_has(job *job, bool present);
+
+/* Makes room for bytes that live as long as the job; NULL where there is no memory. */
+char *job_bytes(job *job, size_t size);
 
 /* Takes the next of the texts: UTF-8 of a string, or the bytes of a Uint8Array where `bytes`; false after job_fail. */
 bool job_text(job *job, const char *field, bool bytes, farebox_str *out);

@@ -19,16 +19,12 @@ bool library_ready(void)
     return atomic_load_explicit(&ready, memory_order_acquire);
 }
 
-/* Finds one function; says in `problem` which one there is not. */
-static bool find(void *handle, const char *name, void *field, char *problem, size_t size)
+/* Finds one function; its pointer is NULL where there is none. */
+static bool find(void *handle, const char *name, void *field)
 {
     void *address = dlsym(handle, name);
-    if (address == NULL) {
-        snprintf(problem, size, "%s has no %s", loaded_path, name);
-        return false;
-    }
     memcpy(field, &address, sizeof address);
-    return true;
+    return address != NULL;
 }
 
 static bool open_library(const char *path, char *problem, size_t size)
@@ -40,11 +36,16 @@ static bool open_library(const char *path, char *problem, size_t size)
     }
     snprintf(loaded_path, sizeof loaded_path, "%s", path);
     library found;
-    bool complete = true;
-#define LIBRARY_FIND(name) complete = complete && find(handle, "farebox_" #name, &found.name, problem, size);
+    const char *missing = NULL;
+#define LIBRARY_FIND(name) missing = find(handle, "farebox_" #name, &found.name) ? missing : "farebox_" #name;
     LIBRARY_FUNCTIONS(LIBRARY_FIND)
 #undef LIBRARY_FIND
-    if (complete) {
+#define LIBRARY_FIND(name) find(handle, "farebox_" #name, &found.name);
+    LIBRARY_OPTIONAL(LIBRARY_FIND)
+#undef LIBRARY_FIND
+    if (missing != NULL) {
+        snprintf(problem, size, "%s has no %s", path, missing);
+    } else {
         const uint32_t version = found.version_number();
         if (version / 10000 == FAREBOX_VERSION_MAJOR && version >= FAREBOX_VERSION_NUMBER) {
             lib = found;

@@ -26,9 +26,20 @@
     X(call)                                                                                                            \
     X(describe)
 
+/* Those that a build of the library may lack; their pointers are NULL then. */
+#define LIBRARY_OPTIONAL(X)                                                                                            \
+    X(set_plugin_policy)                                                                                               \
+    X(call_tool)                                                                                                       \
+    X(meter)                                                                                                           \
+    X(unmeter)                                                                                                         \
+    X(pay)                                                                                                             \
+    X(metered)                                                                                                         \
+    X(invoke)
+
 typedef struct library {
 #define LIBRARY_FIELD(name) __typeof__(farebox_##name) *name;
     LIBRARY_FUNCTIONS(LIBRARY_FIELD)
+    LIBRARY_OPTIONAL(LIBRARY_FIELD)
 #undef LIBRARY_FIELD
 } library;
 

@@ -31,3 +31,17 @@ withFolder('the walkthrough says what the one in Python says', async (folder) =>
   const python = await run('python3', [script], { cwd: folder, env: { ...env, FAREBOX_LIB: require('..').libraryPath() } });
   assert.equal(python.stdout, done.stdout, python.stderr);
 });
+
+withFolder('two functions of zlib are charged by the byte', async (folder, context) => {
+  const done = await run(process.execPath, [path.join(EXAMPLES, 'zlib.js')], { cwd: folder });
+  if (done.stderr.includes("'UNSUPPORTED'")) {
+    context.skip('this build of the library has no C functions');
+    return;
+  }
+  assert.equal(done.code, 0, done.stderr);
+  assert.match(done.stdout, /^compress2 {3}0, 38000 bytes became \d+$/m);
+  assert.match(done.stdout, /^again whole true$/m);
+  assert.match(done.stdout, /^no room {5}-5$/m);
+  assert.match(done.stdout, /^charged {5}0\.038 and 0\.038 USD/m);
+  assert.match(done.stdout, /^Ana has {5}0\.924 USD$/m);
+});

@@ -47,8 +47,8 @@ test('meters, flags and choices are those of the header', () => {
   const fields = [...struct.matchAll(/int64_t (\w+);/g)].map(([, name]) => name);
   assert.deepEqual(METERS.map((name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)), fields);
   const sources = fs.readdirSync(LIB).filter((name) => name.endsWith('.js')).map((name) => read(LIB, name)).join('\n');
-  const stated = [...sources.matchAll(/^const (OPEN_EXCLUSIVE|OPEN_EXISTING|AMOUNT_GIVEN|CAPTURE_\w+|REPLAYED|UNCOMMITTED|FINAL|CAPPED) = (\d+);/gm)];
-  assert.equal(stated.length, 10);
+  const stated = [...sources.matchAll(/^const (OPEN_EXCLUSIVE|OPEN_EXISTING|AMOUNT_GIVEN|CAPTURE_\w+|TOOL_UNCHARGED|REPLAYED|UNCOMMITTED|FINAL|CAPPED) = (\d+);/gm)];
+  assert.equal(stated.length, 11);
   for (const [, name, value] of stated) {
     assert.equal(Number(value), native().flags[name] ?? native().flags[`RECEIPT_${name}`], name);
   }
@@ -87,6 +87,7 @@ test('every method is in the types, and the other way round', () => {
     QuoteLine: quote.lines[0],
     Balance: engine.balanceSync('user:ana'),
     PaymentRefused: new farebox.PaymentRefused('OVER_BUDGET'),
+    ToolResult: new farebox.ToolResult(Buffer.from('{}'), null),
   };
   for (const [name, value] of Object.entries(values)) {
     const prototype = Object.getPrototypeOf(value);

@@ -14,6 +14,7 @@ import {
   meter,
   pricing,
   recordUsage,
+  setPluginPolicy,
   verifyWebhook,
 } from 'farebox';
 
@@ -32,12 +33,26 @@ async function engineTypes(): Promise<void> {
   const transfers: any[] | null | undefined = listed.transfers;
   const info = engine.callSync('ledger.info');
   const inside: string = engine.paying('user:ana', { run: 'run-1' }, () => 'result');
-  const later: Promise<number> = engine.paying('user:ana', async () => 1);
+  const paid: Promise<number> = engine.paying('user:ana', async () => 1);
   const result: number = engine.paying('user:ana').enter((a: number) => a, 5);
   verifyWebhook(new Uint8Array(), { 'Stripe-Signature': 't=1' }, ['a', 'b'], { tolerance: null });
   const name: string | undefined = STATUSES[400]?.name;
   const version: string = describe().version;
-  void [clocked, units, text, blocked, done, reason, transfers, info, inside, later, result, name, version];
+  void [clocked, units, text, blocked, done, reason, transfers, info, inside, paid, result, name, version];
+  setPluginPolicy({ directories: [] });
+  const tool = await engine.callTool('user:ana', 'echo.say', { text: 'hello' }, { deadlineMs: 1000 });
+  const said: string = tool.text;
+  const crc32 = engine.meterFunctionSync<[number, Uint8Array], bigint>({
+    library: 'libz.so.1',
+    symbol: 'crc32',
+    signature: 'u64(u64 crc, bytes:u32 data)',
+    cost: '0.000001',
+    per: 'unit',
+    usage: 'bytes:data',
+  });
+  const sum: bigint = crc32(0, new Uint8Array(4));
+  const later: Promise<any> = (await engine.meterFunction({ library: 'l', symbol: 's', signature: 'void()' }))();
+  void [said, sum, later];
   engine[Symbol.dispose]();
   await engine[Symbol.asyncDispose]();
 
@@ -67,6 +82,10 @@ async function engineTypes(): Promise<void> {
   receipt.amountUnits = 5n;
   // @ts-expect-error the decimals are text, not numbers
   const wrong: number = receipt.amount;
+  // @ts-expect-error a C function has a signature
+  await engine.meterFunction({ library: 'l', symbol: 's' });
+  // @ts-expect-error C takes no objects
+  crc32(0, {});
   // @ts-expect-error a body is bytes
   verifyWebhook('text', {}, 'secret');
   void wrong;
