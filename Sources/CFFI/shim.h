@@ -1,8 +1,10 @@
-/* The types of libffi are variables, which Swift 6 does not read without a lock, so functions give their addresses. */
+/* What Swift cannot say by itself: the types of libffi are variables, which Swift 6 does not read without a lock, and the
+ * language has no variables of a thread. */
 #ifndef FAREBOX_CFFI_SHIM_H
 #define FAREBOX_CFFI_SHIM_H
 
 #include <ffi.h>
+#include <stdint.h>
 
 static inline ffi_type *farebox_ffi_void(void) { return &ffi_type_void; }
 static inline ffi_type *farebox_ffi_sint8(void) { return &ffi_type_sint8; }
@@ -15,5 +17,18 @@ static inline ffi_type *farebox_ffi_uint32(void) { return &ffi_type_uint32; }
 static inline ffi_type *farebox_ffi_uint64(void) { return &ffi_type_uint64; }
 static inline ffi_type *farebox_ffi_double(void) { return &ffi_type_double; }
 static inline ffi_type *farebox_ffi_pointer(void) { return &ffi_type_pointer; }
+
+/* What metered calls know of the calling thread. */
+typedef struct farebox_metering {
+    void *record;     /* the payer and the last call's outcome, or NULL where there never was either */
+    uint64_t payer;   /* changes with who pays; 0 is nobody */
+    uint32_t is_plain; /* the last call was done and charged nothing, whatever the record says */
+} farebox_metering;
+
+/* Swift compiles this once for each of its files in a build for debugging, so only one file may use it. */
+static inline farebox_metering *farebox_thread_metering(void) {
+    static __thread farebox_metering metering;
+    return &metering;
+}
 
 #endif

@@ -58,6 +58,14 @@ public enum Limits {
   public static let skillValue = 4_096
   /// Keys of one skill.
   public static let skillValueKeys = 1_000
+  /// Bytes of the sentence in which a plugin says why it failed.
+  public static let pluginSentence = 1_024
+  /// Bytes of one line of a plugin's log.
+  public static let pluginLogLine = 4_096
+  /// Lines of a plugin's log in one second.
+  public static let pluginLogLines = 100
+  /// Keys of its store that one call of a plugin sets.
+  public static let pluginWrites = 16
   /// Open engines in one process.
   public static let engines = 1_024
   /// Bytes of a C function's signature.
@@ -66,4 +74,10 @@ public enum Limits {
   public static let signatureParameters = 16
   /// Bytes of a parameter's name.
   public static let parameterName = 64
+  /// Metered functions in use in one process.
+  public static let meteredFunctions = 4_096
+  /// Metered functions that a process ever needs memory for, used again or not.
+  public static let closures = 65_536
+  /// Signatures whose call frames a process keeps.
+  public static let callFrames = 1_024
 }

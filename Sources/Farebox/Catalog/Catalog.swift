@@ -63,6 +63,13 @@ struct Catalog: ~Copyable {
     return Tool.price(in: tools[Int(tool)].periods, at: time)
   }
 
+  /// The time after `time` at which another price of a tool may begin to apply; `Int64.max` is never.
+  func priceEnd(_ tool: UInt32, customer: UInt32, after time: Int64) -> Int64 {
+    let own = tools[Int(tool)].overrides[customer] ?? []
+    let ends = (tools[Int(tool)].periods + own).flatMap { [$0.from, $0.to] }
+    return ends.filter { $0 > time }.min() ?? .max
+  }
+
   /// Whether the tool and its skill are switched on.
   func isEnabled(_ tool: UInt32) -> Bool {
     tools[Int(tool)].isEnabled && !tools[Int(tool)].isSkillDisabled

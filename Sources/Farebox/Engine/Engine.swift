@@ -13,7 +13,7 @@ internal import Synchronization
 public final class Engine: @unchecked Sendable {
   let turnstile = Turnstile()
   let options: EngineOptions
-  let isExclusive: Bool
+  package let isExclusive: Bool
   private var guardedLedger: Ledger
   /// Held for as long as somebody looks at or changes the ledger in memory; never while the disk is waited for.
   private let ledgerLock = Lock(())
@@ -110,6 +110,9 @@ public final class Engine: @unchecked Sendable {
     options.clock == nil ? farebox_coarse_clock() : try now()
   }
 
+  /// As `coarseNow`, of the system's clock.
+  package static func coarseSystemTime() -> Int64 { farebox_coarse_clock() }
+
   /// The time now, by the host's clock where it has given one.
   func now() throws(Failure) -> Int64 {
     guard let clock = options.clock else { return farebox_wall_clock() }
@@ -125,7 +128,7 @@ public final class Engine: @unchecked Sendable {
   // MARK: Turns
 
   /// Refuses a call that cannot be served: closed, forked, or from within a callback.
-  func checkUsable() throws(Failure) {
+  package func checkUsable() throws(Failure) {
     if isClosed.load(ordering: .acquiring) { throw Failure(.closed, "The engine was closed.") }
     if forkGeneration != Fork.generation {
       throw Failure(.forked, "The engine was opened before a fork; open it again in the child.")
@@ -152,9 +155,12 @@ public final class Engine: @unchecked Sendable {
     return failure
   }
 
+  /// Whether the calling thread is inside the clock of a host.
+  package static var isInCallback: Bool { farebox_callbacks() > 0 }
+
   /// Refuses a call from within the host's own clock.
   public func checkNotInCallback() throws(Failure) {
-    if farebox_callbacks() > 0 {
+    if Engine.isInCallback {
       throw Failure(.reentrant, "A callback may not call the engine that is calling it.")
     }
   }
@@ -287,7 +293,10 @@ public final class Engine: @unchecked Sendable {
     }
     companion.withLock { $0 }?.engineWillClose()
     // The last turn waits for those that are under way; whoever comes later finds the store closed.
-    defer { isClosed.store(true, ordering: .releasing) }
+    defer {
+      isClosed.store(true, ordering: .releasing)
+      PriceGeneration.advance()
+    }
     _ = try write(.full, isLast: true) { _, _ throws(Rejection) in }
   }
 }

@@ -52,6 +52,7 @@ public enum Fork {
         // Threads that waited for it are not in the child, and would be waited for.
         if farebox_turns() == 0 { _ = unsafe farebox_make_fair_lock(Fork.turns.lock) }
         Fork.counter.add(1, ordering: .relaxed)
+        PriceGeneration.advance()
       })
     return code == 0
   }()

@@ -38,6 +38,16 @@ enum RecordKind: UInt8, CaseIterable {
   /// A value that a skill keeps under a key.
   case value = 33
 
+  /// Whether another price may apply to a tool after the record.
+  var changesPrices: Bool {
+    switch self {
+    case .skill, .toolState, .rateCard, .customerPrice, .access: true
+    case .transfer, .charge, .reserve, .capture, .release, .expire, .extend, .refund, .asset, .account, .accountState,
+      .budget, .limits, .webhook, .event, .seal, .value:
+      false
+    }
+  }
+
   /// Whether the record moves money between accounts.
   var movesMoney: Bool {
     switch self {

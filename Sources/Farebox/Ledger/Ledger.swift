@@ -18,7 +18,9 @@ struct Ledger: ~Copyable {
   /// Requests answered with an earlier receipt since the engine was opened.
   var replays = 0
   /// Whether the state may differ from the store, because a commit failed half-way.
-  var isStale = false
+  var isStale = false {
+    didSet { if isStale { PriceGeneration.advance() } }
+  }
 
   init(keyMemoryBytes: Int, sealRecords: Int? = nil) {
     keys = KeyIndex(memoryBytes: keyMemoryBytes, sealRecords: sealRecords)

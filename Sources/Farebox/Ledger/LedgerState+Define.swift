@@ -20,6 +20,7 @@ extension LedgerState {
     case .transfer: if record.reference != 0 { refunds[record.reference] = 1 }
     case .charge, .reserve, .capture, .release, .expire, .extend, .webhook, .event, .seal, .value: break
     }
+    if kind.changesPrices { PriceGeneration.advance() }
   }
 
   func definition(_ heap: Heap) throws(Failure) -> JSON {

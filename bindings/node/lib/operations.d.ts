@@ -1523,4 +1523,365 @@ export interface Operations {
       verified?: boolean | null;
     };
   };
+  /** Looks for plugins below the policy's folders, and starts each that is new in a process of its own to see that it works. */
+  'plugin.scan': {
+    input: {
+      /** False to verify files only and run nothing; true where absent. */
+      probe?: boolean;
+    };
+    output: {
+      /** As plugin.list. */
+      plugins?: any[] | null;
+      /** Folders that were not searched, each with folder and reason. */
+      passed_over?: any[] | null;
+    };
+  };
+  /** Lists the plugins that are loaded or were found, and why one is not active. */
+  'plugin.list': {
+    input: {
+      /** Only plugins in this state. */
+      state?: string;
+    };
+    output: {
+      /** Each with plugin, version, state, reason, path, trust, mode and tools. */
+      plugins?: any[] | null;
+    };
+  };
+  /** Tells everything about a plugin: of one that is loaded its state, of a manifest what it says, without running anything. */
+  'plugin.inspect': {
+    input: {
+      /** The plugin's id. */
+      plugin?: string;
+      /** The path of its manifest. */
+      path?: string;
+      /** A manifest's text. */
+      manifest?: string;
+    };
+    output: {
+      /** The id. */
+      plugin?: string | null;
+      /** The version. */
+      version?: string | null;
+      /** discovered, verified, starting, active, draining, stopped, refused, failed or quarantined. */
+      state?: string | null;
+      /** Why it is not active; empty where it is. */
+      reason?: string | null;
+      /** Where its manifest is; empty for one that is built in. */
+      path?: string | null;
+      /** built-in, signed, pinned or unsigned; null where it was not verified. */
+      trust?: string | null;
+      /** in_process or worker; null where it was not verified. */
+      mode?: string | null;
+      /** The names of its tools; null where its manifest could not be read. */
+      tools?: any[] | null;
+      /** The manifest. */
+      manifest?: any;
+      /** Its digest. */
+      manifest_sha256?: string | null;
+      /** Of the file that is loaded, or null. */
+      sha256?: string | null;
+      /** What it is granted; of a manifest that is not loaded, what it asks for. */
+      permissions?: any;
+      /** Its configuration, with secrets hidden; null where it is not loaded. */
+      config?: any;
+      /** What the kernel gave of its worker's sandbox, or null. */
+      sandbox?: any;
+      /** Instances, processes and circuit breaker, or null. */
+      supervision?: any;
+      /** As plugin.metrics, or null. */
+      metrics?: any;
+    };
+  };
+  /** Quotes a tool of a manifest for a usage, without running, loading or registering anything. */
+  'plugin.quote': {
+    input: {
+      /** The plugin's id. */
+      plugin?: string;
+      /** The path of its manifest. */
+      path?: string;
+      /** A manifest's text. */
+      manifest?: string;
+      /** The tool's name. */
+      tool: string;
+      /** What the call would use, by meter; one request where absent. */
+      usage?: object;
+    };
+    output: {
+      /** What the call would cost. */
+      total?: string | null;
+      /** Its asset. */
+      asset?: string | null;
+      /** How the total comes about, as in quote.create. */
+      lines?: any[] | null;
+    };
+  };
+  /** Verifies and starts a plugin, registers its skill, and opens its tools to calls. */
+  'plugin.load': {
+    input: {
+      /** The path of its manifest. */
+      path?: string;
+      /** The plugin's id. */
+      plugin?: string;
+      /** Its configuration; a secret may be `{"env": "NAME"}`, a variable of the host's environment. */
+      config?: object;
+    };
+    output: {
+      /** The id. */
+      plugin?: string | null;
+      /** The version. */
+      version?: string | null;
+      /** discovered, verified, starting, active, draining, stopped, refused, failed or quarantined. */
+      state?: string | null;
+      /** Why it is not active; empty where it is. */
+      reason?: string | null;
+      /** Where its manifest is; empty for one that is built in. */
+      path?: string | null;
+      /** built-in, signed, pinned or unsigned; null where it was not verified. */
+      trust?: string | null;
+      /** in_process or worker; null where it was not verified. */
+      mode?: string | null;
+      /** The names of its tools; null where its manifest could not be read. */
+      tools?: any[] | null;
+      /** False where it was active before. */
+      changed?: boolean | null;
+    };
+  };
+  /** Puts another version in the place of an active plugin; if it is not well, the old one stays. */
+  'plugin.replace': {
+    input: {
+      /** The path of the new version's manifest. */
+      path: string;
+      /** Its configuration; a secret may be `{"env": "NAME"}`, a variable of the host's environment. */
+      config?: object;
+    };
+    output: {
+      /** The id. */
+      plugin?: string | null;
+      /** The version. */
+      version?: string | null;
+      /** discovered, verified, starting, active, draining, stopped, refused, failed or quarantined. */
+      state?: string | null;
+      /** Why it is not active; empty where it is. */
+      reason?: string | null;
+      /** Where its manifest is; empty for one that is built in. */
+      path?: string | null;
+      /** built-in, signed, pinned or unsigned; null where it was not verified. */
+      trust?: string | null;
+      /** in_process or worker; null where it was not verified. */
+      mode?: string | null;
+      /** The names of its tools; null where its manifest could not be read. */
+      tools?: any[] | null;
+      /** The version that was active before. */
+      replaced?: string | null;
+    };
+  };
+  /** Lets the calls of a plugin end and stops it; its tools then answer PLUGIN_INACTIVE. */
+  'plugin.unload': {
+    input: {
+      /** The plugin's id. */
+      plugin: string;
+    };
+    output: {
+      /** The id. */
+      plugin?: string | null;
+      /** The version. */
+      version?: string | null;
+      /** discovered, verified, starting, active, draining, stopped, refused, failed or quarantined. */
+      state?: string | null;
+      /** Why it is not active; empty where it is. */
+      reason?: string | null;
+      /** Where its manifest is; empty for one that is built in. */
+      path?: string | null;
+      /** built-in, signed, pinned or unsigned; null where it was not verified. */
+      trust?: string | null;
+      /** in_process or worker; null where it was not verified. */
+      mode?: string | null;
+      /** The names of its tools; null where its manifest could not be read. */
+      tools?: any[] | null;
+    };
+  };
+  /** Gives an active plugin another configuration; one that it refuses changes nothing. */
+  'plugin.configure': {
+    input: {
+      /** The plugin's id. */
+      plugin: string;
+      /** Its configuration; a secret may be `{"env": "NAME"}`, a variable of the host's environment. */
+      config: object;
+    };
+    output: {
+      /** The id. */
+      plugin?: string | null;
+      /** The version. */
+      version?: string | null;
+      /** discovered, verified, starting, active, draining, stopped, refused, failed or quarantined. */
+      state?: string | null;
+      /** Why it is not active; empty where it is. */
+      reason?: string | null;
+      /** Where its manifest is; empty for one that is built in. */
+      path?: string | null;
+      /** built-in, signed, pinned or unsigned; null where it was not verified. */
+      trust?: string | null;
+      /** in_process or worker; null where it was not verified. */
+      mode?: string | null;
+      /** The names of its tools; null where its manifest could not be read. */
+      tools?: any[] | null;
+    };
+  };
+  /** Asks a plugin whether calls are likely to work. */
+  'plugin.health': {
+    input: {
+      /** The plugin's id. */
+      plugin: string;
+    };
+    output: {
+      /** What it answers. */
+      healthy?: boolean | null;
+      /** The status, where it is not. */
+      status?: string | null;
+      /** Why not. */
+      reason?: string | null;
+      /** Instances, processes and circuit breaker. */
+      supervision?: any;
+    };
+  };
+  /** Gives the latest lines of a plugin's log, oldest first. */
+  'plugin.logs': {
+    input: {
+      /** The plugin's id. */
+      plugin: string;
+      /** Only lines after this number. */
+      after?: number | bigint | string | Date;
+      /** Lines, from 1 to 1,000; 100 where absent. */
+      limit?: number | bigint | string | Date;
+    };
+    output: {
+      /** Each with number, time, level and text. */
+      lines?: any[] | null;
+      /** The next call's after, or null. */
+      next?: number | bigint | null;
+    };
+  };
+  /** Gives counters of the plugins that are loaded, since each was. */
+  'plugin.metrics': {
+    input: {
+      /** The plugin's id. */
+      plugin?: string;
+    };
+    output: {
+      /** Each with plugin, version and counters. */
+      plugins?: any[] | null;
+    };
+  };
+  /** Tells what plugins this process may load. */
+  'plugin.policy': {
+    input: {
+    };
+    output: {
+      /** Whether a policy was set. */
+      enabled?: boolean | null;
+      /** The policy, or null. */
+      policy?: any;
+    };
+  };
+  /** Puts a plugin through conformance tests and generated inputs, each in a process of its own, and reports as JSON. */
+  'plugin.validate': {
+    input: {
+      /** The path of the manifest. */
+      path: string;
+      /** What is generated follows from it; chosen at random where absent. */
+      seed?: number | bigint | string | Date;
+      /** Generated inputs for each tool, up to a million; 200 where absent. */
+      rounds?: number | bigint | string | Date;
+      /** The configuration to start it with. */
+      config?: object;
+    };
+    output: {
+      /** The id. */
+      plugin?: string | null;
+      /** The version. */
+      version?: string | null;
+      /** The seed, to see the same again. */
+      seed?: string | null;
+      /** Whether no test has failed. */
+      valid?: boolean | null;
+      /** Tests that passed. */
+      passed?: number | bigint | null;
+      /** Tests that passed and say what could be better. */
+      warned?: number | bigint | null;
+      /** Tests that failed. */
+      failed?: number | bigint | null;
+      /** Tests that do not apply. */
+      skipped?: number | bigint | null;
+      /** What the kernel gave of the sandbox. */
+      sandbox?: any;
+      /** Each with name, outcome, message and reproduction. */
+      tests?: any[] | null;
+    };
+  };
+  /** Writes the SHA-256 of each file that is there into a manifest, and changes nothing else of it. */
+  'plugin.seal': {
+    input: {
+      /** The path of the manifest. */
+      path: string;
+    };
+    output: {
+      /** The digest of the manifest as it is now. */
+      manifest_sha256?: string | null;
+    };
+  };
+  /** Signs a manifest with an Ed25519 key, into a file beside it. */
+  'plugin.sign': {
+    input: {
+      /** The path of the manifest. */
+      path: string;
+      /** The path of a file with the 32-byte seed of the key, in base64; made where there is none. */
+      key: string;
+    };
+    output: {
+      /** The key for policies, in base64. */
+      public_key?: string | null;
+    };
+  };
+  /** Runs a tool of a plugin: quotes, reserves, runs, and captures what it used, or releases where it failed. */
+  'tool.call': {
+    input: {
+      /** The account that is charged; its wallet pays. */
+      payer: string;
+      /** The tool's name. */
+      tool: string;
+      /** What the tool is given; `{}` where absent. */
+      input?: object;
+      /** The same key and request run the tool again and charge once. */
+      idempotency_key?: string;
+      /** The run that the call belongs to, for per-run caps. */
+      run?: string;
+      /** The id of the call; `tool.cancel` takes it. */
+      call?: string;
+      /** Hold this, and charge no more. */
+      max_cost?: string | number;
+      /** Give up after this; the tool's own time where absent or more. */
+      deadline_ms?: number | bigint | string | Date;
+      /** `full`, `normal` or `relaxed`; what the engine was opened with where absent. */
+      durability?: string;
+    };
+    output: {
+      /** JSON, or text, or `{"base64": ...}`, as the tool's manifest says. */
+      output?: any;
+      /** The capture's receipt. */
+      receipt?: any;
+      /** Id, version and SHA-256 of the plugin that ran. */
+      plugin?: any;
+    };
+  };
+  /** Cancels the calls of a plugin's tools that are under way with an id; any thread may. */
+  'tool.cancel': {
+    input: {
+      /** The id that the call was given. */
+      call: string;
+    };
+    output: {
+      /** How many calls there were. */
+      cancelled?: number | bigint | null;
+    };
+  };
 }

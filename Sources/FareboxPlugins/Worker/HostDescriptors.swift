@@ -1,0 +1,34 @@
+internal import Farebox
+internal import Glibc
+
+/// The descriptors by which this process holds its workers.
+///
+/// A child of a fork closes them before anything else runs in it. Otherwise a worker, which lives as long as somebody holds
+/// the other end of its lifeline, would outlive the host that started it.
+enum HostDescriptors {
+  /// Only touched under `Fork.withLock`, and in the child of a fork, which has one thread.
+  private nonisolated(unsafe) static var open: Set<Int32> = []
+
+  private static let isWatching: Bool = {
+    // The lock of forks is registered first, so that it is free again when the child comes to this.
+    Fork.withLock {}
+    return pthread_atfork(
+      nil, nil,
+      {
+        for descriptor in unsafe HostDescriptors.open { Glibc.close(descriptor) }
+        unsafe HostDescriptors.open.removeAll(keepingCapacity: true)
+      }) == 0
+  }()
+
+  static func add(_ descriptors: [Int32]) {
+    _ = isWatching
+    Fork.withLock { unsafe open.formUnion(descriptors.filter { $0 >= 0 }) }
+  }
+
+  /// Closes descriptors, unless a fork's child has done so.
+  static func close(_ descriptors: [Int32]) {
+    Fork.withLock {
+      for descriptor in descriptors where unsafe open.remove(descriptor) != nil { _ = Glibc.close(descriptor) }
+    }
+  }
+}
