@@ -26,6 +26,12 @@ function main(target) {
     }
     fs.copyFileSync(path.resolve(project, '..', '..', 'LICENSE'), path.join(stage, 'LICENSE'));
     fs.copyFileSync(libraryPath(), path.join(stage, 'lib', FILE_NAME));
+    // Plugins run in this program, which the library looks for beside itself.
+    const worker = path.join(path.dirname(libraryPath()), 'farebox-worker');
+    if (fs.existsSync(worker)) {
+      fs.copyFileSync(worker, path.join(stage, 'lib', 'farebox-worker'));
+      fs.symlinkSync(FILE_NAME, path.join(stage, 'lib', `${FILE_NAME}.0`));
+    }
     const { scripts, ...manifest } = JSON.parse(fs.readFileSync(path.join(project, 'package.json'), 'utf8'));
     fs.writeFileSync(path.join(stage, 'package.json'), `${JSON.stringify({ ...manifest, cpu: [process.arch] }, null, 2)}\n`);
     fs.mkdirSync(target, { recursive: true });
