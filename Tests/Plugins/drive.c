@@ -80,9 +80,9 @@ static void print_table(const farebox_plugin *plugin)
     printf("]}\n");
 }
 
-static int step(const char *name, farebox_plugin_status status)
+static int step(const char *name, farebox_plugin_answer status)
 {
-    if (status != FAREBOX_PLUGIN_OK) {
+    if (status != FAREBOX_ANSWER_OK) {
         printf("{\"failed\":\"%s\",\"status\":%d}\n", name, status);
         return 3;
     }
@@ -93,15 +93,15 @@ static int step(const char *name, farebox_plugin_status status)
 static void perform(const farebox_plugin *plugin, void *instance, const char *name, const char *input)
 {
     if (strcmp(name, "@health") == 0) {
-        printf("{\"health\":%d}\n", HAS(plugin, health) ? plugin->health(instance) : FAREBOX_PLUGIN_OK);
+        printf("{\"health\":%d}\n", HAS(plugin, health) ? plugin->health(instance) : FAREBOX_ANSWER_OK);
     } else if (strcmp(name, "@wait") == 0) {
         const int64_t milliseconds = atoll(input);
         nanosleep(&(struct timespec){milliseconds / 1000, milliseconds % 1000 * 1000000}, NULL);
     } else if (strcmp(name, "@configure") != 0) {
         call_tool(plugin, instance, name, input);
     } else if (HAS(plugin, configure)) {
-        const farebox_plugin_status status = plugin->configure(instance, (farebox_plugin_str){input, strlen(input)});
-        if (status == FAREBOX_PLUGIN_OK) {
+        const farebox_plugin_answer status = plugin->configure(instance, (farebox_plugin_str){input, strlen(input)});
+        if (status == FAREBOX_ANSWER_OK) {
             settings.config = input;
         }
         printf("{\"configure\":%d}\n", status);

@@ -49,23 +49,23 @@ typedef struct buffer {
     int full, live;
 } buffer;
 
-static farebox_plugin_status write_buffer(const farebox_plugin_sink *sink, const void *bytes, size_t len)
+static farebox_plugin_answer write_buffer(const farebox_plugin_sink *sink, const void *bytes, size_t len)
 {
     buffer *out = sink->context;
     if (!out->live) {
         late_writes++;
-        return FAREBOX_PLUGIN_FULL;
+        return FAREBOX_ANSWER_FULL;
     }
     if (out->full || len > out->limit - out->len || (len > 0 && bytes == NULL)) {
         out->full = 1;
-        return FAREBOX_PLUGIN_FULL;
+        return FAREBOX_ANSWER_FULL;
     }
     if (len > out->capacity - out->len) {
         const size_t capacity = (out->len + len) * 2;
         char *grown = realloc(out->bytes, capacity);
         if (grown == NULL) {
             out->full = 1;
-            return FAREBOX_PLUGIN_FULL;
+            return FAREBOX_ANSWER_FULL;
         }
         out->bytes = grown;
         out->capacity = capacity;
@@ -74,7 +74,7 @@ static farebox_plugin_status write_buffer(const farebox_plugin_sink *sink, const
         memcpy(out->bytes + out->len, bytes, len);
     }
     out->len += len;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_ANSWER_OK;
 }
 
 /* Static, so that a plugin that keeps them does no harm; of one call at a time. */
@@ -119,11 +119,11 @@ static void write_log(const farebox_plugin_host *of, int32_t level, farebox_plug
     fprintf(stderr, "log %d: %.*s\n", level, (int)len, len == 0 ? "" : message.ptr);
 }
 
-static farebox_plugin_status get_config(const farebox_plugin_host *of, farebox_plugin_str name,
+static farebox_plugin_answer get_config(const farebox_plugin_host *of, farebox_plugin_str name,
                                         const farebox_plugin_sink *out)
 {
     (void)of;
-    return name.len > 0 ? FAREBOX_PLUGIN_NOT_FOUND : out->write(out, settings.config, strlen(settings.config));
+    return name.len > 0 ? FAREBOX_ANSWER_NOT_FOUND : out->write(out, settings.config, strlen(settings.config));
 }
 
 /* ---- Meter ---- */
@@ -135,7 +135,7 @@ static const char *const meters[] = {
 enum { METERS = sizeof meters / sizeof meters[0] };
 static int64_t counts[METERS], micros[METERS];
 
-static farebox_plugin_status add(const farebox_plugin_call *call, farebox_plugin_str meter, int64_t count,
+static farebox_plugin_answer add(const farebox_plugin_call *call, farebox_plugin_str meter, int64_t count,
                                  uint32_t micro)
 {
     (void)call;
@@ -147,13 +147,13 @@ static farebox_plugin_status add(const farebox_plugin_call *call, farebox_plugin
         const int64_t fraction = micros[k] + micro;
         if (count < 0 || (micro > 0 && strcmp(meters[k], "units") != 0) || micro >= 1000000 ||
             __builtin_add_overflow(counts[k], count, &sum) || __builtin_add_overflow(sum, fraction / 1000000, &sum)) {
-            return FAREBOX_PLUGIN_INVALID_INPUT;
+            return FAREBOX_ANSWER_INVALID_INPUT;
         }
         counts[k] = sum;
         micros[k] = fraction % 1000000;
-        return FAREBOX_PLUGIN_OK;
+        return FAREBOX_ANSWER_OK;
     }
-    return FAREBOX_PLUGIN_INVALID_INPUT;
+    return FAREBOX_ANSWER_INVALID_INPUT;
 }
 
 /* ---- Store: what is kept, and behind it what the call has set ---- */
@@ -178,30 +178,30 @@ static entry *find(entry *entries, int count, farebox_plugin_str key)
     return NULL;
 }
 
-static farebox_plugin_status get(const farebox_plugin_call *call, farebox_plugin_str key,
+static farebox_plugin_answer get(const farebox_plugin_call *call, farebox_plugin_str key,
                                  const farebox_plugin_sink *out)
 {
     (void)call;
     if (!settings.grants_store) {
-        return FAREBOX_PLUGIN_DENIED;
+        return FAREBOX_ANSWER_DENIED;
     }
     const entry *found = find(staged, staged_count, key);
     found = found != NULL ? found : find(kept, kept_count, key);
-    return found == NULL || found->len == 0 ? FAREBOX_PLUGIN_NOT_FOUND : out->write(out, found->value, found->len);
+    return found == NULL || found->len == 0 ? FAREBOX_ANSWER_NOT_FOUND : out->write(out, found->value, found->len);
 }
 
-static farebox_plugin_status set(const farebox_plugin_call *call, farebox_plugin_str key, farebox_plugin_str value)
+static farebox_plugin_answer set(const farebox_plugin_call *call, farebox_plugin_str key, farebox_plugin_str value)
 {
     (void)call;
     if (!settings.grants_store) {
-        return FAREBOX_PLUGIN_DENIED;
+        return FAREBOX_ANSWER_DENIED;
     }
     if (key.ptr == NULL || key.len == 0 || key.len > KEY_BYTES || memchr(key.ptr, 0, key.len) != NULL ||
         value.len > VALUE_BYTES) {
-        return FAREBOX_PLUGIN_INVALID_INPUT;
+        return FAREBOX_ANSWER_INVALID_INPUT;
     }
     if (staged_count == SETS) {
-        return FAREBOX_PLUGIN_FULL;
+        return FAREBOX_ANSWER_FULL;
     }
     entry *to = &staged[staged_count++];
     memset(to, 0, sizeof *to);
@@ -209,7 +209,7 @@ static farebox_plugin_status set(const farebox_plugin_call *call, farebox_plugin
     if (value.ptr != NULL) {
         memcpy(to->value, value.ptr, to->len = value.len);
     }
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_ANSWER_OK;
 }
 
 static void keep_staged(void)
@@ -268,7 +268,7 @@ static void begin(size_t output_bytes)
     memset(micros, 0, sizeof micros);
 }
 
-static void print_outcome(const char *tool, farebox_plugin_status status)
+static void print_outcome(const char *tool, farebox_plugin_answer status)
 {
     printf("{\"tool\":");
     print_text(tool, strlen(tool));
@@ -302,9 +302,9 @@ static void call_tool(const farebox_plugin *plugin, void *instance, const char *
         .output = &output_sink,
         .error = &error_sink,
     };
-    const farebox_plugin_status status = plugin->call(instance, &call);
+    const farebox_plugin_answer status = plugin->call(instance, &call);
     output.live = sentence.live = 0;
-    if (status == FAREBOX_PLUGIN_OK) {
+    if (status == FAREBOX_ANSWER_OK) {
         keep_staged();
     }
     print_outcome(tool, status);

@@ -121,7 +121,7 @@ final class NativePlugin: LocalPlugin, @unchecked Sendable {
 
   /// The call itself, without a string, an allocation or a reference counted: for who has entered the state.
   @inline(__always)
-  private func invoke(_ request: borrowing BorrowedCall) -> farebox_plugin_status {
+  private func invoke(_ request: borrowing BorrowedCall) -> farebox_plugin_answer {
     unsafe slot.open(request, measured: measured.isEmpty ? MeterSet() : meters(request.tool))
     defer { slot.close() }
     return unsafe table.call(instance, slot.call)
@@ -131,14 +131,14 @@ final class NativePlugin: LocalPlugin, @unchecked Sendable {
     measured.first { unsafe tool.bytes.elementsEqual($0.name) }?.meters ?? MeterSet()
   }
 
-  private func failure(_ status: farebox_plugin_status, _ limit: Int) -> Failure {
+  private func failure(_ status: farebox_plugin_answer, _ limit: Int) -> Failure {
     let failure = PluginStatus.failure(status, sentence: slot.sentence)
     defer { slot.output.close() }
     guard slot.output.isFull, status != PluginStatus.cancelled else { return failure }
     return Failure(.pluginOutputLimit, "The call wrote more than \(limit) bytes.")
   }
 
-  private static func failure(_ function: String, _ status: farebox_plugin_status) -> Failure {
+  private static func failure(_ function: String, _ status: farebox_plugin_answer) -> Failure {
     let kind: Status = status == PluginStatus.unavailable ? .pluginUnavailable : .pluginBroken
     return Failure(kind, "The plugin's function \(function) failed with status \(status).")
   }

@@ -101,7 +101,7 @@ struct ServiceTables: @unchecked Sendable {
 
   private static func configuration(
     _ host: UnsafePointer<farebox_plugin_host>?, _ name: farebox_plugin_str, _ out: UnsafePointer<farebox_plugin_sink>?
-  ) -> farebox_plugin_status {
+  ) -> farebox_plugin_answer {
     guard let services = unsafe PluginServices.of(host) else { return PluginStatus.invalidInput }
     guard let text = unsafe services.configuration(String(decoding: name.bytes, as: UTF8.self)) else {
       return PluginStatus.notFound
@@ -111,7 +111,7 @@ struct ServiceTables: @unchecked Sendable {
 
   private static func add(
     _ call: UnsafePointer<farebox_plugin_call>?, _ name: farebox_plugin_str, _ count: Int64, _ micro: UInt32
-  ) -> farebox_plugin_status {
+  ) -> farebox_plugin_answer {
     guard let state = unsafe CallSlot.openState(call), let meter = unsafe meter(name.bytes) else {
       return PluginStatus.invalidInput
     }
@@ -133,7 +133,7 @@ struct ServiceTables: @unchecked Sendable {
 
   private static func value(
     _ call: UnsafePointer<farebox_plugin_call>?, _ name: farebox_plugin_str, _ out: UnsafePointer<farebox_plugin_sink>?
-  ) -> farebox_plugin_status {
+  ) -> farebox_plugin_answer {
     guard let state = unsafe CallSlot.openState(call) else { return PluginStatus.invalidInput }
     guard let store = unsafe state.pointee.store else { return PluginStatus.denied }
     guard let key = unsafe StoreSession.key(name.bytes), let value = store.value(key) else { return PluginStatus.notFound }
@@ -142,7 +142,7 @@ struct ServiceTables: @unchecked Sendable {
 
   private static func set(
     _ call: UnsafePointer<farebox_plugin_call>?, _ name: farebox_plugin_str, _ value: farebox_plugin_str
-  ) -> farebox_plugin_status {
+  ) -> farebox_plugin_answer {
     guard let state = unsafe CallSlot.openState(call) else { return PluginStatus.invalidInput }
     guard let store = unsafe state.pointee.store else { return PluginStatus.denied }
     guard let key = unsafe StoreSession.key(name.bytes) else { return PluginStatus.invalidInput }
@@ -153,7 +153,7 @@ struct ServiceTables: @unchecked Sendable {
 
   private static func write(
     _ bytes: [UInt8], to sink: UnsafePointer<farebox_plugin_sink>?
-  ) -> farebox_plugin_status {
+  ) -> farebox_plugin_answer {
     guard let sink = unsafe sink, let write = unsafe sink.pointee.write else { return PluginStatus.invalidInput }
     return unsafe bytes.withUnsafeBytes { bytes in unsafe write(sink, bytes.baseAddress, bytes.count) }
   }

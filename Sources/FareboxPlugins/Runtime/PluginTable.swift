@@ -9,8 +9,8 @@ struct PluginTable: @unchecked Sendable {
   let functions: farebox_plugin
   let initialise: @convention(c) (
     UnsafePointer<farebox_plugin_host>?, farebox_plugin_str, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-  ) -> farebox_plugin_status
-  let call: @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<farebox_plugin_call>?) -> farebox_plugin_status
+  ) -> farebox_plugin_answer
+  let call: @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<farebox_plugin_call>?) -> farebox_plugin_answer
 
   /// Bytes of the table of version 1.0 up to its last required function: what every plugin has.
   private static let required = unsafe (MemoryLayout<farebox_plugin>.offset(of: \.call) ?? 0) + MemoryLayout<Int>.size

@@ -78,14 +78,14 @@ struct Sink: ~Copyable {
 
   private static func write(
     _ sink: UnsafePointer<farebox_plugin_sink>?, _ bytes: UnsafeRawPointer?, _ count: Int
-  ) -> farebox_plugin_status {
+  ) -> farebox_plugin_answer {
     guard let context = unsafe sink?.pointee.context else { return PluginStatus.invalidInput }
     return unsafe append(context.assumingMemoryBound(to: State.self), bytes, count)
   }
 
   private static func append(
     _ state: UnsafeMutablePointer<State>, _ bytes: UnsafeRawPointer?, _ count: Int
-  ) -> farebox_plugin_status {
+  ) -> farebox_plugin_answer {
     guard count != 0 else { return unsafe state.pointee.isFull ? PluginStatus.full : PluginStatus.ok }
     guard let bytes = unsafe bytes, count > 0 else { return PluginStatus.invalidInput }
     let start = unsafe state.pointee.count
@@ -98,7 +98,7 @@ struct Sink: ~Copyable {
   }
 
   @inline(never)
-  private static func full(_ state: UnsafeMutablePointer<State>) -> farebox_plugin_status {
+  private static func full(_ state: UnsafeMutablePointer<State>) -> farebox_plugin_answer {
     // A closed sink has no limit, and a call that is over is nobody's business any more.
     if unsafe !state.pointee.isFull, unsafe state.pointee.limit > 0 {
       unsafe state.pointee.isFull = true

@@ -84,7 +84,7 @@ static inline const char *text_of(farebox_plugin_str input, const char *name, co
 }
 
 /* Writes what printf would; at most 4,095 bytes. */
-__attribute__((format(printf, 2, 3))) static inline farebox_plugin_status say(const farebox_plugin_sink *sink,
+__attribute__((format(printf, 2, 3))) static inline farebox_plugin_answer say(const farebox_plugin_sink *sink,
                                                                               const char *format, ...)
 {
     char buffer[4096];
@@ -98,7 +98,7 @@ __attribute__((format(printf, 2, 3))) static inline farebox_plugin_status say(co
 /* A tool and what runs it. */
 typedef struct tool {
     const char *name;
-    farebox_plugin_status (*run)(const farebox_plugin_call *call);
+    farebox_plugin_answer (*run)(const farebox_plugin_call *call);
 } tool;
 
 /* The names of tools, for the table of a plugin. */
@@ -110,14 +110,14 @@ static inline const farebox_plugin_str *names_of(const tool *tools, uint32_t cou
     return out;
 }
 
-static inline farebox_plugin_status run_tool(const tool *tools, uint32_t count, const farebox_plugin_call *call)
+static inline farebox_plugin_answer run_tool(const tool *tools, uint32_t count, const farebox_plugin_call *call)
 {
     for (uint32_t k = 0; k < count; k++) {
         if (same_text(call->tool, tools[k].name)) {
             return tools[k].run(call);
         }
     }
-    return FAREBOX_PLUGIN_UNKNOWN_TOOL;
+    return FAREBOX_ANSWER_UNKNOWN_TOOL;
 }
 
 #endif

@@ -54,17 +54,17 @@ FAREBOX_PLUGIN_EXPORT const char *sqlite3_libversion(void)
 int no_library_has_this_function(void);
 #endif
 
-static farebox_plugin_status init(const farebox_plugin_host *host, farebox_plugin_str config, void **instance)
+static farebox_plugin_answer init(const farebox_plugin_host *host, farebox_plugin_str config, void **instance)
 {
     (void)host, (void)config, (void)instance;
 #if defined(UNDEFINED)
     return no_library_has_this_function();
 #else
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_ANSWER_OK;
 #endif
 }
 
-static farebox_plugin_status call_tool(void *instance, const farebox_plugin_call *call)
+static farebox_plugin_answer call_tool(void *instance, const farebox_plugin_call *call)
 {
     (void)instance;
     return call->output->write(call->output, call->input.ptr, call->input.len);
@@ -75,16 +75,16 @@ static void nothing(void *instance)
     (void)instance;
 }
 
-static farebox_plugin_status fine(void *instance)
+static farebox_plugin_answer fine(void *instance)
 {
     (void)instance;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_ANSWER_OK;
 }
 
-static farebox_plugin_status configure(void *instance, farebox_plugin_str config)
+static farebox_plugin_answer configure(void *instance, farebox_plugin_str config)
 {
     (void)instance, (void)config;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_ANSWER_OK;
 }
 
 /* A plugin of a later minor version has members that this header lacks. */

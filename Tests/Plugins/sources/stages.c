@@ -7,10 +7,10 @@
 enum { CONSTRUCTOR, ENTRY, INIT, ACTIVATE, HEALTH, CONFIGURE, DEACTIVATE, SHUTDOWN, DESTRUCTOR };
 enum { CRASH, EXIT, HANG, FAIL };
 
-static farebox_plugin_status at(int stage)
+static farebox_plugin_answer at(int stage)
 {
     if (stage != STAGE) {
-        return FAREBOX_PLUGIN_OK;
+        return FAREBOX_ANSWER_OK;
     }
     switch (ACT) {
     case CRASH: *(volatile char *)8 = 1; break;
@@ -21,7 +21,7 @@ static farebox_plugin_status at(int stage)
         }
     default: break;
     }
-    return FAREBOX_PLUGIN_FAILED;
+    return FAREBOX_ANSWER_FAILED;
 }
 
 __attribute__((constructor)) static void constructor(void)
@@ -34,13 +34,13 @@ __attribute__((destructor)) static void destructor(void)
     at(DESTRUCTOR);
 }
 
-static farebox_plugin_status init(const farebox_plugin_host *host, farebox_plugin_str config, void **instance)
+static farebox_plugin_answer init(const farebox_plugin_host *host, farebox_plugin_str config, void **instance)
 {
     (void)host, (void)config, (void)instance;
     return at(INIT);
 }
 
-static farebox_plugin_status echo(void *instance, const farebox_plugin_call *call)
+static farebox_plugin_answer echo(void *instance, const farebox_plugin_call *call)
 {
     (void)instance;
     return call->output->write(call->output, call->input.ptr, call->input.len);
@@ -52,7 +52,7 @@ static void shutdown(void *instance)
     at(SHUTDOWN);
 }
 
-static farebox_plugin_status activate(void *instance)
+static farebox_plugin_answer activate(void *instance)
 {
     (void)instance;
     return at(ACTIVATE);
@@ -64,13 +64,13 @@ static void deactivate(void *instance)
     at(DEACTIVATE);
 }
 
-static farebox_plugin_status health(void *instance)
+static farebox_plugin_answer health(void *instance)
 {
     (void)instance;
     return at(HEALTH);
 }
 
-static farebox_plugin_status configure(void *instance, farebox_plugin_str config)
+static farebox_plugin_answer configure(void *instance, farebox_plugin_str config)
 {
     (void)instance, (void)config;
     return at(CONFIGURE);
@@ -95,5 +95,5 @@ const farebox_plugin *farebox_plugin_entry(void)
         .health = health,
         .configure = configure,
     };
-    return at(ENTRY) == FAREBOX_PLUGIN_OK ? &table : NULL;
+    return at(ENTRY) == FAREBOX_ANSWER_OK ? &table : NULL;
 }

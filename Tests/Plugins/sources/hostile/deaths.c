@@ -6,14 +6,14 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-farebox_plugin_status segfault(const farebox_plugin_call *call)
+farebox_plugin_answer segfault(const farebox_plugin_call *call)
 {
     (void)call;
     *(volatile char *)8 = 1;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_ANSWER_OK;
 }
 
-farebox_plugin_status trap(const farebox_plugin_call *call)
+farebox_plugin_answer trap(const farebox_plugin_call *call)
 {
     (void)call;
 #if defined(__x86_64__)
@@ -21,28 +21,28 @@ farebox_plugin_status trap(const farebox_plugin_call *call)
 #else
     __asm__ volatile("brk #1");
 #endif
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_ANSWER_OK;
 }
 
-farebox_plugin_status abort_tool(const farebox_plugin_call *call)
+farebox_plugin_answer abort_tool(const farebox_plugin_call *call)
 {
     (void)call;
     abort();
 }
 
 /* Runs what was registered with atexit, too. */
-farebox_plugin_status exit_tool(const farebox_plugin_call *call)
+farebox_plugin_answer exit_tool(const farebox_plugin_call *call)
 {
     exit((int)number(call->input, "code", 0));
 }
 
-farebox_plugin_status exit_now(const farebox_plugin_call *call)
+farebox_plugin_answer exit_now(const farebox_plugin_call *call)
 {
     _exit((int)number(call->input, "code", 0));
 }
 
 /* SIGKILL, SIGSTOP, SIGTERM or any other. */
-farebox_plugin_status raise_tool(const farebox_plugin_call *call)
+farebox_plugin_answer raise_tool(const farebox_plugin_call *call)
 {
     const int result = error_of(kill(getpid(), (int)number(call->input, "signal", SIGKILL)));
     return say(call->output, "{\"errno\":%d}", result);
@@ -58,14 +58,14 @@ static int deeper(volatile char *above)
     return turns_back ? 0 : deeper(here) + here[0];
 }
 
-farebox_plugin_status recurse(const farebox_plugin_call *call)
+farebox_plugin_answer recurse(const farebox_plugin_call *call)
 {
     volatile char first = (char)call->flags;
     return deeper(&first);
 }
 
 /* Takes and touches memory until there is none, or `bytes` of it, and says how much there was. */
-farebox_plugin_status allocate(const farebox_plugin_call *call)
+farebox_plugin_answer allocate(const farebox_plugin_call *call)
 {
     const size_t step = 1 << 20;
     const size_t most = (size_t)number(call->input, "bytes", INT64_MAX);
@@ -79,7 +79,7 @@ farebox_plugin_status allocate(const farebox_plugin_call *call)
 }
 
 /* Writes behind a block, so that the allocator's own records are wrong, and uses the allocator. */
-farebox_plugin_status corrupt_heap(const farebox_plugin_call *call)
+farebox_plugin_answer corrupt_heap(const farebox_plugin_call *call)
 {
     (void)call;
     void *blocks[64];
@@ -95,26 +95,26 @@ farebox_plugin_status corrupt_heap(const farebox_plugin_call *call)
     for (int k = 0; k < 64; k++) {
         free(blocks[k]);
     }
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_ANSWER_OK;
 }
 
 static jmp_buf back_to_activate;
 
 /* Remembers a place in a function that returns. */
-farebox_plugin_status prepare_jump(void)
+farebox_plugin_answer prepare_jump(void)
 {
-    return setjmp(back_to_activate) == 0 ? FAREBOX_PLUGIN_OK : FAREBOX_PLUGIN_FAILED;
+    return setjmp(back_to_activate) == 0 ? FAREBOX_ANSWER_OK : FAREBOX_ANSWER_FAILED;
 }
 
 /* Jumps there: over the host's frames, into one that is gone. */
-farebox_plugin_status jump_out(const farebox_plugin_call *call)
+farebox_plugin_answer jump_out(const farebox_plugin_call *call)
 {
     (void)call;
     longjmp(back_to_activate, 1);
 }
 
 /* The thread of the call ends, and the call never returns. */
-farebox_plugin_status leave_thread(const farebox_plugin_call *call)
+farebox_plugin_answer leave_thread(const farebox_plugin_call *call)
 {
     (void)call;
     pthread_exit(NULL);
@@ -126,7 +126,7 @@ static void do_nothing(int number_of_signal)
 }
 
 /* The instruction that faults is run again after each signal, for ever. */
-farebox_plugin_status catch_segfault(const farebox_plugin_call *call)
+farebox_plugin_answer catch_segfault(const farebox_plugin_call *call)
 {
     struct sigaction action = {.sa_handler = do_nothing};
     sigaction(SIGSEGV, &action, NULL);
@@ -134,7 +134,7 @@ farebox_plugin_status catch_segfault(const farebox_plugin_call *call)
 }
 
 /* Whatever can be ignored, is; only SIGKILL ends this. */
-farebox_plugin_status ignore_signals(const farebox_plugin_call *call)
+farebox_plugin_answer ignore_signals(const farebox_plugin_call *call)
 {
     struct sigaction action = {.sa_handler = SIG_IGN};
     for (int k = 1; k < 65; k++) {
@@ -146,21 +146,21 @@ farebox_plugin_status ignore_signals(const farebox_plugin_call *call)
     return loop(call);
 }
 
-farebox_plugin_status loop(const farebox_plugin_call *call)
+farebox_plugin_answer loop(const farebox_plugin_call *call)
 {
     for (volatile uint64_t rounds = call->flags;; rounds++) {
     }
 }
 
-farebox_plugin_status loop_until_cancelled(const farebox_plugin_call *call)
+farebox_plugin_answer loop_until_cancelled(const farebox_plugin_call *call)
 {
     while (!has.cancel->cancelled(call)) {
     }
-    return FAREBOX_PLUGIN_CANCELLED;
+    return FAREBOX_ANSWER_CANCELLED;
 }
 
 /* Sleeps without asking whether to stop. */
-farebox_plugin_status sleep_through(const farebox_plugin_call *call)
+farebox_plugin_answer sleep_through(const farebox_plugin_call *call)
 {
     const long long milliseconds = number(call->input, "ms", 600000);
     nanosleep(&(struct timespec){milliseconds / 1000, milliseconds % 1000 * 1000000}, NULL);
@@ -176,7 +176,7 @@ static void *wait_for_ever(void *unused)
 }
 
 /* Starts threads until it cannot, or `count` of them. */
-farebox_plugin_status many_threads(const farebox_plugin_call *call)
+farebox_plugin_answer many_threads(const farebox_plugin_call *call)
 {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);

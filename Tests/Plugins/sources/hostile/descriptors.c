@@ -20,7 +20,7 @@ static ssize_t write_some(int descriptor, const void *bytes, size_t len)
 }
 
 /* Garbage into all that is open. */
-farebox_plugin_status write_everywhere(const farebox_plugin_call *call)
+farebox_plugin_answer write_everywhere(const farebox_plugin_call *call)
 {
     unsigned char garbage[256];
     int descriptors = 0;
@@ -45,7 +45,7 @@ static int hex_digit(char c)
 }
 
 /* The bytes of `hex` into every socket but those of the standard streams: an answer of the caller's making. */
-farebox_plugin_status forge(const farebox_plugin_call *call)
+farebox_plugin_answer forge(const farebox_plugin_call *call)
 {
     char hex[4096];
     unsigned char bytes[2048];
@@ -62,7 +62,7 @@ farebox_plugin_status forge(const farebox_plugin_call *call)
     return say(call->output, "{\"sockets\":%d}", sockets);
 }
 
-farebox_plugin_status close_descriptors(const farebox_plugin_call *call)
+farebox_plugin_answer close_descriptors(const farebox_plugin_call *call)
 {
     int closed = 0;
     for (int descriptor = 0; descriptor < DESCRIPTORS; descriptor++) {
@@ -72,7 +72,7 @@ farebox_plugin_status close_descriptors(const farebox_plugin_call *call)
 }
 
 /* `count` more with each call. */
-farebox_plugin_status leak_descriptors(const farebox_plugin_call *call)
+farebox_plugin_answer leak_descriptors(const farebox_plugin_call *call)
 {
     long long opened = 0;
     int result = 0;
@@ -85,7 +85,7 @@ farebox_plugin_status leak_descriptors(const farebox_plugin_call *call)
 }
 
 /* What is open, and of what kind: a host's files, sockets and ledger must not be among them. */
-farebox_plugin_status list_descriptors(const farebox_plugin_call *call)
+farebox_plugin_answer list_descriptors(const farebox_plugin_call *call)
 {
     say(call->output, "{\"descriptors\":[");
     const char *separator = "";

@@ -71,21 +71,21 @@ static const tool tools[] = {
 };
 enum { TOOLS = sizeof tools / sizeof tools[0] };
 
-static farebox_plugin_status init(const farebox_plugin_host *host, farebox_plugin_str config, void **instance)
+static farebox_plugin_answer init(const farebox_plugin_host *host, farebox_plugin_str config, void **instance)
 {
     (void)config;
     has = find_services(host);
     *instance = &has;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_ANSWER_OK;
 }
 
-static farebox_plugin_status activate(void *instance)
+static farebox_plugin_answer activate(void *instance)
 {
     (void)instance;
     return prepare_jump();
 }
 
-static farebox_plugin_status run(void *instance, const farebox_plugin_call *call)
+static farebox_plugin_answer run(void *instance, const farebox_plugin_call *call)
 {
     (void)instance;
     return run_tool(tools, TOOLS, call);

@@ -10,13 +10,13 @@
 
 extern services has;
 
-typedef farebox_plugin_status tool_run(const farebox_plugin_call *call);
+typedef farebox_plugin_answer tool_run(const farebox_plugin_call *call);
 
 /* deaths.c */
 tool_run segfault, trap, abort_tool, exit_tool, exit_now, raise_tool, recurse, allocate, corrupt_heap, jump_out,
     leave_thread;
 tool_run catch_segfault, ignore_signals, loop, loop_until_cancelled, sleep_through, many_threads;
-farebox_plugin_status prepare_jump(void);
+farebox_plugin_answer prepare_jump(void);
 
 /* descriptors.c */
 tool_run write_everywhere, forge, close_descriptors, leak_descriptors, list_descriptors;

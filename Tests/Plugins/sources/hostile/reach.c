@@ -17,7 +17,7 @@
 
 extern char **environ;
 
-farebox_plugin_status fork_tool(const farebox_plugin_call *call)
+farebox_plugin_answer fork_tool(const farebox_plugin_call *call)
 {
     const pid_t child = fork();
     const int result = error_of(child);
@@ -31,7 +31,7 @@ farebox_plugin_status fork_tool(const farebox_plugin_call *call)
 }
 
 /* Where it works this process is another program. */
-farebox_plugin_status exec_tool(const farebox_plugin_call *call)
+farebox_plugin_answer exec_tool(const farebox_plugin_call *call)
 {
     char path[256];
     char *arguments[] = {(char *)(uintptr_t)text_of(call->input, "path", "/bin/true", path, sizeof path), NULL};
@@ -49,7 +49,7 @@ static int open_socket(int domain, int type)
     return result;
 }
 
-farebox_plugin_status sockets(const farebox_plugin_call *call)
+farebox_plugin_answer sockets(const farebox_plugin_call *call)
 {
     int pair[2];
     const int paired = error_of(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
@@ -60,7 +60,7 @@ farebox_plugin_status sockets(const farebox_plugin_call *call)
 }
 
 /* To `port` of this machine. */
-farebox_plugin_status connect_tool(const farebox_plugin_call *call)
+farebox_plugin_answer connect_tool(const farebox_plugin_call *call)
 {
     const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
     int result = error_of(descriptor);
@@ -76,7 +76,7 @@ farebox_plugin_status connect_tool(const farebox_plugin_call *call)
     return say(call->output, "{\"errno\":%d}", result);
 }
 
-farebox_plugin_status read_file(const farebox_plugin_call *call)
+farebox_plugin_answer read_file(const farebox_plugin_call *call)
 {
     char path[512], bytes[4096];
     const int descriptor = open(text_of(call->input, "path", "/etc/passwd", path, sizeof path), O_RDONLY | O_CLOEXEC);
@@ -90,7 +90,7 @@ farebox_plugin_status read_file(const farebox_plugin_call *call)
     return say(call->output, "{\"errno\":%d,\"bytes\":%zd}", result, len < 0 ? 0 : len);
 }
 
-farebox_plugin_status write_file(const farebox_plugin_call *call)
+farebox_plugin_answer write_file(const farebox_plugin_call *call)
 {
     char buffer[512];
     const char *path = text_of(call->input, "path", "/tmp/farebox-hostile", buffer, sizeof buffer);
@@ -103,7 +103,7 @@ farebox_plugin_status write_file(const farebox_plugin_call *call)
     return say(call->output, "{\"errno\":%d}", result);
 }
 
-farebox_plugin_status list_folder(const farebox_plugin_call *call)
+farebox_plugin_answer list_folder(const farebox_plugin_call *call)
 {
     char path[512];
     DIR *folder = opendir(text_of(call->input, "path", "/", path, sizeof path));
@@ -119,7 +119,7 @@ farebox_plugin_status list_folder(const farebox_plugin_call *call)
 }
 
 /* Signal 0 only asks whether it may. A parent of 0 is one that cannot be seen from here. */
-farebox_plugin_status kill_parent(const farebox_plugin_call *call)
+farebox_plugin_answer kill_parent(const farebox_plugin_call *call)
 {
     const pid_t parent = getppid();
     const int result = parent == 0 ? ESRCH : error_of(kill(parent, (int)number(call->input, "signal", SIGKILL)));
@@ -127,7 +127,7 @@ farebox_plugin_status kill_parent(const farebox_plugin_call *call)
 }
 
 /* Three ways to the memory of the process that started this one. */
-farebox_plugin_status trace_parent(const farebox_plugin_call *call)
+farebox_plugin_answer trace_parent(const farebox_plugin_call *call)
 {
     const pid_t parent = getppid();
     const int seized = error_of(ptrace(PTRACE_SEIZE, parent, NULL, NULL));
@@ -148,7 +148,7 @@ farebox_plugin_status trace_parent(const farebox_plugin_call *call)
 }
 
 /* The names of what is in the environment. */
-farebox_plugin_status environment(const farebox_plugin_call *call)
+farebox_plugin_answer environment(const farebox_plugin_call *call)
 {
     say(call->output, "{\"names\":[");
     for (char **at = environ; at != NULL && *at != NULL; at++) {
@@ -163,7 +163,7 @@ static int lift(__rlimit_resource_t resource)
     return error_of(setrlimit(resource, &unlimited));
 }
 
-farebox_plugin_status raise_limits(const farebox_plugin_call *call)
+farebox_plugin_answer raise_limits(const farebox_plugin_call *call)
 {
     return say(call->output, "{\"as\":%d,\"core\":%d,\"cpu\":%d,\"fsize\":%d,\"nproc\":%d}", lift(RLIMIT_AS),
                lift(RLIMIT_CORE), lift(RLIMIT_CPU), lift(RLIMIT_FSIZE), lift(RLIMIT_NPROC));
@@ -171,7 +171,7 @@ farebox_plugin_status raise_limits(const farebox_plugin_call *call)
 
 /* Calls that nobody who offers tools needs, with arguments that do nothing where they are let through: EPERM, EACCES
  * and ENOSYS, or the end of the process, say that they are not; EFAULT, EINVAL, EBADF and 0 that they are. */
-farebox_plugin_status system_calls(const farebox_plugin_call *call)
+farebox_plugin_answer system_calls(const farebox_plugin_call *call)
 {
     static const struct {
         const char *name;
@@ -211,7 +211,7 @@ farebox_plugin_status system_calls(const farebox_plugin_call *call)
 }
 
 /* Memory that can be written and run, and written memory that becomes executable. */
-farebox_plugin_status map_executable(const farebox_plugin_call *call)
+farebox_plugin_answer map_executable(const farebox_plugin_call *call)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     void *both = mmap(NULL, page, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -7,21 +7,21 @@
 static const char kilobyte[1024] = {0};
 
 /* Writes until the sink is full, and says that all is well. */
-farebox_plugin_status flood_output(const farebox_plugin_call *call)
+farebox_plugin_answer flood_output(const farebox_plugin_call *call)
 {
-    farebox_plugin_status status = call->output->write(call->output, "{\"flood\":\"", 10);
+    farebox_plugin_answer status = call->output->write(call->output, "{\"flood\":\"", 10);
     const long long most = number(call->input, "bytes", INT64_MAX);
     char letters[1024];
     memset(letters, 'x', sizeof letters);
-    for (long long bytes = 0; status == FAREBOX_PLUGIN_OK && bytes < most; bytes += (long long)sizeof letters) {
+    for (long long bytes = 0; status == FAREBOX_ANSWER_OK && bytes < most; bytes += (long long)sizeof letters) {
         status = call->output->write(call->output, letters, sizeof letters);
     }
     call->output->write(call->output, "\"}", 2);
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_ANSWER_OK;
 }
 
 /* Never takes no for an answer. */
-farebox_plugin_status flood_forever(const farebox_plugin_call *call)
+farebox_plugin_answer flood_forever(const farebox_plugin_call *call)
 {
     for (;;) {
         call->output->write(call->output, kilobyte, sizeof kilobyte);
@@ -29,7 +29,7 @@ farebox_plugin_status flood_forever(const farebox_plugin_call *call)
 }
 
 /* `count` lines of 8,192 bytes; the second half of them is beyond what a host keeps of a line. */
-farebox_plugin_status flood_logs(const farebox_plugin_call *call)
+farebox_plugin_answer flood_logs(const farebox_plugin_call *call)
 {
     const long long count = number(call->input, "count", 10000);
     char line[8192];
@@ -40,22 +40,22 @@ farebox_plugin_status flood_logs(const farebox_plugin_call *call)
     return say(call->output, "{\"lines\":%lld}", count);
 }
 
-farebox_plugin_status flood_error(const farebox_plugin_call *call)
+farebox_plugin_answer flood_error(const farebox_plugin_call *call)
 {
     char letters[100];
     memset(letters, 'e', sizeof letters);
     for (int k = 0; k < 100; k++) {
         call->error->write(call->error, letters, sizeof letters);
     }
-    return FAREBOX_PLUGIN_FAILED;
+    return FAREBOX_ANSWER_FAILED;
 }
 
 /* A length without bytes, and one that no memory has. */
-farebox_plugin_status write_null(const farebox_plugin_call *call)
+farebox_plugin_answer write_null(const farebox_plugin_call *call)
 {
-    const farebox_plugin_status nothing = call->output->write(call->output, NULL, 16);
-    const farebox_plugin_status everything = call->output->write(call->output, kilobyte, SIZE_MAX);
-    return say(call->error, "%d %d", nothing, everything), FAREBOX_PLUGIN_FAILED;
+    const farebox_plugin_answer nothing = call->output->write(call->output, NULL, 16);
+    const farebox_plugin_answer everything = call->output->write(call->output, kilobyte, SIZE_MAX);
+    return say(call->error, "%d %d", nothing, everything), FAREBOX_ANSWER_FAILED;
 }
 
 static const farebox_plugin_sink *_Atomic kept_sink;
@@ -73,11 +73,11 @@ static void *write_late(void *unused)
     return NULL;
 }
 
-farebox_plugin_status keep_sink(const farebox_plugin_call *call)
+farebox_plugin_answer keep_sink(const farebox_plugin_call *call)
 {
     atomic_store(&kept_sink, call->output);
     atomic_store(&kept_call, call);
-    const farebox_plugin_status status = say(call->output, "{\"kept\":true}");
+    const farebox_plugin_answer status = say(call->output, "{\"kept\":true}");
     pthread_t thread;
     if (number(call->input, "thread", 0) != 0 && pthread_create(&thread, NULL, write_late, NULL) == 0) {
         pthread_detach(thread);
@@ -86,13 +86,13 @@ farebox_plugin_status keep_sink(const farebox_plugin_call *call)
 }
 
 /* Uses the sink, meter, store and cancel of the call before. */
-farebox_plugin_status use_kept_sink(const farebox_plugin_call *call)
+farebox_plugin_answer use_kept_sink(const farebox_plugin_call *call)
 {
     const farebox_plugin_sink *sink = atomic_load(&kept_sink);
     const farebox_plugin_call *before = atomic_load(&kept_call);
     if (sink == NULL || before == NULL) {
         say(call->error, "keep_sink comes first");
-        return FAREBOX_PLUGIN_INVALID_INPUT;
+        return FAREBOX_ANSWER_INVALID_INPUT;
     }
     const int written = sink->write(sink, "stale", 5);
     const int metered = has.meter->add(before, STR("units"), 1000000, 0);
@@ -116,19 +116,19 @@ static void *tick(void *unused)
     return NULL;
 }
 
-farebox_plugin_status start_thread(const farebox_plugin_call *call)
+farebox_plugin_answer start_thread(const farebox_plugin_call *call)
 {
     pthread_t thread;
     return say(call->output, "{\"errno\":%d}", pthread_create(&thread, NULL, tick, NULL));
 }
 
-farebox_plugin_status thread_ticks(const farebox_plugin_call *call)
+farebox_plugin_answer thread_ticks(const farebox_plugin_call *call)
 {
     return say(call->output, "{\"ticks\":%lld}", atomic_load(&ticks));
 }
 
 /* All but the last must be INVALID_INPUT, and nothing of them be charged. */
-farebox_plugin_status meter_misuse(const farebox_plugin_call *call)
+farebox_plugin_answer meter_misuse(const farebox_plugin_call *call)
 {
     const int negative = has.meter->add(call, STR("units"), -1, 0);
     const int least = has.meter->add(call, STR("units"), INT64_MIN, 0);
@@ -143,28 +143,28 @@ farebox_plugin_status meter_misuse(const farebox_plugin_call *call)
 }
 
 /* A count whose price no amount holds. */
-farebox_plugin_status meter_huge(const farebox_plugin_call *call)
+farebox_plugin_answer meter_huge(const farebox_plugin_call *call)
 {
     return say(call->output, "{\"status\":%d}",
                has.meter->add(call, STR("units"), number(call->input, "count", INT64_MAX), 0));
 }
 
-farebox_plugin_status meter_then_fail(const farebox_plugin_call *call)
+farebox_plugin_answer meter_then_fail(const farebox_plugin_call *call)
 {
     has.meter->add(call, STR("units"), 1000, 0);
     say(call->output, "{}");
     say(call->error, "it was used, and failed");
-    return FAREBOX_PLUGIN_FAILED;
+    return FAREBOX_ANSWER_FAILED;
 }
 
 /* The host counts the units of this tool by its manifest. */
-farebox_plugin_status meter_declared(const farebox_plugin_call *call)
+farebox_plugin_answer meter_declared(const farebox_plugin_call *call)
 {
     return say(call->output, "{\"status\":%d}", has.meter->add(call, STR("units"), 1000000, 0));
 }
 
 /* Beyond each bound of the store. Without the permission all are DENIED. */
-farebox_plugin_status store_misuse(const farebox_plugin_call *call)
+farebox_plugin_answer store_misuse(const farebox_plugin_call *call)
 {
     char key[129], value[4097];
     memset(key, 'k', sizeof key);
@@ -181,22 +181,22 @@ farebox_plugin_status store_misuse(const farebox_plugin_call *call)
 }
 
 /* Sets `count` keys, and says how many were taken and what the first that was not got. */
-farebox_plugin_status store_flood(const farebox_plugin_call *call)
+farebox_plugin_answer store_flood(const farebox_plugin_call *call)
 {
-    farebox_plugin_status status = FAREBOX_PLUGIN_OK;
+    farebox_plugin_answer status = FAREBOX_ANSWER_OK;
     int taken = 0;
     const long long count = number(call->input, "count", 17);
-    while (status == FAREBOX_PLUGIN_OK && taken < count) {
+    while (status == FAREBOX_ANSWER_OK && taken < count) {
         char key[32];
         const int len = snprintf(key, sizeof key, "key-%d", taken);
         status = has.store->set(call, (farebox_plugin_str){key, (size_t)len}, STR("1"));
-        taken += status == FAREBOX_PLUGIN_OK;
+        taken += status == FAREBOX_ANSWER_OK;
     }
     return say(call->output, "{\"taken\":%d,\"status\":%d}", taken, status);
 }
 
 /* Services that there are not, and log lines that make no sense. */
-farebox_plugin_status service_misuse(const farebox_plugin_call *call)
+farebox_plugin_answer service_misuse(const farebox_plugin_call *call)
 {
     const int unknown = has.host->service(has.host, STR("farebox.teapot/1")) != NULL;
     const int revision = has.host->service(has.host, STR("farebox.log/999")) != NULL;

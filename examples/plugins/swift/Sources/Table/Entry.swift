@@ -38,7 +38,7 @@ private func text(_ literal: StaticString) -> farebox_plugin_str {
 private func initialise(
   host: UnsafePointer<farebox_plugin_host>?, config: farebox_plugin_str,
   instance: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) -> farebox_plugin_status {
+) -> farebox_plugin_answer {
   guard let host = unsafe host, let instance = unsafe instance else { return Answer.failed }
   do {
     let plugin = TablePlugin(services: unsafe Services(of: host))
@@ -55,7 +55,7 @@ private func shutdown(instance: UnsafeMutableRawPointer?) {
   unsafe Unmanaged<TablePlugin>.fromOpaque(instance).release()
 }
 
-private func configure(instance: UnsafeMutableRawPointer?, config: farebox_plugin_str) -> farebox_plugin_status {
+private func configure(instance: UnsafeMutableRawPointer?, config: farebox_plugin_str) -> farebox_plugin_answer {
   guard let instance = unsafe instance else { return Answer.failed }
   do {
     try unsafe Unmanaged<TablePlugin>.fromOpaque(instance).takeUnretainedValue().configure(bytes(config))
@@ -67,7 +67,7 @@ private func configure(instance: UnsafeMutableRawPointer?, config: farebox_plugi
 
 /// Runs a tool. Nothing that Swift throws leaves it, and what would trap is checked before.
 private func call(instance: UnsafeMutableRawPointer?, call: UnsafePointer<farebox_plugin_call>?)
-  -> farebox_plugin_status
+  -> farebox_plugin_answer
 {
   guard let instance = unsafe instance, let call = unsafe call else { return Answer.failed }
   let plugin = unsafe Unmanaged<TablePlugin>.fromOpaque(instance).takeUnretainedValue()

@@ -2,20 +2,20 @@ import CFareboxPlugin
 
 /// The statuses of the header that this plugin answers.
 enum Answer {
-  static let ok = farebox_plugin_status(FAREBOX_PLUGIN_OK)
-  static let failed = farebox_plugin_status(FAREBOX_PLUGIN_FAILED)
-  static let invalidInput = farebox_plugin_status(FAREBOX_PLUGIN_INVALID_INPUT)
-  static let unknownTool = farebox_plugin_status(FAREBOX_PLUGIN_UNKNOWN_TOOL)
-  static let unavailable = farebox_plugin_status(FAREBOX_PLUGIN_UNAVAILABLE)
-  static let cancelled = farebox_plugin_status(FAREBOX_PLUGIN_CANCELLED)
+  static let ok = farebox_plugin_answer(FAREBOX_ANSWER_OK)
+  static let failed = farebox_plugin_answer(FAREBOX_ANSWER_FAILED)
+  static let invalidInput = farebox_plugin_answer(FAREBOX_ANSWER_INVALID_INPUT)
+  static let unknownTool = farebox_plugin_answer(FAREBOX_ANSWER_UNKNOWN_TOOL)
+  static let unavailable = farebox_plugin_answer(FAREBOX_ANSWER_UNAVAILABLE)
+  static let cancelled = farebox_plugin_answer(FAREBOX_ANSWER_CANCELLED)
 }
 
 /// Why a function of the plugin does not succeed: a status, and a sentence for a person.
 struct Refusal: Error {
-  let status: farebox_plugin_status
+  let status: farebox_plugin_answer
   let sentence: String
 
-  init(_ status: farebox_plugin_status, _ sentence: String = "") {
+  init(_ status: farebox_plugin_answer, _ sentence: String = "") {
     self.status = status
     self.sentence = sentence
   }
