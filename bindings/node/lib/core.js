@@ -5,94 +5,26 @@
  * texts. This file is loaded with the first engine, when the library is there. */
 
 const { HandleError, failureOf, refuse } = require('./errors');
+const { Batch, CHARGE_TEXTS, Frame, QUOTE_WORDS, RECEIPT_WORDS, ROW_WORDS, WORD, writePlan } = require('./frames');
 const { decodeJson } = require('./json');
 const { native } = require('./library');
 const { ChargeQueue } = require('./queue');
 const { Balance, Quote, QuoteLine, Receipt, ToolResult } = require('./values');
 
 const addon = native();
-const { balanceResult, quote, quoteLine, receipt, row, tickResult } = addon;
+const { balanceResult, quote, quoteLine, receipt, tickResult } = addon;
 
-const WORD = 8;
-const ASSET_BYTES = 24;
-const QUOTE_LINES = 64;
-const RECEIPT_WORDS = receipt.size / WORD;
-const ROW_WORDS = row.size;
-const CHARGE_TEXTS = ['payer', 'tool', 'payee', 'asset', 'key', 'run', 'call', 'description', 'metadata'];
 const CAPTURE_TEXTS = ['key', 'description', 'metadata'];
 const PRICE_TEXTS = ['tool', 'customer'];
 const TOOL_TEXTS = ['payer', 'tool', 'input', 'key', 'run', 'call'];
 const METER_TEXTS = ['library', 'symbol', 'signature', 'tool', 'usage', 'failure'];
 
-/** A result of the library, and views of it. */
-class Frame {
-  constructor(words) {
-    this.words = new BigInt64Array(words);
-    this.unsigned = new BigUint64Array(this.words.buffer);
-    this.ints = new Int32Array(this.words.buffer);
-    this.bytes = Buffer.from(this.words.buffer);
-  }
-
-  asset(at) {
-    return this.bytes.latin1Slice(at, at + ASSET_BYTES);
-  }
-}
-
 /* A synchronous call has read its frame before another one begins. */
-const syncFrame = new Frame((quote.size + QUOTE_LINES * quoteLine.size) / WORD);
+const syncFrame = new Frame(QUOTE_WORDS);
 const numbers = new BigInt64Array(ROW_WORDS);
-
-/** Writes a plan as a row of numbers, and its texts behind those that are there. */
-function writePlan(target, at, texts, fields, plan) {
-  let mask = 0;
-  for (let i = 0; i < fields.length; i++) {
-    const text = plan[fields[i]];
-    if (text !== undefined) {
-      mask |= 1 << i;
-      texts.push(text);
-    }
-  }
-  target.fill(0n, at, at + ROW_WORDS);
-  target[at + row.texts] = BigInt(mask);
-  target[at + row.flags] = BigInt(plan.flags);
-  target[at + row.amount] = plan.amount;
-  target[at + row.max_cost] = plan.maxCost;
-  target[at + row.durability] = BigInt(plan.durability);
-  if (plan.counts !== undefined) {
-    for (let i = 0; i < plan.counts.length; i++) target[at + row.usage + i] = plan.counts[i];
-  }
-  if (plan.expiresInMs !== undefined) target[at + row.expires_in_ms] = BigInt(plan.expiresInMs);
-  if (plan.overCapture !== undefined) target[at + row.over_capture] = BigInt(plan.overCapture);
-  if (plan.hold !== undefined) target[at + row.hold] = plan.hold;
-  if (plan.at !== undefined) target[at + row.at] = plan.at;
-}
 
 function textOnly(value, field) {
   if (typeof value !== 'string') throw refuse('INVALID_ARGUMENT', 'A text is a string.', field);
-}
-
-/** Charges that go to the library as one call. */
-class Batch {
-  constructor() {
-    this.count = 0;
-    this.texts = [];
-    this.numbers = new BigInt64Array(16 * ROW_WORDS);
-  }
-
-  add(plan) {
-    const at = this.count * ROW_WORDS;
-    if (at === this.numbers.length) {
-      const larger = new BigInt64Array(2 * at);
-      larger.set(this.numbers);
-      this.numbers = larger;
-    }
-    writePlan(this.numbers, at, this.texts, CHARGE_TEXTS, plan);
-    this.count += 1;
-  }
-
-  rows() {
-    return this.numbers.subarray(0, this.count * ROW_WORDS);
-  }
 }
 
 class Core {
@@ -255,7 +187,7 @@ class Core {
   }
 
   async priceTool(plan) {
-    let frame = new Frame(syncFrame.words.length);
+    let frame = new Frame(QUOTE_WORDS);
     for (;;) {
       this.alive();
       const texts = [];

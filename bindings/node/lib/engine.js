@@ -8,18 +8,13 @@ const { Payment } = require('./context');
 const { failureOf, refuse } = require('./errors');
 const { meterFunction, meterFunctionSync } = require('./functions');
 const { Hold, asyncDispose, dispose } = require('./hold');
-const { decodeJson, encodeJson, microsecondsOf } = require('./json');
+const { decodeJson, encodeJson } = require('./json');
 const { native } = require('./library');
 const { textOf } = require('./money');
+const { openCall } = require('./opening');
 const requests = require('./requests');
 const webhooks = require('./webhooks');
 
-const SCHEMES = /^(sqlite|memory|postgres|postgresql):/;
-const OPEN_EXCLUSIVE = 1;
-const OPEN_EXISTING = 2;
-const OPEN = new Set(
-  ['durability', 'holdDurability', 'exclusive', 'existing', 'keyMemoryBytes', 'busyTimeoutMs', 'defaultAsset', 'defaultOwner', 'clock'],
-);
 const ACCOUNT = new Set(['wallet', 'creditLine', 'asset']);
 const DEPOSIT = new Set(['asset', 'key', 'description']);
 const PAYING = new Set(['run', 'onReceipt']);
@@ -171,7 +166,7 @@ class Farebox {
   }
 
   async registerSkill(manifest) {
-    const body = typeof manifest === 'string' || manifest instanceof URL
+    const body = isPath(manifest)
       ? manifestBody(await fs.promises.readFile(manifest, 'utf8'))
       : encodeJson({ manifest });
     this.core.toolAssets.clear();
@@ -179,9 +174,7 @@ class Farebox {
   }
 
   registerSkillSync(manifest) {
-    const body = typeof manifest === 'string' || manifest instanceof URL
-      ? manifestBody(fs.readFileSync(manifest, 'utf8'))
-      : encodeJson({ manifest });
+    const body = isPath(manifest) ? manifestBody(fs.readFileSync(manifest, 'utf8')) : encodeJson({ manifest });
     this.core.toolAssets.clear();
     return this.core.callSync('skill.register', body);
   }
@@ -229,56 +222,9 @@ class Farebox {
 
 /* ---- What the calls above are made of ---- */
 
-function openCall(given, givenOptions) {
-  const options = requests.optionsOf(givenOptions, OPEN);
-  const text = given instanceof URL ? given.href : given;
-  if (typeof text !== 'string') throw refuse('INVALID_ARGUMENT', 'The url is a path or a URL.', 'url');
-  const { clock, defaultAsset = 'USD', defaultOwner = null } = options;
-  if (clock !== undefined && typeof clock !== 'function') {
-    throw refuse('INVALID_ARGUMENT', 'A clock is a function.', 'clock');
-  }
-  if (typeof defaultAsset !== 'string') {
-    throw refuse('INVALID_ARGUMENT', 'The default asset is a string.', 'defaultAsset');
-  }
-  if (defaultOwner !== null && typeof defaultOwner !== 'string') {
-    throw refuse('INVALID_ARGUMENT', 'The default owner is an account.', 'defaultOwner');
-  }
-  const numbers = BigInt64Array.of(
-    BigInt((options.exclusive ? OPEN_EXCLUSIVE : 0) | (options.existing ? OPEN_EXISTING : 0)),
-    BigInt(requests.durabilityOf(options.durability)),
-    BigInt(requests.durabilityOf(options.holdDurability, 'holdDurability')),
-    bytesOf(options.keyMemoryBytes, 'keyMemoryBytes'),
-    // 0 would be the library's default.
-    options.busyTimeoutMs == null ? 0n : BigInt(Math.max(1, requests.millisecondsOf(options.busyTimeoutMs, 'busyTimeoutMs'))),
-  );
-  const url = SCHEMES.test(text) ? text : `sqlite:${text}`;
-  return { url, options, numbers, defaultAsset, clock: clock && guarded(clock) };
-}
-
 function opened(handle, call) {
   const { Core } = require('./core');
   return new Farebox(token, new Core(handle, call.defaultAsset), call.url, call.options);
-}
-
-function bytesOf(value, field) {
-  if (value == null) return 0n;
-  if (!Number.isSafeInteger(value) || value < 0) {
-    throw refuse('INVALID_ARGUMENT', 'A size is a whole number of bytes.', field);
-  }
-  return BigInt(value);
-}
-
-/* What a clock throws must not reach the library: it is a warning, and the time before it is given again. */
-function guarded(clock) {
-  let last;
-  return () => {
-    try {
-      last = microsecondsOf(clock(), 'clock');
-    } catch (error) {
-      process.emitWarning(error instanceof Error ? error : new Error(`The clock threw ${String(error)}.`));
-    }
-    return last ?? BigInt(Date.now()) * 1000n;
-  };
 }
 
 function accountFields(core, account, given) {
@@ -298,6 +244,10 @@ function depositFields(core, account, amount, given) {
   return { account, amount: text, asset, idempotency_key: key, description };
 }
 
+function isPath(manifest) {
+  return typeof manifest === 'string' || manifest instanceof URL;
+}
+
 /* The file's own text goes to the engine, so that each digit of a price stays as it was typed. */
 function manifestBody(text) {
   try {
@@ -309,10 +259,9 @@ function manifestBody(text) {
 }
 
 function withHolds(fields) {
-  if (fields === null || typeof fields !== 'object' || !Object.values(fields).some((value) => value instanceof Hold)) {
-    return fields;
-  }
-  const plain = Object.entries(fields).map(([name, value]) => [name, value instanceof Hold ? value.id : value]);
+  const isHold = (value) => value instanceof Hold;
+  if (fields === null || typeof fields !== 'object' || !Object.values(fields).some(isHold)) return fields;
+  const plain = Object.entries(fields).map(([name, value]) => [name, isHold(value) ? value.id : value]);
   return Object.fromEntries(plain);
 }
 

@@ -70,8 +70,9 @@ const FAMILIES = {
   plugin: PluginError,
 };
 
-/** Names a field of the C header as this package does: `max_cost` is `maxCost`, `idempotency_key` is `key`. What is inside
- * of a tool's input or of metadata has the caller's own names. */
+/** Names a field of the C header as this package does: `max_cost` is `maxCost`, `idempotency_key` is `key`.
+ *
+ * What is inside of a tool's input or of metadata has the caller's own names. */
 function fieldName(field) {
   if (/^(input|metadata)\b/.test(field)) return field;
   return field.replace('idempotency_key', 'key').replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());

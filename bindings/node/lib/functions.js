@@ -108,7 +108,7 @@ function named(fn, { parameters }, pricing) {
 function read(given) {
   const options = optionsOf(given, OPTIONS);
   const signature = signatureOf(options.signature);
-  const stated = Object.fromEntries(PRICE.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
+  const stated = Object.fromEntries(PRICE.map((name) => [name, options[name]]));
   const meter = new Meter(() => undefined, { ...stated, name: options.name ?? options.symbol });
   const { payer, usage, failure } = options;
   if (payer != null && typeof payer !== 'string' && typeof payer !== 'function') {
@@ -131,7 +131,7 @@ function read(given) {
   return { meter, planOf, signature, ...converters(signature, payer) };
 }
 
-/** Meters a C function: registers its price, and gives a function whose calls are charged and work off the event loop. */
+/** Meters a C function: registers its price, and gives a function whose calls are charged, off the event loop. */
 async function meterFunction(engine, given) {
   const { core } = engine;
   const { meter, planOf, signature, call, answer } = read(given);

@@ -380,8 +380,8 @@ export class Payment {
 /**
  * An open ledger.
  *
- * Close it; what was not closed is closed when it is collected and when its thread ends. An engine belongs to the thread
- * that opened it; several workers, and several processes, each open their own on one ledger.
+ * Close it; what was not closed is closed when it is collected and when its thread ends. An engine belongs to the
+ * thread that opened it; several workers, and several processes, each open their own on one ledger.
  *
  * Every method may throw, or reject with, `HandleError` once the engine is closed, `RequestError` for a wrong request
  * and `StoreError`; what else is said below.
@@ -515,20 +515,20 @@ export class Farebox {
   ): void;
 
   /**
-   * Runs a tool that a plugin offers: quotes, reserves, runs, captures what it used. Where it fails, crashes or passes its
-   * deadline the payer pays nothing. A repeat with the same key runs the tool again and charges once.
+   * Runs a tool that a plugin offers: quotes, reserves, runs, captures what it used. Where it fails, crashes or passes
+   * its deadline the payer pays nothing. A repeat with the same key runs the tool again and charges once.
    *
-   * Errors: StateError, PaymentRefused, HoldError, KeyConflict, PluginError; InternalError `UNSUPPORTED` where the library
-   * was built without plugins.
+   * Errors: StateError, PaymentRefused, HoldError, KeyConflict, PluginError; InternalError `UNSUPPORTED` where the
+   * library was built without plugins.
    */
   callTool(payer: string | null, tool: string, input?: object, options?: ToolOptions): Promise<ToolResult>;
   /** The same, blocking. */
   callToolSync(payer: string | null, tool: string, input?: object, options?: ToolOptions): ToolResult;
 
   /**
-   * Meters a function of a C library: registers its price, as `pricing` does, and gives a function that quotes, reserves,
-   * calls and captures, off the event loop. Nothing can check that a signature is true: a false one ends the process, or
-   * worse.
+   * Meters a function of a C library: registers its price, as `pricing` does, and gives a function that quotes,
+   * reserves, calls and captures, off the event loop. Nothing can check that a signature is true: a false one ends the
+   * process, or worse.
    *
    * Errors: RequestError for what cannot be read and for a library or symbol that there is not; InternalError
    * `UNSUPPORTED` for a signature with a `pointer`, and where the library was built without this.
@@ -599,13 +599,15 @@ export class ToolResult {
 }
 
 /**
- * An argument of a C function: a number or BigInt for an integer, which must fit, a number for a double, a string without
- * NUL, a Uint8Array for `bytes`, which is copied, and for `out` how many bytes may be written.
+ * An argument of a C function: a number or BigInt for an integer, which must fit, a number for a double, a string
+ * without NUL, a Uint8Array for `bytes`, which is copied, and for `out` how many bytes may be written.
  */
 export type CValue = number | bigint | string | Uint8Array;
 
-/** A C function and what its calls cost. Its result is a number, a BigInt where it has 64 bits, or text; where the
- * signature has an `out` it is `{ result, output }`, whose `output` is what was written. */
+/**
+ * A C function and what its calls cost. Its result is a number, a BigInt where it has 64 bits, or text; where the
+ * signature has an `out` it is `{ result, output }`, whose `output` is what was written.
+ */
 export interface MeterFunctionOptions<A extends CValue[] = CValue[]>
   extends Pick<
     PricingOptions,
@@ -618,7 +620,7 @@ export interface MeterFunctionOptions<A extends CValue[] = CValue[]>
   signature: string;
   /** The price of one `per`; without it the price that a manifest registered under the tool's name. */
   cost?: string | number;
-  /** Where the units come from: absent, one request; `bytes:NAME`, the bytes of a parameter; `value:NAME`, its number. */
+  /** Where the units come from: `bytes:NAME`, the bytes of a parameter; `value:NAME`, its number; else one request. */
   usage?: string;
   /** Which results mean that the call failed, and release the hold: absent, none. */
   failure?: 'negative' | 'nonzero' | 'zero';
@@ -705,7 +707,7 @@ export interface DecoratorContext {
 
 type AnyFunction = (this: any, ...args: any[]) => any;
 
-/** What `pricing(options)` gives: it wraps a function, and decorates a method or a field of either kind of decorator. */
+/** What `pricing(options)` gives: it wraps a function, and decorates a method or field, by either kind of decorator. */
 export interface PricingDecorator {
   <F extends AnyFunction>(fn: F): Metered<F>;
   <F extends AnyFunction>(method: F, context: DecoratorContext & { readonly kind: 'method' }): F;

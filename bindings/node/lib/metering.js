@@ -3,7 +3,7 @@
 /* One metered tool: what its price says, and the steps around a call.
  *
  * A step is a generator that yields what the engine is to do; `now` carries it out at once, `later` with promises. So
- * there is one home for what happens when, whatever kind of function the tool is. Nothing about money is decided here. */
+ * there is one home for what happens when, whatever kind of function the tool is. No money is computed here. */
 
 const { createHash } = require('node:crypto');
 
@@ -12,8 +12,10 @@ const { REQUESTS, counterOf, pricePer } = require('./counting');
 const { FareboxError, PaymentRefused, errorOf, refuse } = require('./errors');
 const { encodeJson } = require('./json');
 const { textOf, toUnits } = require('./money');
-const { AMOUNT_GIVEN, CAPTURE_AMOUNT, CAPTURE_USAGE, durabilityOf, millisecondsOf, overCaptureOf } = require('./requests');
+const requests = require('./requests');
 const { usageCounts } = require('./usage');
+
+const { AMOUNT_GIVEN, CAPTURE_AMOUNT, CAPTURE_USAGE, durabilityOf, millisecondsOf, overCaptureOf } = requests;
 
 const KEY_MAX = 255;
 const TRIES = 1000;

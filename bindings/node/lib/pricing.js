@@ -38,7 +38,8 @@ function pricing(first, ...rest) {
     if (isContext(rest[0])) return decorate({}, first, rest);
     return metered(first, optionsOf(rest[0], OPTIONS));
   }
-  if (rest.length === 2) return decorate({}, first, rest); // a legacy decorator without options: target, key, descriptor
+  // A legacy decorator without options gets target, key and descriptor.
+  if (rest.length === 2) return decorate({}, first, rest);
   const options = optionsOf(first, OPTIONS);
   // What can be read is read here, at the declaration, and not at the first tool.
   new Meter(() => undefined, { name: 'tool', ...options });

@@ -16,14 +16,23 @@ const CAPTURE_USAGE = 4;
 const TOOL_UNCHARGED = 1;
 const UINT32_MAX = 2 ** 32 - 1;
 
-const CHARGE = new Set(
-  ['tool', 'amount', 'asset', 'payee', 'usage', 'key', 'run', 'call', 'description', 'metadata', 'maxCost', 'durability'],
-);
+const CHARGE = new Set([
+  'tool',
+  'amount',
+  'asset',
+  'payee',
+  'usage',
+  'key',
+  'run',
+  'call',
+  'description',
+  'metadata',
+  'maxCost',
+  'durability',
+]);
 const RESERVE = new Set([...CHARGE, 'expiresInMs', 'overCapture']);
 const MANY = new Set([...CHARGE, 'payer']);
-const CAPTURE = new Set(
-  ['amount', 'usage', 'final', 'key', 'asset', 'description', 'metadata', 'durability'],
-);
+const CAPTURE = new Set(['amount', 'usage', 'final', 'key', 'asset', 'description', 'metadata', 'durability']);
 const TOOL = new Set(['key', 'run', 'call', 'maxCost', 'deadlineMs', 'durability', 'uncharged']);
 const PRICE = new Set(['usage', 'customer', 'maxCost', 'at']);
 

@@ -15,7 +15,9 @@ const CAPPED = 8;
 
 /* `scale` is null where it could not be asked for, such as after the engine was closed. */
 function decimal(units, scale) {
-  if (scale === null) throw new HandleError('CLOSED', 'The scale of the asset could not be asked for; the atomic units are exact.');
+  if (scale === null) {
+    throw new HandleError('CLOSED', 'The scale of the asset could not be asked for; the atomic units are exact.');
+  }
   return decimalOf(units, scale);
 }
 

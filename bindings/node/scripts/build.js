@@ -5,7 +5,8 @@
  *
  *     node bindings/node/scripts/build.js
  *
- * CC names another compiler. Writes bindings/node/build/farebox.node; does nothing where that is newer than its sources.
+ * CC names another compiler. Writes bindings/node/build/farebox.node; does nothing where that is newer than its
+ * sources.
  */
 
 const { execFileSync } = require('node:child_process');

@@ -33,9 +33,11 @@ function main(target) {
       fs.symlinkSync(FILE_NAME, path.join(stage, 'lib', `${FILE_NAME}.0`));
     }
     const { scripts, ...manifest } = JSON.parse(fs.readFileSync(path.join(project, 'package.json'), 'utf8'));
-    fs.writeFileSync(path.join(stage, 'package.json'), `${JSON.stringify({ ...manifest, cpu: [process.arch] }, null, 2)}\n`);
+    const packed = JSON.stringify({ ...manifest, cpu: [process.arch] }, null, 2);
+    fs.writeFileSync(path.join(stage, 'package.json'), `${packed}\n`);
     fs.mkdirSync(target, { recursive: true });
-    execFileSync('npm', ['pack', '--offline', '--pack-destination', path.resolve(target)], { cwd: stage, stdio: 'inherit' });
+    const pack = ['pack', '--offline', '--pack-destination', path.resolve(target)];
+    execFileSync('npm', pack, { cwd: stage, stdio: 'inherit' });
   } finally {
     fs.rmSync(stage, { recursive: true, force: true });
   }

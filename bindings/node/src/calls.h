@@ -5,8 +5,14 @@
 #include <node_api.h>
 #include <stdbool.h>
 
-/* The typed door and the JSON door. */
+/* Opening, quotes, balances, ticks and the JSON door. */
 bool calls_export(napi_env env, napi_value exports);
+
+/* Charges and holds. */
+bool charges_export(napi_env env, napi_value exports);
+
+/* Webhooks. */
+bool webhooks_export(napi_env env, napi_value exports);
 
 /* The plugin host. */
 bool plugins_export(napi_env env, napi_value exports);

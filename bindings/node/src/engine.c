@@ -48,7 +48,8 @@ static void register_at_exit(void)
 
 bool engines_close_at_end(napi_env env)
 {
-    return pthread_once(&at_exit_once, register_at_exit) == 0 && napi_add_env_cleanup_hook(env, close_all, env) == napi_ok;
+    return pthread_once(&at_exit_once, register_at_exit) == 0
+           && napi_add_env_cleanup_hook(env, close_all, env) == napi_ok;
 }
 
 engine *engine_make(napi_env env, napi_value clock)

@@ -229,7 +229,8 @@ static void run_invoke(job *job)
     if (job->status != FAREBOX_OK) {
         return;
     }
-    job->status = lib.invoke(function->metered, signature, job->items, job->count, &job->out.invoke.result, &job->error);
+    job->status = lib.invoke(function->metered, signature, job->items, job->count, &job->out.invoke.result,
+                             &job->error);
     if (job->status == FAREBOX_OK) {
         job->status = lib.metered(&job->out.invoke.receipt, &job->error);
     }

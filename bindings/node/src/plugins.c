@@ -1,9 +1,7 @@
 /* The plugin host: its policy, and calls of tools that plugins offer. */
-#include <string.h>
-
 #include "calls.h"
-#include "job.h"
 #include "library.h"
+#include "requests.h"
 
 /* ---- setPluginPolicy ---- */
 
@@ -21,13 +19,13 @@ static void run_policy(job *job)
 
 static bool prepare_tool(job *job)
 {
-    static const struct {
-        const char *name;
-        size_t offset;
-    } fields[] = {
-        {"payer", offsetof(farebox_tool_args, payer)}, {"tool", offsetof(farebox_tool_args, tool)},
-        {"input", offsetof(farebox_tool_args, input)}, {"key", offsetof(farebox_tool_args, idempotency_key)},
-        {"run", offsetof(farebox_tool_args, run)},     {"call", offsetof(farebox_tool_args, call)},
+    static const text_field fields[] = {
+        TEXT(farebox_tool_args, "payer", payer),
+        TEXT(farebox_tool_args, "tool", tool),
+        TEXT(farebox_tool_args, "input", input),
+        TEXT(farebox_tool_args, "key", idempotency_key),
+        TEXT(farebox_tool_args, "run", run),
+        TEXT(farebox_tool_args, "call", call),
     };
     const int64_t *row = job->numbers;
     farebox_tool_args *args = &job->in.tool;
@@ -41,13 +39,7 @@ static bool prepare_tool(job *job)
     }
     args->durability = (farebox_durability)durability;
     args->max_cost = row[ROW_MAX_COST];
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        if ((row[ROW_TEXTS] >> i & 1) != 0
-            && !job_text(job, fields[i].name, false, (farebox_str *)((char *)args + fields[i].offset))) {
-            return false;
-        }
-    }
-    return true;
+    return request_texts(job, row, fields, sizeof fields / sizeof fields[0], args);
 }
 
 static void run_tool(job *job)

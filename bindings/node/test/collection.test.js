@@ -57,7 +57,10 @@ withFolder('an engine that was dropped finishes what was issued', async (folder)
   const charges = await (async () => {
     const engine = await Farebox.open(file, { durability: 'normal' });
     engine.depositSync('user:ana', 100);
-    return { list: Array.from({ length: 50 }, () => engine.charge('user:ana', { amount: 1 })), hold: engine.reserve('user:ana', { amount: 1 }) };
+    return {
+      list: Array.from({ length: 50 }, () => engine.charge('user:ana', { amount: 1 })),
+      hold: engine.reserve('user:ana', { amount: 1 }),
+    };
   })();
   collect();
   const receipts = await Promise.all(charges.list);
@@ -76,7 +79,10 @@ test('memory does not grow with calls', async () => {
       try { engine.chargeSync('user:nobody', { amount: 1 }); } catch { /* refused */ }
     }
     await Promise.allSettled(Array.from({ length: 300 }, (_, i) => engine.balance(i % 2 ? 'user:ana' : 'user:nobody')));
-    await Promise.allSettled(Array.from({ length: 300 }, () => engine.charge('user:nobody', { amount: 1, description: 'x'.repeat(300) })));
+    await Promise.allSettled(Array.from(
+      { length: 300 },
+      () => engine.charge('user:nobody', { amount: 1, description: 'x'.repeat(300) }),
+    ));
     collect();
   };
   for (let i = 0; i < 10; i++) await turn();

@@ -9,6 +9,8 @@ const test = require('node:test');
 const { Farebox } = require('..');
 const { codeOf, errorOf, usd, withFolder } = require('./support');
 
+const NORMAL = { durability: 'normal' };
+
 /** A ledger in a file, without a clock of the test's, so that promises work off the event loop. */
 function withLedger(name, options, work) {
   withFolder(name, async (folder) => {
@@ -40,7 +42,7 @@ for (const durability of ['full', 'normal']) {
   });
 }
 
-withLedger('charges that arrive while a batch is on its way form the next one', { durability: 'normal' }, async (engine) => {
+withLedger('charges that arrive while a batch is on its way form the next one', NORMAL, async (engine) => {
   const before = commits(engine);
   const charges = [];
   for (let turn = 0; turn < 200; turn++) {
@@ -54,7 +56,7 @@ withLedger('charges that arrive while a batch is on its way form the next one', 
   assert.deepEqual(ids, [...ids].sort((a, b) => (a < b ? -1 : 1)));
 });
 
-withLedger('charges are carried out in the order in which they were issued', { durability: 'normal' }, async (engine) => {
+withLedger('charges are carried out in the order in which they were issued', NORMAL, async (engine) => {
   const durabilities = ['normal', 'full', undefined];
   const receipts = await Promise.all(
     Array.from({ length: 60 }, (_, i) =>
@@ -67,7 +69,7 @@ withLedger('charges are carried out in the order in which they were issued', { d
   }
 });
 
-withLedger('one charge that cannot be does not fail the others', { durability: 'normal' }, async (engine) => {
+withLedger('one charge that cannot be does not fail the others', NORMAL, async (engine) => {
   const wrong = [
     [engine.charge('user:nobody', { amount: 1 }), 'ACCOUNT_NOT_FOUND', 'payer'],
     [engine.charge('user:bob', { amount: 1 }), 'INSUFFICIENT_FUNDS', ''],
@@ -93,7 +95,7 @@ withLedger('one charge that cannot be does not fail the others', { durability: '
   assert.equal(engine.balanceSync('user:ana').balance, '980');
 });
 
-withLedger('a refusal in a batch has all its facts', { durability: 'normal' }, async (engine) => {
+withLedger('a refusal in a batch has all its facts', NORMAL, async (engine) => {
   const [, refused] = await Promise.allSettled([
     engine.charge('user:ana', { amount: 1 }),
     engine.charge('user:bob', { amount: '0.06' }),
@@ -109,7 +111,7 @@ withLedger('a refusal in a batch has all its facts', { durability: 'normal' }, a
   assert.deepEqual([conflict.code, conflict.field], ['KEY_CONFLICT', 'amount']);
 });
 
-withLedger('what a caller changes after a charge was issued changes nothing', { durability: 'normal' }, async (engine) => {
+withLedger('what a caller changes after a charge was issued changes nothing', NORMAL, async (engine) => {
   const request = { amount: 1, key: 'k', metadata: { a: 1 } };
   const charge = engine.charge('user:ana', request);
   request.amount = 500;
@@ -139,7 +141,7 @@ withLedger('every verb works off the event loop', { durability: 'full' }, async 
   assert.equal(engine.balanceSync('user:ana').heldUnits, 0n);
 });
 
-withLedger('close waits for the charges that were issued', { durability: 'normal' }, async (engine, folder) => {
+withLedger('close waits for the charges that were issued', NORMAL, async (engine, folder) => {
   const charges = Array.from({ length: 50 }, () => engine.charge('user:ana', { amount: 1 }));
   const closing = engine.close();
   assert.ok(engine.closed);
@@ -152,7 +154,7 @@ withLedger('close waits for the charges that were issued', { durability: 'normal
   again.closeSync();
 });
 
-withLedger('closeSync refuses the charges that wait, and takes nothing for them', { durability: 'normal' }, async (engine, folder) => {
+withLedger('closeSync refuses the charges that wait, and takes nothing for them', NORMAL, async (engine, folder) => {
   const charges = Array.from({ length: 50 }, () => engine.charge('user:ana', { amount: 1 }));
   engine.closeSync();
   const results = await Promise.allSettled(charges);
@@ -162,7 +164,7 @@ withLedger('closeSync refuses the charges that wait, and takes nothing for them'
   again.closeSync();
 });
 
-withLedger('blocking calls may be made while promises are on their way', { durability: 'normal' }, async (engine) => {
+withLedger('blocking calls may be made while promises are on their way', NORMAL, async (engine) => {
   const charges = [];
   for (let i = 0; i < 200; i++) {
     charges.push(engine.charge('user:ana', { amount: '0.01' }), engine.reserve('user:ana', { amount: '0.01' }));
@@ -194,7 +196,10 @@ test('an engine with a clock gives the same promises on the event loop\'s thread
 withFolder('batches of more charges than a batch may have are several', async (folder) => {
   const engine = await Farebox.open(path.join(folder, 'ledger.db'), { durability: 'normal' });
   await engine.deposit('user:ana', 1000);
-  const receipts = await Promise.all(Array.from({ length: 20_000 }, () => engine.charge('user:ana', { amount: '0.01' })));
+  const receipts = await Promise.all(Array.from(
+    { length: 20_000 },
+    () => engine.charge('user:ana', { amount: '0.01' }),
+  ));
   assert.equal(new Set(receipts.map((one) => one.id)).size, 20_000);
   assert.equal(engine.balanceSync('user:ana').balance, '800');
   await engine.close();

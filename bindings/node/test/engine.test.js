@@ -19,14 +19,21 @@ const TOKENS = {
   version: '1.0.0',
   tools: [{ name: 'tokens', pricing: { cost: '0.001', per: 'token', max_cost: '0.10' } }],
 };
-const DYNAMIC = { id: 's', version: '1.0.0', tools: [{ name: 'dyn', pricing: { components: [{ model: 'dynamic' }] } }] };
+const DYNAMIC = {
+  id: 's',
+  version: '1.0.0',
+  tools: [{ name: 'dyn', pricing: { components: [{ model: 'dynamic' }] } }],
+};
 
 withEngine('an explicit charge moves money to the payee', async (engine, clock) => {
   const request = { amount: 0.02, payee: 'dev:eve', description: 'é', metadata: { size: 1.5 } };
   for (const receipt of [engine.chargeSync('user:ana', request), await engine.charge('user:ana', request)]) {
     assert.ok(receipt instanceof farebox.Receipt && receipt.ok && receipt.error === null);
     assert.equal(receipt.require(), receipt);
-    assert.deepEqual([receipt.amount, receipt.amountUnits, receipt.asset, receipt.scale], ['0.02', 20_000_000n, 'USD', 9]);
+    assert.deepEqual(
+      [receipt.amount, receipt.amountUnits, receipt.asset, receipt.scale],
+      ['0.02', 20_000_000n, 'USD', 9],
+    );
     assert.equal(receipt.balance, receipt.available);
     assert.ok(receipt.id > 0n && receipt.hold === 0 && !receipt.replayed && !receipt.capped && !receipt.uncommitted);
     assert.equal(receipt.time, clock.now);
@@ -64,7 +71,10 @@ withEngine('a refusal names the binding constraint', async (engine) => {
   for (const work of [engine.charge, engine.chargeSync, engine.reserve, engine.reserveSync]) {
     const error = await errorOf(() => work.call(engine, 'user:bob', { amount: '0.06' }));
     assert.ok(error instanceof PaymentRefused && error instanceof farebox.FareboxError && error instanceof Error);
-    assert.deepEqual([error.code, error.number, error.name, error.retryable], ['INSUFFICIENT_FUNDS', 400, 'PaymentRefused', true]);
+    assert.deepEqual(
+      [error.code, error.number, error.name, error.retryable],
+      ['INSUFFICIENT_FUNDS', 400, 'PaymentRefused', true],
+    );
     assert.equal(error.constraint.constraint, 'wallet');
     assert.equal(error.constraint.account, 'user:bob');
     assert.equal(Number(error.constraint.limit), 0.05);
@@ -114,7 +124,10 @@ withEngine('a quote of more lines than a frame has room for is asked for again',
   const components = Object.keys(names).map((meter) => ({
     meter,
     model: 'graduated',
-    tiers: Array.from({ length: 40 }, (_, i) => (i === 39 ? { rate: '0.001' } : { up_to: String(i + 1), rate: '0.001' })),
+    tiers: Array.from(
+      { length: 40 },
+      (_, i) => (i === 39 ? { rate: '0.001' } : { up_to: String(i + 1), rate: '0.001' }),
+    ),
   }));
   engine.registerSkillSync({ id: 'tiers', version: '1.0.0', tools: [{ name: 'tiers', pricing: { components } }] });
   const usage = { inputTokens: 50, outputTokens: 50, reasoningTokens: 50 };
@@ -126,7 +139,11 @@ withEngine('a quote of more lines than a frame has room for is asked for again',
 });
 
 withEngine('units may have digits after the point', async (engine) => {
-  engine.registerSkillSync({ id: 'hours', version: '1.0.0', tools: [{ name: 'hours', pricing: { cost: '0.1', per: 'unit' } }] });
+  engine.registerSkillSync({
+    id: 'hours',
+    version: '1.0.0',
+    tools: [{ name: 'hours', pricing: { cost: '0.1', per: 'unit' } }],
+  });
   assert.equal(engine.priceToolSync('hours', { usage: 4.5 }).total, '0.45');
   assert.equal(engine.priceToolSync('hours', { usage: '0.000001' }).totalUnits, 100n);
   assert.equal(engine.priceToolSync('hours', { usage: { units: '4.5' } }).total, '0.45');
@@ -191,7 +208,10 @@ withEngine('over-capture follows the policy of the hold', async (engine) => {
   assert.ok(capped.amount === '1' && capped.capped);
   const overflow = engine.reserveSync('user:ana', { amount: 1, overCapture: 'overflow' });
   assert.equal(overflow.captureSync({ amount: 2 }).amount, '2');
-  assert.equal(await codeOf(() => engine.reserve('user:ana', { amount: 1, overCapture: 'perhaps' })), 'INVALID_ARGUMENT');
+  assert.equal(
+    await codeOf(() => engine.reserve('user:ana', { amount: 1, overCapture: 'perhaps' })),
+    'INVALID_ARGUMENT',
+  );
 });
 
 withEngine('a hold is captured by usage at the price of the reservation', async (engine) => {
@@ -250,7 +270,12 @@ withEngine('a batch of eight thousand with long texts', async (engine) => {
   engine.depositSync('user:ana', 1000);
   function* requests() {
     for (let i = 0; i < 8190; i++) {
-      yield { payer: 'user:ana', amount: '0.01', key: i.toString(16).padStart(32, '0').repeat(7), description: 'x'.repeat(300) };
+      yield {
+        payer: 'user:ana',
+        amount: '0.01',
+        key: i.toString(16).padStart(32, '0').repeat(7),
+        description: 'x'.repeat(300),
+      };
     }
   }
   const receipts = engine.chargeManySync(requests());
@@ -291,7 +316,10 @@ withEngine('balances and assets', async (engine) => {
   );
   assert.deepEqual([balance.balance, balance.held, balance.creditLine, balance.available], ['10', '0', '0', '10']);
   engine.depositSync('user:ana', 500, { asset: 'JPY' });
-  assert.deepEqual([engine.balanceSync('user:ana', 'JPY').balance, engine.balanceSync('user:ana', 'JPY').scale], ['500', 7]);
+  assert.deepEqual(
+    [engine.balanceSync('user:ana', 'JPY').balance, engine.balanceSync('user:ana', 'JPY').scale],
+    ['500', 7],
+  );
   assert.equal(engine.chargeSync('user:ana', { amount: 0.5, asset: 'JPY' }).amountUnits, 5_000_000n);
   assert.equal(await codeOf(() => engine.charge('user:ana', { amount: '0.00000001', asset: 'JPY' })), 'TOO_PRECISE');
   for (const work of [engine.balance, engine.balanceSync]) {
@@ -303,7 +331,11 @@ withEngine('balances and assets', async (engine) => {
 });
 
 withEngine('maxCost is in the asset of the tool', async (engine) => {
-  engine.registerSkillSync({ id: 'yen', version: '1.0.0', tools: [{ name: 'yen', pricing: { cost: '100', currency: 'JPY' } }] });
+  engine.registerSkillSync({
+    id: 'yen',
+    version: '1.0.0',
+    tools: [{ name: 'yen', pricing: { cost: '100', currency: 'JPY' } }],
+  });
   await engine.deposit('user:ana', 1000, { asset: 'JPY' });
   assert.equal(engine.chargeSync('user:ana', { tool: 'yen', maxCost: 100 }).amountUnits, 100n * 10n ** 7n);
   assert.equal(await codeOf(() => engine.charge('user:ana', { tool: 'yen', maxCost: '99.9' })), 'OVER_MAX_COST');
@@ -327,7 +359,10 @@ withEngine('the JSON door takes dates, BigInts and holds, and keeps large intege
   const large = engine.callSync('amount.parse', { amount: '9223372036.854775807', asset: 'USD' });
   assert.equal(large.units, 9223372036854775807n);
   assert.equal(engine.callSync('amount.parse', { amount: '1', asset: 'USD' }).units, 1_000_000_000);
-  const hold = engine.reserveSync('user:ana', { amount: 1, metadata: { big: 12345678901234567890n, text: '9007199254740993' } });
+  const hold = engine.reserveSync(
+    'user:ana',
+    { amount: 1, metadata: { big: 12345678901234567890n, text: '9007199254740993' } },
+  );
   assert.equal(engine.callSync('hold.get', { hold }).state, 'open');
   assert.equal(engine.callSync('hold.get', { hold: BigInt(hold.id) }).hold, hold.id);
   const seen = engine.callSync('transfer.get', { id: hold.receipt.id });
@@ -371,7 +406,10 @@ withEngine('the JSON door refuses what is wrong', async (engine) => {
 withFolder('a skill is registered from a file and again without change', async (folder) => {
   const engine = Farebox.openSync('memory:');
   const manifest = path.join(folder, 'skill.json');
-  fs.writeFileSync(manifest, '{"id": "flat", "version": "1.0.0", "tools": [{"name": "flat", "pricing": {"cost": 0.02}}]}');
+  fs.writeFileSync(
+    manifest,
+    '{"id": "flat", "version": "1.0.0", "tools": [{"name": "flat", "pricing": {"cost": 0.02}}]}',
+  );
   engine.registerSkillSync(manifest);
   assert.equal((await engine.registerSkill(manifest)).changed, false);
   assert.equal(engine.priceToolSync('flat').total, '0.02');

@@ -26,9 +26,17 @@ withFolder('the walkthrough says what the one in Python says', async (folder) =>
   assert.equal(lines[0], 'a search costs           0.020000000 USD');
   assert.equal(lines[5], 'user:author              0.014000000 USD');
   assert.match(lines[7], /^refused {18}user:ana has 9\.98 USD available/);
-  const env = { ...process.env, PYTHONPATH: path.join(ROOT, 'bindings', 'python', 'src'), PYTHONDONTWRITEBYTECODE: '1' };
+  const env = {
+    ...process.env,
+    PYTHONPATH: path.join(ROOT, 'bindings', 'python', 'src'),
+    PYTHONDONTWRITEBYTECODE: '1',
+  };
   const script = path.join(ROOT, 'examples', 'python', 'walkthrough.py');
-  const python = await run('python3', [script], { cwd: folder, env: { ...env, FAREBOX_LIB: require('..').libraryPath() } });
+  const python = await run(
+    'python3',
+    [script],
+    { cwd: folder, env: { ...env, FAREBOX_LIB: require('..').libraryPath() } },
+  );
   assert.equal(python.stdout, done.stdout, python.stderr);
 });
 

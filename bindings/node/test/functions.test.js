@@ -105,13 +105,24 @@ withFunctions('the receipts of random inputs are exact', async (engine) => {
 withFunctions('doubles, strings and results of every kind', async (engine) => {
   const at = { library: 'libm.so.6', cost: '0.001', payer: 'user:ana' };
   assert.equal(engine.meterFunctionSync({ ...at, symbol: 'fabs', signature: 'double(double x)' })(-2.5), 2.5);
-  assert.equal(engine.meterFunctionSync({ ...at, symbol: 'ldexp', signature: 'double(double x, i32 exponent)' })(1.5, 4), 24);
+  assert.equal(
+    engine.meterFunctionSync({ ...at, symbol: 'ldexp', signature: 'double(double x, i32 exponent)' })(1.5, 4),
+    24,
+  );
   assert.equal(engine.meterFunctionSync({ ...at, symbol: 'ilogb', signature: 'i32(double x)' })(8), 3);
   const libc = { library: 'libc.so.6', cost: '0.001', payer: 'user:ana' };
   assert.equal(engine.meterFunctionSync({ ...libc, symbol: 'strlen', signature: 'u64(string text)' })('tidé'), 5n);
-  assert.equal(engine.meterFunctionSync({ ...libc, symbol: 'llabs', signature: 'i64(i64 x)' })(-(2n ** 62n)), 2n ** 62n);
+  assert.equal(
+    engine.meterFunctionSync({ ...libc, symbol: 'llabs', signature: 'i64(i64 x)' })(-(2n ** 62n)),
+    2n ** 62n,
+  );
   assert.equal(engine.meterFunctionSync({ ...libc, symbol: 'tzset', signature: 'void()' })(), undefined);
-  const version = engine.meterFunctionSync({ ...libc, library: 'libz.so.1', symbol: 'zlibVersion', signature: 'string()' });
+  const version = engine.meterFunctionSync({
+    ...libc,
+    library: 'libz.so.1',
+    symbol: 'zlibVersion',
+    signature: 'string()',
+  });
   assert.match(version(), /^1\.\d+/);
   assert.equal(spent(engine), usd('0.007'));
 });
@@ -133,7 +144,10 @@ withFunctions('a refused call does not reach the function', async (engine) => {
 
 withFunctions('two payers side by side do not mix', async (engine) => {
   const crc32 = await engine.meterFunction(CRC32);
-  const work = (payer, count) => engine.paying(payer, () => Promise.all(Array.from({ length: count }, () => crc32(0, HELLO))));
+  const work = (payer, count) => engine.paying(
+    payer,
+    () => Promise.all(Array.from({ length: count }, () => crc32(0, HELLO))),
+  );
   await Promise.all([work('user:ana', 30), work('user:bob', 20)]);
   assert.equal(spent(engine), 150_000n);
   assert.equal(spent(engine, 'user:bob', usd('0.05')), 100_000n);
@@ -142,7 +156,13 @@ withFunctions('two payers side by side do not mix', async (engine) => {
 withFunctions('arguments that do not fit are refused before anything is called', async (engine) => {
   const crc32 = engine.meterFunctionSync({ ...CRC32, payer: 'user:ana' });
   const compress = engine.meterFunctionSync({ ...COMPRESS, payer: 'user:ana' });
-  const length = engine.meterFunctionSync({ library: 'libc.so.6', symbol: 'strlen', signature: 'u64(string)', cost: 1, payer: 'user:ana' });
+  const length = engine.meterFunctionSync({
+    library: 'libc.so.6',
+    symbol: 'strlen',
+    signature: 'u64(string)',
+    cost: 1,
+    payer: 'user:ana',
+  });
   for (const work of [
     () => crc32(),
     () => crc32(0),
@@ -231,7 +251,11 @@ withFolder('promises work off the event loop, each with its payer', async (folde
   for (const name of ['ana', 'bob', 'eve']) await engine.deposit(`user:${name}`, 1);
   const crc32 = await engine.meterFunction(CRC32);
   await Promise.all(['ana', 'bob', 'eve'].map((name, i) =>
-    engine.paying(`user:${name}`, { run: name }, () => Promise.all(Array.from({ length: 20 * (i + 1) }, () => crc32(0, HELLO)))),
+    engine.paying(
+      `user:${name}`,
+      { run: name },
+      () => Promise.all(Array.from({ length: 20 * (i + 1) }, () => crc32(0, HELLO))),
+    ),
   ));
   for (const [i, name] of ['ana', 'bob', 'eve'].entries()) {
     assert.equal(spent(engine, `user:${name}`, usd('1')), BigInt(100_000 * (i + 1)));
@@ -253,7 +277,11 @@ test('handles that are no functions do not end the process', async () => {
       }
     }
     let metered;
-    try { metered = engine.meterFunctionSync(${JSON.stringify(CRC32)}); } catch (error) { assert.equal(error.code, 'UNSUPPORTED'); }
+    try {
+      metered = engine.meterFunctionSync(${JSON.stringify(CRC32)});
+    } catch (error) {
+      assert.equal(error.code, 'UNSUPPORTED');
+    }
     if (metered !== undefined) {
       const row = new BigInt64Array(native.row.size);
       row[0] = 15n;
@@ -261,7 +289,13 @@ test('handles that are no functions do not end the process', async () => {
       for (let kind = -2n; kind < 6n; kind++) for (const count of [-1n, 0n, 1n, 2n, 16n, 17n, 2n ** 40n]) {
         const numbers = new BigInt64Array(64).fill(kind);
         numbers[0] = count;
-        assert.ok(native.invokeSync(handle, numbers, ['user:ana', '', HELLO(), HELLO(), 'x'], new BigInt64Array(32), raw).number > 0);
+        assert.ok(native.invokeSync(
+          handle,
+          numbers,
+          ['user:ana', '', HELLO(), HELLO(), 'x'],
+          new BigInt64Array(32),
+          raw,
+        ).number > 0);
       }
     }
     function HELLO() { return new Uint8Array(5); }

@@ -146,7 +146,10 @@ test('text of a monstrous exponent is refused', async () => {
 
 test('a usage becomes counts, and usages add up', () => {
   const scale = () => 9;
-  const counts = usageCounts([{ inputTokens: 3, units: '1.5', value: '0.25' }, { inputTokens: 4n, units: 0.75 }, 2], scale);
+  const counts = usageCounts(
+    [{ inputTokens: 3, units: '1.5', value: '0.25' }, { inputTokens: 4n, units: 0.75 }, 2],
+    scale,
+  );
   assert.deepEqual(counts.slice(0, 3), [0n, 4n, 7n]);
   assert.equal(counts[10], 250_000_000n);
   assert.equal(counts[11], 250_000n);

@@ -32,7 +32,10 @@ async function lives(script) {
     const { Farebox, PaymentRefused, PluginError, setPluginPolicy } = require(${JSON.stringify(PROJECT)});
     const codeOf = (work) => { try { work(); } catch (error) { return error.code; } return 'OK'; };
   `;
-  const done = await run(process.execPath, ['-e', `${prelude}\n(async () => {\n${script}\n})().then(() => console.log('alive'));`]);
+  const done = await run(
+    process.execPath,
+    ['-e', `${prelude}\n(async () => {\n${script}\n})().then(() => console.log('alive'));`],
+  );
   assert.deepEqual([done.code, done.stdout], [0, 'alive\n'], done.stderr);
 }
 
@@ -112,21 +115,42 @@ withFolder('a plugin is loaded, called, charged and refused', async (folder, con
     const manifest = ${JSON.stringify(path.join(plugin, 'org.farebox.example.text.farebox.json'))};
     assert.equal((await engine.call('plugin.load', { path: manifest })).state, 'active');
 
-    const counted = await engine.callTool('user:ana', 'text.count', { text: 'the tides' }, { key: 'k', run: 'r', call: 'c' });
+    const counted = await engine.callTool(
+      'user:ana',
+      'text.count',
+      { text: 'the tides' },
+      { key: 'k', run: 'r', call: 'c' },
+    );
     assert.deepEqual([counted.json().bytes, counted.json().words, counted.receipt.amount], [9, 2, '0.0001']);
-    const again = engine.callToolSync('user:ana', 'text.count', { text: 'the tides' }, { key: 'k', run: 'r', call: 'c' });
+    const again = engine.callToolSync(
+      'user:ana',
+      'text.count',
+      { text: 'the tides' },
+      { key: 'k', run: 'r', call: 'c' },
+    );
     assert.equal(again.json().words, 2);
-    const slug = engine.callToolSync('user:ana', 'text.slug', { text: 'Hello, world!' }, { maxCost: '0.0001', deadlineMs: 5000 });
+    const slug = engine.callToolSync(
+      'user:ana',
+      'text.slug',
+      { text: 'Hello, world!' },
+      { maxCost: '0.0001', deadlineMs: 5000 },
+    );
     assert.deepEqual([slug.text, slug.receipt.amountUnits], ['{"slug":"hello-world"}', 100_000n]);
     const free = await engine.callTool(null, 'text.slug', { text: 'On the house' }, { uncharged: true });
     assert.deepEqual([free.text, free.receipt], ['{"slug":"on-the-house"}', null]);
 
-    const many = await Promise.all(Array.from({ length: 40 }, (_, i) => engine.callTool('user:ana', 'text.slug', { text: 'A ' + i })));
+    const many = await Promise.all(Array.from(
+      { length: 40 },
+      (_, i) => engine.callTool('user:ana', 'text.slug', { text: 'A ' + i }),
+    ));
     assert.deepEqual(many.map((one) => one.json().slug), many.map((_, i) => 'a-' + i));
     assert.equal(engine.balanceSync('user:ana').balance, '0.9958');
 
     await assert.rejects(engine.callTool('user:poor', 'text.slug', { text: 'x' }), PaymentRefused);
-    await assert.rejects(engine.callTool('user:ana', 'text.slug', { text: 5 }), (error) => error instanceof PluginError && error.field === 'input.text');
+    await assert.rejects(
+      engine.callTool('user:ana', 'text.slug', { text: 5 }),
+      (error) => error instanceof PluginError && error.field === 'input.text',
+    );
     assert.equal(codeOf(() => engine.callToolSync('user:ana', 'text.slug')), 'PLUGIN_INPUT');
     assert.equal(engine.balanceSync('user:ana').balance, '0.9958');
     await engine.close();

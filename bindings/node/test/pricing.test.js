@@ -122,7 +122,10 @@ withEngine('standard decorators wrap methods and fields', async (engine) => {
     assert.equal(field(1), 2);
   });
   assert.equal(spent(engine), usd('0.04'));
-  assert.deepEqual([skill.times.farebox.tool, skill.later.farebox.tool, field.farebox.tool], ['times', 'skill.later', 'arrow']);
+  assert.deepEqual(
+    [skill.times.farebox.tool, skill.later.farebox.tool, field.farebox.tool],
+    ['times', 'skill.later', 'arrow'],
+  );
   for (const kind of ['class', 'getter', 'setter', 'accessor']) {
     assert.equal(await codeOf(() => pricing({ cost: 1 })(class {}, { kind, name: 'x' })), 'INVALID_ARGUMENT');
   }
@@ -151,7 +154,11 @@ withEngine('legacy decorators wrap methods', async (engine) => {
 });
 
 withEngine('revenue is shared by the engine', async (engine) => {
-  const consult = pricing({ cost: 0.1, revenueShare: 0.7, owner: 'dev:eve' })(function consult(question) { return question; });
+  const consult = pricing({
+    cost: 0.1,
+    revenueShare: 0.7,
+    owner: 'dev:eve',
+  })(function consult(question) { return question; });
   engine.paying('user:ana', () => consult('?'));
   assert.equal(engine.balanceSync('dev:eve').balance, '0.07');
   assert.equal(engine.balanceSync('platform').balance, '0.03');
@@ -166,7 +173,10 @@ withEngine('async functions run side by side', async (engine) => {
   const results = await engine.paying('user:ana', { run: 'r' }, () =>
     Promise.allSettled(Array.from({ length: 10 }, (_, number) => fetch(number))),
   );
-  assert.deepEqual(results.filter((one) => one.status === 'fulfilled').map((one) => one.value), [0, 1, 2, 4, 5, 6, 7, 8, 9]);
+  assert.deepEqual(
+    results.filter((one) => one.status === 'fulfilled').map((one) => one.value),
+    [0, 1, 2, 4, 5, 6, 7, 8, 9],
+  );
   assert.ok(results[3].reason instanceof RangeError);
   assert.equal(spent(engine), usd('0.09'));
 });
@@ -387,7 +397,11 @@ withEngine('usage is recorded in what a tool awaits', async (engine) => {
 
 withEngine('an excess that is refused takes what is held', async (engine) => {
   const work = pricing({ cost: 0.01, per: 'unit', measure: (result) => result })(function work() { return 100; });
-  const later = pricing({ cost: 0.01, per: 'unit', measure: (result) => result })(async function later() { return 100; });
+  const later = pricing({
+    cost: 0.01,
+    per: 'unit',
+    measure: (result) => result,
+  })(async function later() { return 100; });
   await engine.paying('user:bob', async () => {
     assert.equal(work(), 100);
     assert.equal(await later(), 100);
@@ -509,7 +523,15 @@ withEngine('paying can be nested and entered again', async (engine) => {
   assert.equal(ana.enter((a, b) => a + b, 1, 2), 3);
   assert.equal(spent(engine), usd('0.03'));
   assert.equal(spent(engine, 'user:bob', usd('0.05')), usd('0.01'));
-  for (const wrong of [() => engine.paying(5), () => engine.paying('user:ana', { run: 5 }), () => engine.paying('user:ana', { onReceipt: 5 }), () => ana.enter(5), () => callId(5, work), () => callId('c', 5), () => engine.paying('user:ana', {}, 5)]) {
+  for (const wrong of [
+    () => engine.paying(5),
+    () => engine.paying('user:ana', { run: 5 }),
+    () => engine.paying('user:ana', { onReceipt: 5 }),
+    () => ana.enter(5),
+    () => callId(5, work),
+    () => callId('c', 5),
+    () => engine.paying('user:ana', {}, 5),
+  ]) {
     assert.equal(await codeOf(wrong), 'INVALID_ARGUMENT');
   }
 });
@@ -529,7 +551,10 @@ withEngine('the payer and engine may be options', async (engine) => {
   assert.equal(spent(engine), usd('0.02'));
   assert.equal(spent(engine, 'user:bob', usd('0.05')), usd('0.01'));
   for (const wrong of [{ payer: 5, engine }, { payer: () => 5, engine }, { payer: 'user:ana', engine: {} }]) {
-    assert.equal(await codeOf(pricing({ cost: 1, name: 'wrong', ...wrong })(() => assert.fail('it ran'))), 'INVALID_ARGUMENT');
+    assert.equal(
+      await codeOf(pricing({ cost: 1, name: 'wrong', ...wrong })(() => assert.fail('it ran'))),
+      'INVALID_ARGUMENT',
+    );
   }
 });
 
@@ -581,7 +606,10 @@ withEngine('tools of others are metered', async (engine) => {
   assert.equal(spent(engine), usd('0.03'));
   assert.equal(meter(parseInt, { cost: '0.01' }).farebox.tool, 'parseInt');
   assert.equal(await codeOf(() => meter(() => 1, { cost: '0.02' })), 'MISSING_FIELD');
-  assert.deepEqual([{ isError: true }, { is_error: true }, { isError: 1 }, null, 5].map(farebox.isFailedResult), [true, true, false, false, false]);
+  assert.deepEqual(
+    [{ isError: true }, { is_error: true }, { isError: 1 }, null, 5].map(farebox.isFailedResult),
+    [true, true, false, false, false],
+  );
 });
 
 withEngine('receipts reach the payment, and what it does with them is its own affair', async (engine) => {
@@ -601,7 +629,13 @@ withEngine('receipts reach the payment, and what it does with them is its own af
 
 withEngine('a tool that outlives its hold is charged all the same', async (engine, clock) => {
   const slow = pricing({ cost: 0.01, holdMs: 5000 })(function slow() { clock.move(10); });
-  const units = pricing({ cost: 0.01, per: 'unit', holdMs: 5000, units: () => '2.5', name: 'units' })(async () => clock.move(10));
+  const units = pricing({
+    cost: 0.01,
+    per: 'unit',
+    holdMs: 5000,
+    units: () => '2.5',
+    name: 'units',
+  })(async () => clock.move(10));
   const dynamic = pricing({ cost: () => '0.07', holdMs: 5000, name: 'dynamic' })(() => clock.move(10));
   const receipts = [];
   await engine.paying('user:ana', { onReceipt: (receipt) => receipts.push(receipt.amount) }, async () => {

@@ -17,7 +17,9 @@ const STANDARD = {
 const STANDARD_BODY = Buffer.from('{"test": 2432232314}');
 const STANDARD_SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
 const STRIPE_BODY = Buffer.from('{"id": "evt_1"}');
-const STRIPE = { 'Stripe-Signature': 't=1700000000,v1=33aa1568c6627d0d2d42556693c208077ca8f8b437ac8d9d6ebb6c2c650033eb' };
+const STRIPE = {
+  'Stripe-Signature': 't=1700000000,v1=33aa1568c6627d0d2d42556693c208077ca8f8b437ac8d9d6ebb6c2c650033eb',
+};
 const ROBUTLER_BODY = Buffer.from('{"type":"payment.completed"}');
 const ROBUTLER = { 'X-Robutler-Signature': '5a67cd74453c5983ae54a505361225fbcc338ddfb491c124c71dac2c3dd33e23' };
 
@@ -41,7 +43,12 @@ test('headers match in any case and container', () => {
   const options = { scheme: 'standard', ...at(1614265330) };
   verifyWebhook(new Uint8Array(STANDARD_BODY), upper, [STANDARD_SECRET], options);
   verifyWebhook(STANDARD_BODY, new Map(Object.entries(STANDARD)), [STANDARD_SECRET], options);
-  verifyWebhook(STANDARD_BODY, new Headers(STANDARD), ['whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', STANDARD_SECRET], options);
+  verifyWebhook(
+    STANDARD_BODY,
+    new Headers(STANDARD),
+    ['whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', STANDARD_SECRET],
+    options,
+  );
   verifyWebhook(ROBUTLER_BODY, { 'x-robutler-signature': [ROBUTLER['X-Robutler-Signature']] }, 'secret');
   verifyWebhook(ROBUTLER_BODY, ROBUTLER, Buffer.from('secret'));
   verifyWebhook(STANDARD_BODY, STANDARD, STANDARD_SECRET, { now: 1614265330500000n });
