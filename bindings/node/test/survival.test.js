@@ -6,7 +6,8 @@
 const assert = require('node:assert/strict');
 const test = require('node:test');
 
-const { PROJECT, run } = require('./support');
+const { libraryPath } = require('..');
+const { PROJECT, run, withFolder } = require('./support');
 
 const PRELUDE = `
   'use strict';
@@ -28,11 +29,12 @@ const PRELUDE = `
 `;
 
 function survives(name, script, options = {}) {
-  test(name, async () => {
+  // In a folder of its own, for random fields of some operations are names of files.
+  withFolder(name, async (folder) => {
     const body = `${PRELUDE}\n(async () => {\n${script}\n})().then(() => console.log('alive'));`;
     const args = [...(options.flags ?? []), '-e', body];
-    const env = { ...process.env, SWIFT_BACKTRACE: 'enable=no' };
-    const done = await run(process.execPath, args, { env, timeout: 240_000 });
+    const env = { ...process.env, SWIFT_BACKTRACE: 'enable=no', FAREBOX_LIB: libraryPath() };
+    const done = await run(process.execPath, args, { cwd: folder, env, timeout: 240_000 });
     assert.equal(done.code, 0, `${done.signal ?? ''} ${done.stdout}\n${done.stderr}`);
     assert.ok(done.stdout.endsWith('alive\n'), `${done.stdout}\n${done.stderr}`);
   });
