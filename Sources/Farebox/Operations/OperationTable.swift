@@ -74,6 +74,9 @@ extension Limits {
       "webhook_signature_bytes": .int(Int64(webhookSignature)), "webhook_secret_bytes": .int(Int64(webhookSecret)),
       "webhook_id_bytes": .int(Int64(webhookID)),
       "hold_ms": .int(holdMilliseconds), "engines": .int(Int64(engines)),
+      "signature_bytes": .int(Int64(signature)), "signature_parameters": .int(Int64(signatureParameters)),
+      "parameter_name_bytes": .int(Int64(parameterName)), "metered_functions": .int(Int64(meteredFunctions)),
+      "closures": .int(Int64(closures)), "call_frames": .int(Int64(callFrames)),
     ]
   }
 }
