@@ -23,15 +23,21 @@ let package = Package(
     .systemLibrary(name: "CCrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CFFI", providers: [.apt(["libffi-dev"])]),
     .systemLibrary(name: "CLinux"),
+    .systemLibrary(name: "CWorker"),
     .target(name: "FareboxCore", swiftSettings: strict),
     .target(name: "FareboxStore", dependencies: ["FareboxCore", "CSQLite", "CPostgres"], swiftSettings: strict),
     .target(
       name: "Farebox", dependencies: ["FareboxCore", "FareboxStore", "CCrypto", "CLinux"],
       swiftSettings: strict),
-    .target(name: "FareboxPlugins", dependencies: ["Farebox", "FareboxCore", "CFFI"], swiftSettings: strict),
+    .target(
+      name: "FareboxPlugins", dependencies: ["Farebox", "FareboxCore", "CFarebox", "CFFI", "CWorker"],
+      swiftSettings: strict),
     .target(
       name: "FareboxABI", dependencies: ["Farebox", "FareboxCore", "FareboxPlugins", "CFarebox"],
       swiftSettings: strict),
+    .executableTarget(
+      name: "farebox-worker", dependencies: ["FareboxABI"], path: "Sources/FareboxWorker",
+      cSettings: [.headerSearchPath("../../Include")]),
     .testTarget(
       name: "FareboxCoreTests", dependencies: ["FareboxCore", "FareboxReference"],
       swiftSettings: strict),
@@ -41,6 +47,12 @@ let package = Package(
     .executableTarget(
       name: "FareboxSimulator", dependencies: ["Farebox", "FareboxCore", "FareboxReference", "FareboxStore"],
       path: "Tests/Simulator", exclude: ["README.md", "run"], swiftSettings: strict),
+    .executableTarget(
+      name: "FareboxPeer", dependencies: ["FareboxCore", "FareboxPlugins"], path: "Tests/Fuzz/Peer",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "farebox-plugin-bench", dependencies: ["FareboxCore", "FareboxPlugins"], path: "Tests/Benchmarks/Plugins",
+      swiftSettings: strict),
     .testTarget(
       name: "FareboxTests", dependencies: ["Farebox", "FareboxCore", "FareboxReference", "FareboxStore"],
       swiftSettings: strict),

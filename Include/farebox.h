@@ -143,7 +143,25 @@ enum {
 
     FAREBOX_INTERNAL              = 900, /* A fault of the library's own; the message helps its developers. */
     FAREBOX_NO_MEMORY             = 901, /* The process has no memory left. */
-    FAREBOX_UNSUPPORTED           = 902  /* This build or this store does not have the feature. */
+    FAREBOX_UNSUPPORTED           = 902, /* This build or this store does not have the feature. */
+
+    FAREBOX_PLUGINS_OFF           = 1000, /* This process loads no plugins; farebox_set_plugin_policy switches that on. */
+    FAREBOX_PLUGIN_POLICY         = 1001, /* The policy of this process does not allow it, or would be loosened; field names the member. */
+    FAREBOX_PLUGIN_NOT_FOUND      = 1002, /* No plugin has this id, or no manifest is at this path. */
+    FAREBOX_PLUGIN_MANIFEST       = 1003, /* The manifest is not valid; field names the member and the message its line. */
+    FAREBOX_PLUGIN_UNTRUSTED      = 1004, /* A hash, signature, owner, mode, revocation or the lock file stood against it; the message says which. */
+    FAREBOX_PLUGIN_ABI            = 1005, /* Plugin and host have no version of farebox_plugin.h in common. */
+    FAREBOX_PLUGIN_BROKEN         = 1006, /* What the plugin exports or does is not what its manifest says, or it could not be started. */
+    FAREBOX_PLUGIN_INACTIVE       = 1007, /* The plugin is not active; the message says why. */
+    FAREBOX_PLUGIN_QUARANTINED    = 1008, /* The plugin crashed while it was looked at, and is left alone until its file changes. */
+    FAREBOX_PLUGIN_CRASHED        = 1020, /* The plugin's process ended in the middle of the call; nothing was charged. */
+    FAREBOX_PLUGIN_DEADLINE       = 1021, /* The call passed its deadline and was ended; nothing was charged. */
+    FAREBOX_PLUGIN_CANCELLED      = 1022, /* The call was cancelled; nothing was charged. */
+    FAREBOX_PLUGIN_OUTPUT_LIMIT   = 1023, /* The call wrote more than it may; nothing was charged. */
+    FAREBOX_PLUGIN_FAILED         = 1024, /* The plugin says that the call failed, and the message is its own; nothing was charged. */
+    FAREBOX_PLUGIN_INPUT          = 1025, /* The input is not what the tool takes; field names the member. Nothing was charged. */
+    FAREBOX_PLUGIN_OUTPUT         = 1026, /* The plugin gave something else than its manifest says; nothing was charged. */
+    FAREBOX_PLUGIN_UNAVAILABLE    = 1027  /* The plugin is busy, is being restarted, or says that it cannot now; nothing was charged. */
 };
 /* statuses: end */
 /* clang-format on */

@@ -52,6 +52,20 @@ public enum Limits {
   public static let webhookID = 255
   /// Milliseconds that a hold may stay open: a year.
   public static let holdMilliseconds: Int64 = 366 * 86_400_000
+  /// Bytes of a key under which a skill keeps a value.
+  public static let skillValueKey = 128
+  /// Bytes of a value that a skill keeps.
+  public static let skillValue = 4_096
+  /// Keys of one skill.
+  public static let skillValueKeys = 1_000
+  /// Bytes of the sentence in which a plugin says why it failed.
+  public static let pluginSentence = 1_024
+  /// Bytes of one line of a plugin's log.
+  public static let pluginLogLine = 4_096
+  /// Lines of a plugin's log in one second.
+  public static let pluginLogLines = 100
+  /// Keys of its store that one call of a plugin sets.
+  public static let pluginWrites = 16
   /// Open engines in one process.
   public static let engines = 1_024
   /// Bytes of a C function's signature.

@@ -30,6 +30,8 @@ public struct Status: RawRepresentable, Hashable, Sendable {
     case store
     /// A fault of ours, or of the machine.
     case `internal`
+    /// The plugin, or what it is allowed to do, stood against it.
+    case plugin
   }
 }
 
@@ -114,6 +116,24 @@ extension Status {
   public static let `internal` = Status(rawValue: 900)
   public static let noMemory = Status(rawValue: 901)
   public static let unsupported = Status(rawValue: 902)
+
+  public static let pluginsOff = Status(rawValue: 1000)
+  public static let pluginPolicy = Status(rawValue: 1001)
+  public static let pluginNotFound = Status(rawValue: 1002)
+  public static let pluginManifest = Status(rawValue: 1003)
+  public static let pluginUntrusted = Status(rawValue: 1004)
+  public static let pluginABI = Status(rawValue: 1005)
+  public static let pluginBroken = Status(rawValue: 1006)
+  public static let pluginInactive = Status(rawValue: 1007)
+  public static let pluginQuarantined = Status(rawValue: 1008)
+  public static let pluginCrashed = Status(rawValue: 1020)
+  public static let pluginDeadline = Status(rawValue: 1021)
+  public static let pluginCancelled = Status(rawValue: 1022)
+  public static let pluginOutputLimit = Status(rawValue: 1023)
+  public static let pluginFailed = Status(rawValue: 1024)
+  public static let pluginInput = Status(rawValue: 1025)
+  public static let pluginOutput = Status(rawValue: 1026)
+  public static let pluginUnavailable = Status(rawValue: 1027)
 }
 
 extension Status {
@@ -261,9 +281,58 @@ extension Status {
     Entry(.internal, "INTERNAL", .internal, "A fault of the library's own; the message helps its developers."),
     Entry(.noMemory, "NO_MEMORY", .internal, retryable: true, "The process has no memory left."),
     Entry(.unsupported, "UNSUPPORTED", .internal, "This build or this store does not have the feature."),
+
+    Entry(
+      .pluginsOff, "PLUGINS_OFF", .plugin,
+      "This process loads no plugins; `farebox_set_plugin_policy` switches that on."),
+    Entry(
+      .pluginPolicy, "PLUGIN_POLICY", .plugin,
+      "The policy of this process does not allow it, or would be loosened; `field` names the member."),
+    Entry(.pluginNotFound, "PLUGIN_NOT_FOUND", .plugin, "No plugin has this id, or no manifest is at this path."),
+    Entry(
+      .pluginManifest, "PLUGIN_MANIFEST", .plugin,
+      "The manifest is not valid; `field` names the member and the message its line."),
+    Entry(
+      .pluginUntrusted, "PLUGIN_UNTRUSTED", .plugin,
+      "A hash, signature, owner, mode, revocation or the lock file stood against it; the message says which."),
+    Entry(
+      .pluginABI, "PLUGIN_ABI", .plugin, "Plugin and host have no version of `farebox_plugin.h` in common."),
+    Entry(
+      .pluginBroken, "PLUGIN_BROKEN", .plugin,
+      "What the plugin exports or does is not what its manifest says, or it could not be started."),
+    Entry(.pluginInactive, "PLUGIN_INACTIVE", .plugin, "The plugin is not active; the message says why."),
+    Entry(
+      .pluginQuarantined, "PLUGIN_QUARANTINED", .plugin,
+      "The plugin crashed while it was looked at, and is left alone until its file changes."),
+    Entry(
+      .pluginCrashed, "PLUGIN_CRASHED", .plugin, retryable: true,
+      "The plugin's process ended in the middle of the call; nothing was charged."),
+    Entry(
+      .pluginDeadline, "PLUGIN_DEADLINE", .plugin, retryable: true,
+      "The call passed its deadline and was ended; nothing was charged."),
+    Entry(.pluginCancelled, "PLUGIN_CANCELLED", .plugin, "The call was cancelled; nothing was charged."),
+    Entry(
+      .pluginOutputLimit, "PLUGIN_OUTPUT_LIMIT", .plugin, "The call wrote more than it may; nothing was charged."),
+    Entry(
+      .pluginFailed, "PLUGIN_FAILED", .plugin,
+      "The plugin says that the call failed, and the message is its own; nothing was charged."),
+    Entry(
+      .pluginInput, "PLUGIN_INPUT", .plugin,
+      "The input is not what the tool takes; `field` names the member. Nothing was charged."),
+    Entry(
+      .pluginOutput, "PLUGIN_OUTPUT", .plugin,
+      "The plugin gave something else than its manifest says; nothing was charged."),
+    Entry(
+      .pluginUnavailable, "PLUGIN_UNAVAILABLE", .plugin, retryable: true,
+      "The plugin is busy, is being restarted, or says that it cannot now; nothing was charged."),
   ]
 
   private static let entries = Dictionary(uniqueKeysWithValues: table.map { ($0.status.rawValue, $0) })
+
+  /// The name of this status, or `UNKNOWN` for a number that is not in the table.
+  public var name: String {
+    entry?.name ?? "UNKNOWN"
+  }
 
   /// The row of this status, or nil for a number that is not in the table.
   public var entry: Entry? {

@@ -15,6 +15,8 @@ struct Catalog: ~Copyable {
   private(set) var splits: ContiguousArray<SplitRule> = []
   private(set) var skills: [String: Skill] = [:]
   private(set) var rateCards: [String: StoredRateCard] = [:]
+  /// Which accounts may use a skill, or may not, where somebody has said so.
+  private(set) var skillAccess: [String: [UInt32: Bool]] = [:]
 
   // MARK: Assets
 
@@ -132,6 +134,21 @@ struct Catalog: ~Copyable {
     }
   }
 
+  mutating func setAccess(_ skill: String, account: UInt32, _ isEnabled: Bool) {
+    skillAccess[skill, default: [:]][account] = isEnabled
+  }
+
+  /// What somebody has said of an account's use of a tool, or nil; of the tool before of its skill.
+  func access(_ tool: UInt32, account: UInt32) -> Bool? {
+    let entry = tools[Int(tool)]
+    return entry.access[account] ?? entry.skill.flatMap { skillAccess[$0]?[account] }
+  }
+
+  /// Whether nobody has said anything about who may use a tool.
+  func isOpenToAll(_ tool: UInt32) -> Bool {
+    tools[Int(tool)].access.isEmpty && skillAccess.isEmpty
+  }
+
   mutating func setRateCard(_ card: StoredRateCard, name: String) {
     rateCards[name] = card
   }
@@ -150,6 +167,8 @@ struct Tool {
   var periods: [PricePeriod] = []
   /// Prices of single customers, by account.
   var overrides: [UInt32: [PricePeriod]] = [:]
+  /// Which accounts may use it, or may not, where somebody has said so.
+  var access: [UInt32: Bool] = [:]
 
   /// The price that applies at a time: the period with the latest start that has begun and not ended.
   static func price(in periods: [PricePeriod], at time: Int64) -> UInt32? {

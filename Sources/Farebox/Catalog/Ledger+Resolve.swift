@@ -55,6 +55,12 @@ extension Ledger {
     guard state.catalog.isEnabled(tool) else {
       throw .failed(Failure(.toolDisabled, field: "tool", "Tool '\(name.shown)' or its skill is disabled."))
     }
+    if let customer, !state.catalog.isOpenToAll(tool), let barred = state.barred(customer, from: tool) {
+      throw .failed(
+        Failure(
+          .toolDisabled, field: "tool",
+          "Tool '\(name.shown)' is disabled for account '\(state.accountNames[barred])'."))
+    }
     guard let price = state.catalog.priceIndex(tool, customer: customer, at: time) else {
       throw .failed(Failure(.rateCardNotFound, field: "tool", "Tool '\(name.shown)' has no price at this time."))
     }
@@ -111,6 +117,19 @@ extension Ledger {
       }
       throw error
     }
+  }
+}
+
+extension LedgerState {
+  /// The account on a payer's path that may not use a tool, or nil; the nearest of whom something was said decides.
+  func barred(_ payer: UInt32, from tool: UInt32) -> UInt32? {
+    var index = Int32(bitPattern: payer)
+    while index >= 0 {
+      let account = UInt32(bitPattern: index)
+      if let mayUse = catalog.access(tool, account: account) { return mayUse ? nil : account }
+      index = accounts[Int(account)].parent
+    }
+    return nil
   }
 }
 

@@ -93,6 +93,19 @@ extension Ledger {
     try define(.toolState, ["tool": .string(name), "enabled": .bool(isEnabled)], at: time)
   }
 
+  /// Says whether an account, and those below it of which nothing else is said, may use a tool or the tools of a skill.
+  mutating func setAccess(
+    _ kind: String, _ name: String, account: UInt32, _ isEnabled: Bool, at time: Int64
+  ) throws(Rejection) {
+    let known =
+      kind == "skill"
+      ? state.catalog.skillAccess[name]?[account]
+      : state.catalog.toolNames.find(name).flatMap { state.catalog.tools[Int($0)].access[account] }
+    guard known != isEnabled else { return }
+    try define(
+      .access, .object(JSONObject([(kind, .string(name)), ("enabled", .bool(isEnabled))])), account: account, at: time)
+  }
+
   /// Publishes a rate card, or a new version of one; open holds keep the prices that they have.
   mutating func publishRateCard(_ card: RateCard, at time: Int64) throws(Rejection) -> Int64 {
     for entry in card.entries {

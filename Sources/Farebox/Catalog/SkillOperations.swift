@@ -8,6 +8,12 @@ enum SkillOperations {
 
   private static let skill = OperationField("skill", .text, "The skill's id.", required: true)
   private static let tool = OperationField("tool", .text, "The tool's name.", required: true)
+  private static let account = OperationField(
+    "account", .text,
+    "Only for this account and those below it; the nearest account of which something was said decides."
+  )
+  private static let access = OperationField(
+    "access", .list, "Accounts of which something was said, each with account and enabled.")
   private static let row = [
     OperationField("skill", .text, "The id."), OperationField("version", .text, "The newest version."),
     OperationField("name", .text, "For people."), OperationField("enabled", .flag, "Whether it can be charged for."),
@@ -42,13 +48,16 @@ enum SkillOperations {
 
   static let inspect = Operation(
     "skill.inspect", "Tells everything about a skill.", input: [skill],
-    output: row + [OperationField("manifest", .object, "Its manifest.")], errors: [.skillNotFound]
+    output: row + [OperationField("manifest", .object, "Its manifest."), access], errors: [.skillNotFound]
   ) { engine, input throws(Failure) in
     try engine.read { ledger, _ throws(Rejection) in
       guard let skill = ledger.state.catalog.skills[input.text("skill") ?? ""] else { throw .failed(unknown) }
       return .object(
         JSONObject(
-          (json(skill).object?.members ?? []).map { ($0.key, $0.value) } + [("manifest", skill.manifest.json)]))
+          (json(skill).object?.members ?? []).map { ($0.key, $0.value) } + [
+            ("manifest", skill.manifest.json),
+            ("access", ledger.json(access: ledger.state.catalog.skillAccess[skill.manifest.id] ?? [:])),
+          ]))
     }
   }
 
@@ -56,11 +65,17 @@ enum SkillOperations {
   static let disable = skillSwitch("skill.disable", "Stops new charges and holds for all tools of a skill.", false)
 
   private static func skillSwitch(_ name: String, _ doc: String, _ isEnabled: Bool) -> Operation {
-    Operation(name, doc, input: [skill], output: row, errors: [.skillNotFound]) { engine, input throws(Failure) in
+    Operation(name, doc, input: [skill, account], output: row, errors: [.skillNotFound, .accountNotFound]) {
+      engine, input throws(Failure) in
       try engine.perform(engine.options.durability) { ledger, context throws(Rejection) in
         let id = input.text("skill") ?? ""
-        try ledger.enableSkill(id, isEnabled, at: context.time)
-        return ledger.state.catalog.skills[id].map(json) ?? .null
+        guard let skill = ledger.state.catalog.skills[id] else { throw .failed(unknown) }
+        if input.value("account") == nil {
+          try ledger.enableSkill(id, isEnabled, at: context.time)
+        } else {
+          try ledger.setAccess("skill", id, account: ledger.account(input), isEnabled, at: context.time)
+        }
+        return json(ledger.state.catalog.skills[id] ?? skill)
       }
     }
   }
@@ -114,7 +129,7 @@ enum SkillOperations {
     "tool.inspect", "Tells everything about a tool, its input schema included.", input: [tool],
     output: toolRow + [
       OperationField("input_schema", .any, "The JSON Schema of its input, or null."),
-      OperationField("split", .list, "Who gets what of a charge."),
+      OperationField("split", .list, "Who gets what of a charge."), access,
     ], errors: [.toolNotFound]
   ) { engine, input throws(Failure) in
     try engine.read { ledger, now throws(Rejection) in
@@ -125,6 +140,7 @@ enum SkillOperations {
       let declared = ledger.declared(index)
       row.append("input_schema", declared?.inputSchema ?? .null)
       row.append("split", declared?.split.json ?? .null)
+      row.append("access", ledger.json(access: ledger.state.catalog.tools[Int(index)].access))
       return .object(row)
     }
   }
@@ -133,10 +149,16 @@ enum SkillOperations {
   static let disableTool = toolSwitch("tool.disable", "Stops new charges and holds for a tool.", false)
 
   private static func toolSwitch(_ name: String, _ doc: String, _ isEnabled: Bool) -> Operation {
-    Operation(name, doc, input: [tool], output: toolRow, errors: [.toolNotFound]) { engine, input throws(Failure) in
+    Operation(name, doc, input: [tool, account], output: toolRow, errors: [.toolNotFound, .accountNotFound]) {
+      engine, input throws(Failure) in
       try engine.perform(engine.options.durability) { ledger, context throws(Rejection) in
         let name = input.text("tool") ?? ""
-        try ledger.enableTool(name, isEnabled, at: context.time)
+        guard ledger.state.catalog.toolNames.find(name) != nil else { throw .failed(unknownTool) }
+        if input.value("account") == nil {
+          try ledger.enableTool(name, isEnabled, at: context.time)
+        } else {
+          try ledger.setAccess("tool", name, account: ledger.account(input), isEnabled, at: context.time)
+        }
         return ledger.state.catalog.toolNames.find(name).map { ledger.json(tool: $0, at: context.time) } ?? .null
       }
     }
@@ -162,6 +184,13 @@ extension Ledger {
     guard let skill = state.catalog.tools[Int(tool)].skill else { return nil }
     let name = state.catalog.toolNames[tool]
     return state.catalog.skills[skill]?.manifest.tools.first { $0.name == name }
+  }
+
+  fileprivate func json(access: [UInt32: Bool]) -> JSON {
+    .array(
+      access.sorted { $0.key < $1.key }.map { entry in
+        ["account": .string(state.accountNames[entry.key]), "enabled": .bool(entry.value)]
+      })
   }
 
   fileprivate func category(_ tool: UInt32) -> String {

@@ -9,6 +9,7 @@ extension Ledger {
     log.removeAll()
     if let seal = try Ledger.lastSeal(in: store) {
       try loadDefinitions(through: seal.last, from: store)
+      try loadValues(from: store)
       try loadBalances(from: store)
       try loadBudgets(from: store)
       try loadHolds(from: store)
@@ -81,6 +82,16 @@ extension Ledger {
       let (record, heap) = try unsafe Record.decode(bytes, at: 0)
       guard let kind = RecordKind(rawValue: record.kind) else { throw Segment.corrupt("A definition has no kind.") }
       try state.define(kind, record, UInt64(key.major), heap)
+      return true
+    }
+  }
+
+  private mutating func loadValues(from store: any Store) throws(Failure) {
+    try unsafe store.visitRows(.definitions, major: .min ... -1, descending: true) { key, bytes throws(Failure) in
+      guard key.major == -1 - Int64(state.values.entries.count) else {
+        throw Segment.corrupt("A stored value is missing.")
+      }
+      try state.values.set(JSON.parse(unsafe [UInt8](bytes)))
       return true
     }
   }

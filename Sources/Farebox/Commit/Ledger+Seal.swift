@@ -97,6 +97,7 @@ extension Ledger {
     state.forgetRuns()
     let runs = try keys.seal(in: store)
     try storeDefinitions(in: store)
+    try storeValues(in: store)
     try storeBalances(last, in: store)
     try storeBudgets(in: store)
     try storeHolds(in: store)
@@ -129,6 +130,15 @@ extension Ledger {
       }
       guard next > index else { throw Segment.corrupt("A definition is missing from the journal.") }
       index = next
+    }
+  }
+
+  /// Writes the values that have changed among the definitions, each in the row of its slot: below zero, where no
+  /// record's number is.
+  private func storeValues(in store: any Store) throws(Failure) {
+    for slot in state.values.dirty.sorted() {
+      let row = ContiguousArray(state.values.entries[slot].json.serialized().utf8)
+      try putRow(store, .definitions, RowKey(-1 - Int64(slot)), row[...])
     }
   }
 

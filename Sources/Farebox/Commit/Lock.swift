@@ -6,17 +6,17 @@ internal import Synchronization
 /// The sanitizer knows the locks of POSIX, and the atomics in code that was compiled for it. `Mutex` sleeps by a system
 /// call of its own in a library that was not. So a build for the sanitizer says where a lock is taken and given back; any
 /// other has nothing here but the `Mutex`.
-struct Lock<Value: ~Copyable>: ~Copyable {
+package struct Lock<Value: ~Copyable>: ~Copyable {
   private let mutex: Mutex<Value>
   #if FAREBOX_TSAN
     private let place = SanitizerPlace()
   #endif
 
-  init(_ value: consuming sending Value) {
+  package init(_ value: consuming sending Value) {
     mutex = Mutex(value)
   }
 
-  borrowing func withLock<Result: ~Copyable, Problem: Error>(
+  package borrowing func withLock<Result: ~Copyable, Problem: Error>(
     _ body: (inout sending Value) throws(Problem) -> sending Result
   ) throws(Problem) -> sending Result {
     #if FAREBOX_TSAN

@@ -1,5 +1,20 @@
 /// Base64 of RFC 4648 with the standard alphabet, in a time that does not depend on the characters.
-enum Base64 {
+package enum Base64 {
+  /// The bytes of a text, or nil where it is not base64.
+  package static func bytes(_ text: String) -> [UInt8]? {
+    let characters = Array(text.utf8)
+    var bytes = [UInt8](repeating: 0, count: decodedCapacity(characters.count))
+    var output = bytes.mutableSpan
+    guard let count = decode(characters.span, into: &output) else { return nil }
+    bytes.removeLast(bytes.count - count)
+    return bytes
+  }
+
+  /// The text of bytes, with padding.
+  package static func text(_ bytes: [UInt8]) -> String {
+    String(decoding: encode(bytes.span), as: UTF8.self)
+  }
+
   /// Decodes a text to the front of `output`; nil leaves `output` undefined.
   ///
   /// Padding may be left out, but where it is written it must be complete. Unused bits of the last character are

@@ -1,13 +1,13 @@
 internal import CCrypto
-internal import FareboxCore
+package import FareboxCore
 
 /// Ed25519 signatures (RFC 8032) over whole messages.
-enum Ed25519 {
-  static let keySize = 32
-  static let signatureSize = 64
+package enum Ed25519 {
+  package static let keySize = 32
+  package static let signatureSize = 64
 
   /// Whether the holder of a public key signed the message. A key or signature of another size has not.
-  static func verify(_ signature: Span<UInt8>, of message: Span<UInt8>, publicKey: Span<UInt8>) -> Bool {
+  package static func verify(_ signature: Span<UInt8>, of message: Span<UInt8>, publicKey: Span<UInt8>) -> Bool {
     guard signature.count == signatureSize, publicKey.count == keySize,
       let key = EVPKey(publicKey: publicKey), let context = EVPDigestContext()
     else { return false }
@@ -27,7 +27,7 @@ enum Ed25519 {
   /// Signs a message with the 32-byte seed of a private key.
   ///
   /// - Throws: `internal` when the library of the machine refuses; `secretInvalid` for a seed of another size.
-  static func sign(_ message: Span<UInt8>, seed: Span<UInt8>) throws(Failure) -> InlineArray<64, UInt8> {
+  package static func sign(_ message: Span<UInt8>, seed: Span<UInt8>) throws(Failure) -> InlineArray<64, UInt8> {
     let key = try privateKey(seed)
     var signature = InlineArray<64, UInt8>(repeating: 0)
     guard let context = EVPDigestContext() else { throw Ed25519.refused }
@@ -51,7 +51,7 @@ enum Ed25519 {
   /// The public key that belongs to a seed.
   ///
   /// - Throws: as `sign`.
-  static func publicKey(seed: Span<UInt8>) throws(Failure) -> InlineArray<32, UInt8> {
+  package static func publicKey(seed: Span<UInt8>) throws(Failure) -> InlineArray<32, UInt8> {
     let key = try privateKey(seed)
     var bytes = InlineArray<32, UInt8>(repeating: 0)
     var span = bytes.mutableSpan

@@ -1,36 +1,36 @@
 internal import CCrypto
 
 /// SHA-256 over bytes as they come. The state is inline; nothing is allocated.
-struct SHA256Hasher: ~Copyable {
+package struct SHA256Hasher: ~Copyable {
   private var state: SHA256_CTX
 
-  init() {
+  package init() {
     state = SHA256_CTX()
     unsafe SHA256_Init(&state)
   }
 
   /// Continues from a state that was saved by `midstate`.
-  init(midstate: SHA256Midstate) {
+  package init(midstate: SHA256Midstate) {
     state = midstate.state
   }
 
-  mutating func update(_ bytes: UnsafeRawBufferPointer) {
+  package mutating func update(_ bytes: UnsafeRawBufferPointer) {
     unsafe SHA256_Update(&state, bytes.baseAddress, bytes.count)
   }
 
-  mutating func update(_ bytes: RawSpan) {
+  package mutating func update(_ bytes: RawSpan) {
     unsafe bytes.withUnsafeBytes { unsafe update($0) }
   }
 
-  mutating func update(_ bytes: Span<UInt8>) {
+  package mutating func update(_ bytes: Span<UInt8>) {
     // A byte has no padding, so that reading it raw reads nothing uninitialised.
     unsafe update(bytes.bytes)
   }
 
   /// What has been hashed so far, to begin several messages with it.
-  var midstate: SHA256Midstate { SHA256Midstate(state: state) }
+  package var midstate: SHA256Midstate { SHA256Midstate(state: state) }
 
-  consuming func finish() -> Digest {
+  package consuming func finish() -> Digest {
     var words: InlineArray<4, UInt64> = [0, 0, 0, 0]
     _ = unsafe withUnsafeMutableBytes(of: &words) { buffer in
       unsafe SHA256_Final(buffer.baseAddress?.assumingMemoryBound(to: UInt8.self), &state)
@@ -38,18 +38,18 @@ struct SHA256Hasher: ~Copyable {
     return Digest(words[0].bigEndian, words[1].bigEndian, words[2].bigEndian, words[3].bigEndian)
   }
 
-  static func hash(_ bytes: RawSpan) -> Digest {
+  package static func hash(_ bytes: RawSpan) -> Digest {
     var hasher = SHA256Hasher()
     hasher.update(bytes)
     return hasher.finish()
   }
 
-  static func hash(_ bytes: Span<UInt8>) -> Digest {
+  package static func hash(_ bytes: Span<UInt8>) -> Digest {
     unsafe hash(bytes.bytes)
   }
 }
 
 /// A copy of a hasher's state: plain data.
-struct SHA256Midstate: Sendable {
+package struct SHA256Midstate: Sendable {
   fileprivate let state: SHA256_CTX
 }

@@ -1,12 +1,12 @@
 internal import CCrypto
-internal import FareboxCore
+package import FareboxCore
 
 /// The random bytes of the machine, fit for keys.
-enum SecureRandom {
+package enum SecureRandom {
   /// Fills a buffer.
   ///
   /// - Throws: `internal` when the machine has no entropy to give; the buffer is then not to be used.
-  static func fill(_ bytes: inout MutableSpan<UInt8>) throws(Failure) {
+  package static func fill(_ bytes: inout MutableSpan<UInt8>) throws(Failure) {
     let filled = unsafe bytes.withUnsafeMutableBufferPointer { buffer in
       guard let count = Int32(exactly: buffer.count) else { return false }
       return unsafe RAND_bytes(buffer.baseAddress, count) == 1
@@ -17,7 +17,7 @@ enum SecureRandom {
   /// One random word.
   ///
   /// - Throws: `internal`, as `fill`.
-  static func word() throws(Failure) -> UInt64 {
+  package static func word() throws(Failure) -> UInt64 {
     var bytes = InlineArray<8, UInt8>(repeating: 0)
     var span = bytes.mutableSpan
     try fill(&span)

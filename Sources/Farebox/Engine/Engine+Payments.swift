@@ -25,7 +25,7 @@ extension Engine {
     guard count <= Limits.batch else {
       throw Failure(.tooLong, field: "count", "A batch has at most \(Limits.batch) charges.")
     }
-    var counts = InlineArray<10, Int>(repeating: 0)
+    var counts = InlineArray<11, Int>(repeating: 0)
     let (outcome, isUncommitted) = try write(durability ?? options.durability, isBatch: true) {
       ledger, context throws(Rejection) in
       counts = InlineArray(repeating: 0)

@@ -32,6 +32,8 @@ public final class Engine: @unchecked Sendable {
   private let isClosed = Atomic(false)
   private let forkGeneration: UInt32
   let metrics = EngineMetrics()
+  /// What another module keeps with the engine for as long as it is open, such as its plugins.
+  package let companion = Lock<(any EngineCompanion)?>(nil)
 
   /// Opens the ledger at a URL: `sqlite:PATH`, `memory:`, or `postgresql://...`.
   ///
@@ -295,6 +297,7 @@ public final class Engine: @unchecked Sendable {
     guard !isClosing.exchange(true, ordering: .acquiringAndReleasing) else {
       throw Failure(.closed, "The engine was closed.")
     }
+    companion.withLock { $0 }?.engineWillClose()
     // The last turn waits for those that are under way; whoever comes later finds the store closed.
     defer {
       isClosed.store(true, ordering: .releasing)
@@ -302,6 +305,12 @@ public final class Engine: @unchecked Sendable {
     }
     _ = try write(.full, isLast: true) { _, _ throws(Rejection) in }
   }
+}
+
+/// What belongs to an engine and ends with it.
+package protocol EngineCompanion: AnyObject, Sendable {
+  /// The engine is about to close; calls that are under way may still use it until they return.
+  func engineWillClose()
 }
 
 /// What the work of a turn may use besides the ledger.

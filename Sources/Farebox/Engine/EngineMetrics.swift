@@ -9,7 +9,7 @@ final class EngineMetrics: Sendable {
   private let opened = farebox_steady_clock()
 
   // What callers count.
-  private let calls = InlineArray<10, Atomic<Int>> { _ in Atomic(0) }
+  private let calls = InlineArray<11, Atomic<Int>> { _ in Atomic(0) }
 
   // What leaders count.
   let commits = Atomic<Int>(0)
@@ -38,7 +38,7 @@ final class EngineMetrics: Sendable {
   }
 
   /// The calls of a batch are over; counted by family.
-  func countCalls(_ counts: InlineArray<10, Int>) {
+  func countCalls(_ counts: InlineArray<11, Int>) {
     for family in counts.indices where counts[family] > 0 {
       calls[family].add(counts[family], ordering: .relaxed)
     }
@@ -46,7 +46,7 @@ final class EngineMetrics: Sendable {
 
   /// The families of statuses have a hundred numbers each, in their order.
   static func family(_ status: Status) -> Int {
-    min(max(0, Int(status.rawValue) / 100), 9)
+    min(max(0, Int(status.rawValue) / 100), 10)
   }
 
   var callsJSON: JSON {

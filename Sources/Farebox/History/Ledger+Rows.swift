@@ -25,6 +25,8 @@ extension RecordKind {
     case .event: "event"
     case .seal: "seal"
     case .customerPrice: "customer_price"
+    case .access: "access"
+    case .value: "value"
     }
   }
 }

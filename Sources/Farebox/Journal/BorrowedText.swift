@@ -54,7 +54,7 @@ public struct BorrowedText: @unchecked Sendable {
 
 extension String {
   /// Lends the string's UTF-8 to `body`.
-  func withBorrowedText<Result, Problem: Error>(
+  package func withBorrowedText<Result, Problem: Error>(
     _ body: (BorrowedText) throws(Problem) -> Result
   ) throws(Problem) -> Result {
     var copy = self

@@ -33,13 +33,17 @@ enum RecordKind: UInt8, CaseIterable {
   case seal = 30
   /// A customer has a price of its own for a tool.
   case customerPrice = 31
+  /// A tool or skill may, or may not, be used by an account.
+  case access = 32
+  /// A value that a skill keeps under a key.
+  case value = 33
 
   /// Whether another price may apply to a tool after the record.
   var changesPrices: Bool {
     switch self {
-    case .skill, .toolState, .rateCard, .customerPrice: true
+    case .skill, .toolState, .rateCard, .customerPrice, .access: true
     case .transfer, .charge, .reserve, .capture, .release, .expire, .extend, .refund, .asset, .account, .accountState,
-      .budget, .limits, .webhook, .event, .seal:
+      .budget, .limits, .webhook, .event, .seal, .value:
       false
     }
   }
@@ -50,7 +54,7 @@ enum RecordKind: UInt8, CaseIterable {
     case .transfer, .charge, .capture, .refund: true
     case .reserve, .release, .expire, .extend: false
     case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits, .webhook, .event, .seal,
-      .customerPrice:
+      .customerPrice, .access, .value:
       false
     }
   }

@@ -23,7 +23,7 @@ extension LedgerState {
     case .extend: try applyExtend(record, number)
     case .refund: try applyRefund(record, number, heap)
     case .transfer: try applyTransfer(record, number, heap)
-    case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits, .customerPrice:
+    case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits, .customerPrice, .access:
       try define(kind, record, number, heap)
       unsealedDefinitions.append(number)
       if record.account < accounts.count { note(record.account, number) }
@@ -31,6 +31,7 @@ extension LedgerState {
       if record.account < accounts.count { note(record.account, number) }
       noteThreshold(record)
     case .seal: applySeal(record)
+    case .value: try values.set(definition(heap))
     case .webhook: break
     }
     nextRecord = number + 1
@@ -209,6 +210,7 @@ extension LedgerState {
     dirtyBalances.removeAll(keepingCapacity: true)
     tail.removeAll(keepingCapacity: true)
     unsealedDefinitions.removeAll(keepingCapacity: true)
+    values.noteSealed()
   }
 
   /// The hash that stands for a run in caps.

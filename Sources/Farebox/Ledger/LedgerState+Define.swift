@@ -15,14 +15,15 @@ extension LedgerState {
     case .budget: try defineBudget(record, number, definition(heap))
     case .limits: try defineLimits(record, number, definition(heap))
     case .customerPrice: try defineCustomerPrice(record, definition(heap))
+    case .access: try defineAccess(record, definition(heap))
     case .refund: refunds[record.reference, default: 0] &+= record.amount
     case .transfer: if record.reference != 0 { refunds[record.reference] = 1 }
-    case .charge, .reserve, .capture, .release, .expire, .extend, .webhook, .event, .seal: break
+    case .charge, .reserve, .capture, .release, .expire, .extend, .webhook, .event, .seal, .value: break
     }
     if kind.changesPrices { PriceGeneration.advance() }
   }
 
-  private func definition(_ heap: Heap) throws(Failure) -> JSON {
+  func definition(_ heap: Heap) throws(Failure) -> JSON {
     guard let text = heap[.definition].string else { throw Segment.corrupt("A definition is not text.") }
     return try JSON.parse(text)
   }
@@ -78,6 +79,18 @@ extension LedgerState {
       }
     } else if let skill = try fields.text("skill", limit: Limits.toolName) {
       catalog.enableSkill(skill, isEnabled)
+    }
+  }
+
+  private mutating func defineAccess(_ record: Record, _ json: JSON) throws(Failure) {
+    var fields = try JSONFields(json)
+    let isEnabled = try fields.flag("enabled") ?? true
+    guard record.account < accounts.count else { throw Segment.corrupt("An access names an unknown account.") }
+    if let name = try fields.text("tool", limit: 2 * Limits.toolName + 1) {
+      guard let tool = catalog.toolNames.find(name) else { throw Segment.corrupt("An access names an unknown tool.") }
+      catalog.updateTool(tool) { $0.access[record.account] = isEnabled }
+    } else if let skill = try fields.text("skill", limit: Limits.toolName) {
+      catalog.setAccess(skill, account: record.account, isEnabled)
     }
   }
 

@@ -11,6 +11,8 @@ struct LedgerState: ~Copyable {
   var budgets: ContiguousArray<Budget> = []
   var guards: ContiguousArray<AccountGuard> = []
   var catalog = Catalog()
+  /// What skills keep for themselves.
+  var values = SkillValues()
   var holds: [UInt64: Hold] = [:]
   var expiries = ExpiryQueue()
   /// How recent holds ended.

@@ -12,9 +12,9 @@ public struct Operation: Sendable {
   public let output: [OperationField]
   /// The statuses that it adds to those of every operation.
   public let errors: [Status]
-  let run: @Sendable (Engine, OperationInput) throws(Failure) -> JSON
+  package let run: @Sendable (Engine, OperationInput) throws(Failure) -> JSON
 
-  init(
+  package init(
     _ name: String, _ doc: String, input: [OperationField] = [], output: [OperationField] = [], errors: [Status] = [],
     run: @escaping @Sendable (Engine, OperationInput) throws(Failure) -> JSON
   ) {
@@ -54,7 +54,7 @@ public struct OperationField: Sendable {
   public let isRequired: Bool
   public let doc: String
 
-  init(_ name: String, _ kind: Kind, _ doc: String, required: Bool = false) {
+  package init(_ name: String, _ kind: Kind, _ doc: String, required: Bool = false) {
     self.name = name
     self.kind = kind
     isRequired = required
@@ -69,11 +69,11 @@ public struct OperationField: Sendable {
 }
 
 /// An operation's input, checked against its fields.
-struct OperationInput: Sendable {
+package struct OperationInput: Sendable {
   private let object: JSONObject
 
   /// Refuses fields that the operation does not have, lacks that it must have, and of another type.
-  init(_ json: JSON, for operation: Operation) throws(Failure) {
+  package init(_ json: JSON, for operation: Operation) throws(Failure) {
     guard let object = json.object else {
       throw Failure(.invalidArgument, field: "input", "The input must be an object.")
     }
@@ -109,22 +109,22 @@ struct OperationInput: Sendable {
   }
 
   /// The value of a field, or nil where it is absent or null.
-  func value(_ name: String) -> JSON? {
+  package func value(_ name: String) -> JSON? {
     guard let value = object[name], !value.isNull else { return nil }
     return value
   }
 
-  func text(_ name: String) -> String? { value(name)?.string }
+  package func text(_ name: String) -> String? { value(name)?.string }
   /// Decimal text; a JSON number counts by its digits as written.
-  func amount(_ name: String) -> String? { value(name).flatMap { $0.string ?? $0.numberText } }
-  func integer(_ name: String) -> Int64? { value(name)?.int64 }
-  func flag(_ name: String) -> Bool { value(name)?.bool ?? false }
-  func list(_ name: String) -> [JSON] { value(name)?.array ?? [] }
+  package func amount(_ name: String) -> String? { value(name).flatMap { $0.string ?? $0.numberText } }
+  package func integer(_ name: String) -> Int64? { value(name)?.int64 }
+  package func flag(_ name: String) -> Bool { value(name)?.bool ?? false }
+  package func list(_ name: String) -> [JSON] { value(name)?.array ?? [] }
   /// An object as canonical text, or empty; equal objects give equal texts, so a repeat is known as one.
-  func objectText(_ name: String) -> String { value(name)?.canonical() ?? "" }
+  package func objectText(_ name: String) -> String { value(name)?.canonical() ?? "" }
 
   /// A number that is not negative, such as a transfer's.
-  func number(_ name: String) throws(Failure) -> UInt64 {
+  package func number(_ name: String) throws(Failure) -> UInt64 {
     guard let value = integer(name), let number = UInt64(exactly: value) else {
       throw Failure(.invalidArgument, field: name, "It must be a number that is not negative.")
     }
@@ -134,16 +134,21 @@ struct OperationInput: Sendable {
 
 /// Copies of texts that stay in place while a turn borrows them.
 @safe
-final class TextArena {
+package final class TextArena {
   private var copies: [UnsafeMutablePointer<UInt8>] = unsafe []
 
-  func add(_ text: String?) -> BorrowedText {
-    guard let text, !text.isEmpty else { return .empty }
-    let count = text.utf8.count
-    let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: count)
-    for (index, byte) in text.utf8.enumerated() { unsafe copy[index] = byte }
+  package init() {}
+
+  package func add(_ text: String?) -> BorrowedText {
+    text.map { add(bytes: Array($0.utf8)) } ?? .empty
+  }
+
+  package func add(bytes: [UInt8]) -> BorrowedText {
+    guard !bytes.isEmpty else { return .empty }
+    let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: bytes.count)
+    for (index, byte) in bytes.enumerated() { unsafe copy[index] = byte }
     unsafe copies.append(copy)
-    return unsafe BorrowedText(copy, count: count)
+    return unsafe BorrowedText(copy, count: bytes.count)
   }
 
   deinit {

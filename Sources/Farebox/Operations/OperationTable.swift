@@ -1,15 +1,23 @@
 public import FareboxCore
 
-/// Every operation of the JSON door, capability by capability.
-public enum OperationTable {
-  public static let all: [Operation] =
+/// Operations of the JSON door, by name.
+public struct OperationTable: Sendable {
+  public let all: [Operation]
+  private let byName: [String: Operation]
+
+  /// The engine's own operations, capability by capability.
+  public static let engine = OperationTable(
     MoneyOperations.all + AccountOperations.all + TransferOperations.all + ChargeOperations.all + HoldOperations.all
-    + BudgetOperations.all + PriceOperations.all + SkillOperations.all + WebhookOperations.all
-    + LedgerOperations.all + MetricsOperations.all + UpkeepOperations.all
+      + BudgetOperations.all + PriceOperations.all + SkillOperations.all + WebhookOperations.all
+      + LedgerOperations.all + MetricsOperations.all + UpkeepOperations.all)
 
-  private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+  package init(_ operations: [Operation]) {
+    all = operations
+    byName = Dictionary(uniqueKeysWithValues: operations.map { ($0.name, $0) })
+  }
 
-  public static func find(_ name: String) -> Operation? {
+  /// The operation of a name, or nil.
+  public func find(_ name: String) -> Operation? {
     byName[name]
   }
 }
@@ -18,9 +26,11 @@ extension Engine {
   /// Carries out an operation: JSON in, JSON out.
   ///
   /// - Throws: `unknownOperation`, `invalidJSON`, `unknownField`, `missingField`, and what the operation throws.
-  public func call(_ operation: BorrowedText, _ input: BorrowedText) throws(Failure) -> String {
+  public func call(
+    _ operation: BorrowedText, _ input: BorrowedText, of table: OperationTable = .engine
+  ) throws(Failure) -> String {
     try checkUsable()
-    guard operation.count <= Limits.toolName, let name = operation.string, let found = OperationTable.find(name) else {
+    guard operation.count <= Limits.toolName, let name = operation.string, let found = table.find(name) else {
       throw Failure(.unknownOperation, field: "operation", "There is no operation '\(operation.shown)'.")
     }
     guard input.count <= Limits.jsonBytes else {
@@ -31,9 +41,11 @@ extension Engine {
   }
 
   /// Carries out an operation for callers in Swift.
-  public func call(_ operation: String, _ input: JSON = .object(JSONObject())) throws(Failure) -> JSON {
+  public func call(
+    _ operation: String, _ input: JSON = .object(JSONObject()), of table: OperationTable = .engine
+  ) throws(Failure) -> JSON {
     try checkUsable()
-    guard let found = OperationTable.find(operation) else {
+    guard let found = table.find(operation) else {
       throw Failure(.unknownOperation, field: "operation", "There is no operation of this name.")
     }
     return try found.run(self, OperationInput(input, for: found))
@@ -42,7 +54,7 @@ extension Engine {
 
 /// What `farebox_describe` tells.
 public enum Description {
-  public static func json(version: UInt32) -> JSON {
+  public static func json(version: UInt32, _ operations: OperationTable) -> JSON {
     [
       "version": .int(Int64(version)),
       "statuses": .array(
@@ -52,7 +64,7 @@ public enum Description {
             "family": .string(entry.family.rawValue), "retryable": .bool(entry.retryable), "doc": .string(entry.doc),
           ]
         }),
-      "operations": .array(OperationTable.all.map(\.json)),
+      "operations": .array(operations.all.map(\.json)),
       "limits": Limits.json,
     ]
   }
@@ -73,6 +85,8 @@ extension Limits {
       "webhook_body_bytes": .int(Int64(webhookBody)), "webhook_secrets": .int(Int64(webhookSecrets)),
       "webhook_signature_bytes": .int(Int64(webhookSignature)), "webhook_secret_bytes": .int(Int64(webhookSecret)),
       "webhook_id_bytes": .int(Int64(webhookID)),
+      "skill_value_key_bytes": .int(Int64(skillValueKey)), "skill_value_bytes": .int(Int64(skillValue)),
+      "skill_value_keys": .int(Int64(skillValueKeys)),
       "hold_ms": .int(holdMilliseconds), "engines": .int(Int64(engines)),
       "signature_bytes": .int(Int64(signature)), "signature_parameters": .int(Int64(signatureParameters)),
       "parameter_name_bytes": .int(Int64(parameterName)), "metered_functions": .int(Int64(meteredFunctions)),

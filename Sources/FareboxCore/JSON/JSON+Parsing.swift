@@ -34,7 +34,7 @@ struct JSONParser {
     return value
   }
 
-  private mutating func value() throws(Failure) -> JSON {
+  mutating func value() throws(Failure) -> JSON {
     guard let byte = peek() else { throw failure("the text ends where a value must stand") }
     switch byte {
     case UInt8(ascii: "{"): return try nested { parser throws(Failure) in try parser.object() }
@@ -110,7 +110,7 @@ struct JSONParser {
     return true
   }
 
-  private mutating func skipSpace() {
+  mutating func skipSpace() {
     while position < bytes.count {
       switch bytes[position] {
       case 0x20, 0x0A, 0x0D, 0x09: position += 1
@@ -120,9 +120,15 @@ struct JSONParser {
   }
 
   func failure(_ what: String, at place: Int? = nil, status: Status = .invalidJSON) -> Failure {
+    let (line, column) = lineAndColumn(of: place ?? position)
+    return Failure(status, "line \(line) column \(column): \(what)")
+  }
+
+  /// The line and column of a byte, both from 1, columns in Unicode scalars.
+  func lineAndColumn(of place: Int) -> (line: Int, column: Int) {
     var line = 1
     var column = 1
-    for byte in bytes[..<min(place ?? position, bytes.count)] {
+    for byte in bytes[..<min(place, bytes.count)] {
       if byte == 0x0A {
         line += 1
         column = 1
@@ -130,6 +136,6 @@ struct JSONParser {
         column += 1
       }
     }
-    return Failure(status, "line \(line) column \(column): \(what)")
+    return (line, column)
   }
 }

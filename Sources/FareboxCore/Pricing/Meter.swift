@@ -1,4 +1,4 @@
-/// A kind of usage that a price can charge for; the numbers are those of `farebox_meter`.
+/// A kind of usage that a price can charge for; the numbers are those of `farebox_meter_kind`.
 public enum Meter: UInt8, CaseIterable, Sendable {
   case requests = 0
   case units = 1

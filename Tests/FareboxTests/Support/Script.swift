@@ -96,7 +96,7 @@ struct Script {
 
   private func run(_ command: String, _ words: [Substring]) throws -> Result<JSON, Failure> {
     let (name, fields) = Script.shorthand[command] ?? (command, [])
-    let operation = try #require(OperationTable.find(name), "There is no operation '\(name)'.")
+    let operation = try #require(OperationTable.engine.find(name), "There is no operation '\(name)'.")
     var input: JSONObject = [:]
     var postings: [JSON] = []
     var position = 0

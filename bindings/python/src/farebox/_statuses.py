@@ -83,6 +83,23 @@ STORE_UNFINISHED = 812
 INTERNAL = 900
 NO_MEMORY = 901
 UNSUPPORTED = 902
+PLUGINS_OFF = 1000
+PLUGIN_POLICY = 1001
+PLUGIN_NOT_FOUND = 1002
+PLUGIN_MANIFEST = 1003
+PLUGIN_UNTRUSTED = 1004
+PLUGIN_ABI = 1005
+PLUGIN_BROKEN = 1006
+PLUGIN_INACTIVE = 1007
+PLUGIN_QUARANTINED = 1008
+PLUGIN_CRASHED = 1020
+PLUGIN_DEADLINE = 1021
+PLUGIN_CANCELLED = 1022
+PLUGIN_OUTPUT_LIMIT = 1023
+PLUGIN_FAILED = 1024
+PLUGIN_INPUT = 1025
+PLUGIN_OUTPUT = 1026
+PLUGIN_UNAVAILABLE = 1027
 
 #: Every status by its number.
 STATUSES: Dict[int, Status] = {
@@ -157,4 +174,21 @@ STATUSES: Dict[int, Status] = {
     900: Status('INTERNAL', 'internal', False, "A fault of the library's own; the message helps its developers."),
     901: Status('NO_MEMORY', 'internal', True, 'The process has no memory left.'),
     902: Status('UNSUPPORTED', 'internal', False, 'This build or this store does not have the feature.'),
+    1000: Status('PLUGINS_OFF', 'plugin', False, 'This process loads no plugins; `farebox_set_plugin_policy` switches that on.'),
+    1001: Status('PLUGIN_POLICY', 'plugin', False, 'The policy of this process does not allow it, or would be loosened; `field` names the member.'),
+    1002: Status('PLUGIN_NOT_FOUND', 'plugin', False, 'No plugin has this id, or no manifest is at this path.'),
+    1003: Status('PLUGIN_MANIFEST', 'plugin', False, 'The manifest is not valid; `field` names the member and the message its line.'),
+    1004: Status('PLUGIN_UNTRUSTED', 'plugin', False, 'A hash, signature, owner, mode, revocation or the lock file stood against it; the message says which.'),
+    1005: Status('PLUGIN_ABI', 'plugin', False, 'Plugin and host have no version of `farebox_plugin.h` in common.'),
+    1006: Status('PLUGIN_BROKEN', 'plugin', False, 'What the plugin exports or does is not what its manifest says, or it could not be started.'),
+    1007: Status('PLUGIN_INACTIVE', 'plugin', False, 'The plugin is not active; the message says why.'),
+    1008: Status('PLUGIN_QUARANTINED', 'plugin', False, 'The plugin crashed while it was looked at, and is left alone until its file changes.'),
+    1020: Status('PLUGIN_CRASHED', 'plugin', True, "The plugin's process ended in the middle of the call; nothing was charged."),
+    1021: Status('PLUGIN_DEADLINE', 'plugin', True, 'The call passed its deadline and was ended; nothing was charged.'),
+    1022: Status('PLUGIN_CANCELLED', 'plugin', False, 'The call was cancelled; nothing was charged.'),
+    1023: Status('PLUGIN_OUTPUT_LIMIT', 'plugin', False, 'The call wrote more than it may; nothing was charged.'),
+    1024: Status('PLUGIN_FAILED', 'plugin', False, 'The plugin says that the call failed, and the message is its own; nothing was charged.'),
+    1025: Status('PLUGIN_INPUT', 'plugin', False, 'The input is not what the tool takes; `field` names the member. Nothing was charged.'),
+    1026: Status('PLUGIN_OUTPUT', 'plugin', False, 'The plugin gave something else than its manifest says; nothing was charged.'),
+    1027: Status('PLUGIN_UNAVAILABLE', 'plugin', True, 'The plugin is busy, is being restarted, or says that it cannot now; nothing was charged.'),
 }

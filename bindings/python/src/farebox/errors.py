@@ -14,6 +14,7 @@ __all__ = [
     "InternalError",
     "KeyConflict",
     "PaymentRefused",
+    "PluginError",
     "RequestError",
     "StateError",
     "StoreError",
@@ -107,6 +108,10 @@ class InternalError(FareboxError):
     """A fault of the library's own, or of the machine."""
 
 
+class PluginError(FareboxError):
+    """A plugin could not be loaded, or its call did not succeed; where a call was made, its payer was charged nothing."""
+
+
 _FAMILIES: dict[str, type[FareboxError]] = {
     "request": RequestError,
     "handle": HandleError,
@@ -117,6 +122,7 @@ _FAMILIES: dict[str, type[FareboxError]] = {
     "webhook": WebhookError,
     "store": StoreError,
     "internal": InternalError,
+    "plugin": PluginError,
 }
 
 
