@@ -293,6 +293,32 @@ import Testing
     Closing.engine.withLock { $0 = nil }
   }
 
+  private static let time = Atomic<Int64>(1_800_000_000_000_000)
+
+  @Test func `a call that outlasts its hold is charged when it ends`() throws {
+    let ledger = try MeteredLedger(clock: { MeteredFunctionTests.time.load(ordering: .relaxed) })
+    let sleep: Negate = { minutes in
+      MeteredFunctionTests.time.add(Int64(minutes) * 60_000_000, ordering: .relaxed)
+      // The outer call's payer is another by the time it ends.
+      try? pay("user:nobody")
+      return minutes
+    }
+    let metered = callable(
+      try ledger.meter(Code(sleep), "i32(i32)", tool: "unit", payer: "", usage: "value:0", maxCost: 10_000_000))
+    let before = try ledger.balance
+    for minutes in [10, 16] as [Int32] {
+      try pay("user:ana", run: "run-1")
+      #expect(metered(minutes) == minutes)
+      #expect(lastCall() == (.ok, 10_000_000))
+    }
+    try pay("")
+    let failing = callable(try ledger.meter(Code(sleep), "i32(i32)", failure: "nonzero"))
+    #expect(failing(16) == 16)
+    #expect(lastCall() == (.ok, nil))
+    #expect(try ledger.balance == before - 20_000_000)
+    try ledger.expectSettled()
+  }
+
   private enum Closing {
     static let engine = Mutex<Engine?>(nil)
   }
