@@ -18,6 +18,8 @@ final class WorkerChild: @unchecked Sendable {
   private let page: UnsafeMutableRawPointer
   private let lifeline: Int32
   private let process: Int32
+  /// Its number, for those who look into /proc.
+  var processID: Int32 { process }
   private let descriptor: Int32
   private let generation: UInt32
   private let ending = Lock<String?>(nil)
