@@ -57,7 +57,7 @@ let package = Package(
       name: "FareboxTests", dependencies: ["Farebox", "FareboxCore", "FareboxReference", "FareboxStore"],
       swiftSettings: strict),
     .testTarget(
-      name: "FareboxPluginsTests", dependencies: ["Farebox", "FareboxCore", "FareboxPlugins"],
+      name: "FareboxPluginsTests", dependencies: ["CFarebox", "CWorker", "Farebox", "FareboxCore", "FareboxPlugins"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -34,9 +34,9 @@ func steadyNow() -> Int64 {
 }
 
 /// The status with which a body fails, or OK.
-func status(_ body: () throws -> Void) -> Status {
+func status<Result>(_ body: () throws -> Result) -> Status {
   do {
-    try body()
+    _ = try body()
     return .ok
   } catch let failure as Failure {
     return failure.status

@@ -8,8 +8,7 @@ import Testing
 @Suite struct ContainmentTests {
   /// A worker looks at no outputs, because schemas and JSON are the caller's business, and no price is near.
   private static let callersBusiness: Set<String> = ["PLUGIN_OUTPUT", "OVERFLOW"]
-  /// A host quarantines what crashes while it looks at it; a worker only says that it crashed.
-  private static let names = ["good-1.0.0", "hostile", "hostile-bare", "foreign"]
+  private static let names = ["good-1.0.0", "hostile", "foreign"]
 
   private static func isRight(_ status: Status, _ expected: [String]) -> Bool {
     expected.contains(status.name) || (status == .ok && !callersBusiness.isDisjoint(with: expected))
@@ -19,8 +18,10 @@ import Testing
   func tools(_ fixture: PluginFixtures.Fixture) throws {
     for tool in fixture.tools {
       let worker = try makeWorker(fixture.name)
+      // What may run into its deadline does; for the rest a busy machine is given time.
+      let seconds: Int64 = tool.expect.contains("PLUGIN_DEADLINE") ? 1 : 20
       let call = ToolCall(
-        tool: tool.name, input: tool.input, deadline: steadyNow() + 1_000_000_000, outputLimit: 1 << 20)
+        tool: tool.name, input: tool.input, deadline: steadyNow() + seconds * 500_000_000, outputLimit: 1 << 20)
       var outcome: ToolOutcome?
       let status = status { outcome = try worker.call(call) }
       #expect(ContainmentTests.isRight(status, tool.expect), "\(tool.name) gave \(status.name)")
