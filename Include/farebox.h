@@ -760,7 +760,7 @@ FAREBOX_API farebox_status farebox_pay(farebox_str payer, farebox_str run, fareb
 /* Tells what became of the last call of a metered function on this thread: its status, and the receipt of a charge.
  * Ownership: *receipt and *error are the caller's and may be NULL; the receipt is zero where nothing was charged.
  * Threads:   any; each has its own.
- * Errors:    the status of that call; FAREBOX_OK where there was none.
+ * Errors:    the status of that call; none where there was none.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_metered(farebox_receipt *receipt, farebox_error *error);
 

@@ -6,7 +6,7 @@
  * where the host trusts it; it cannot tell, and need not.
  *
  *   1. rules
- *   2. statuses, text
+ *   2. answers, text
  *   3. a call              input, output, deadline
  *   4. services            what the host does for a plugin: log, config, clock, meter, store, cancel
  *   5. the plugin          the table of functions behind the entry symbol
@@ -50,20 +50,20 @@ extern "C" {
 #define FAREBOX_PLUGIN_EXPORT
 #endif
 
-/* ---- 2. Statuses and text --------------------------------------------------------------------------------------- */
+/* ---- 2. Answers and text ---------------------------------------------------------------------------------------- */
 
-/* What a function of the plugin, or of the host, answers. Another number is read as FAREBOX_PLUGIN_FAILED. */
-typedef int32_t farebox_plugin_status;
+/* What a function of the plugin, or of the host, answers. Another number is read as FAREBOX_ANSWER_FAILED. */
+typedef int32_t farebox_plugin_answer;
 enum {
-    FAREBOX_PLUGIN_OK = 0,
-    FAREBOX_PLUGIN_FAILED = 1,        /* it did not work; of a call: the payer pays nothing */
-    FAREBOX_PLUGIN_INVALID_INPUT = 2, /* the input cannot be used; the payer pays nothing */
-    FAREBOX_PLUGIN_UNKNOWN_TOOL = 3,  /* the plugin has no tool of this name */
-    FAREBOX_PLUGIN_UNAVAILABLE = 4,   /* not now; the same call may work later */
-    FAREBOX_PLUGIN_CANCELLED = 5,     /* stopped because the host asked for it */
-    FAREBOX_PLUGIN_FULL = 6,          /* of a sink or the store: there is no more room */
-    FAREBOX_PLUGIN_NOT_FOUND = 7,     /* of the store or the config: there is nothing of this name */
-    FAREBOX_PLUGIN_DENIED = 8         /* the manifest did not ask for this permission, or the host did not grant it */
+    FAREBOX_ANSWER_OK = 0,
+    FAREBOX_ANSWER_FAILED = 1,        /* it did not work; of a call: the payer pays nothing */
+    FAREBOX_ANSWER_INVALID_INPUT = 2, /* the input cannot be used; the payer pays nothing */
+    FAREBOX_ANSWER_UNKNOWN_TOOL = 3,  /* the plugin has no tool of this name */
+    FAREBOX_ANSWER_UNAVAILABLE = 4,   /* not now; the same call may work later */
+    FAREBOX_ANSWER_CANCELLED = 5,     /* stopped because the host asked for it */
+    FAREBOX_ANSWER_FULL = 6,          /* of a sink or the store: there is no more room */
+    FAREBOX_ANSWER_NOT_FOUND = 7,     /* of the store or the config: there is nothing of this name */
+    FAREBOX_ANSWER_DENIED = 8         /* the manifest did not ask for this permission, or the host did not grant it */
 };
 
 /* Borrowed UTF-8 or bytes. A NULL pointer or a length of 0 means absent. */
@@ -89,7 +89,7 @@ typedef struct farebox_plugin_sink {
 
     /* Appends bytes. FULL means that nothing of them was taken and that no later write will be: return from the call.
      * Threads:   the thread that was given the sink, until it returns. */
-    farebox_plugin_status (*write)(const struct farebox_plugin_sink *sink, const void *bytes, size_t len);
+    farebox_plugin_answer (*write)(const struct farebox_plugin_sink *sink, const void *bytes, size_t len);
 } farebox_plugin_sink;
 
 /* One call of a tool; valid until the plugin's function returns. */
@@ -149,7 +149,7 @@ typedef struct farebox_plugin_log {
 typedef struct farebox_plugin_config {
     uint32_t struct_size;
     /* Writes the JSON of a member of the configuration, or of all of it where the name is absent. NOT_FOUND, FULL. */
-    farebox_plugin_status (*get)(const farebox_plugin_host *host, farebox_plugin_str name,
+    farebox_plugin_answer (*get)(const farebox_plugin_host *host, farebox_plugin_str name,
                                  const farebox_plugin_sink *out);
 } farebox_plugin_config;
 
@@ -166,7 +166,7 @@ typedef struct farebox_plugin_meter {
     /* Adds to a meter of the call: "units", "input_tokens", "output_tokens", "images" and the other names of
      * farebox_usage; `micro` is millionths on top of `count`, for units alone. INVALID_INPUT for an unknown meter, a
      * negative count or a sum that does not fit. */
-    farebox_plugin_status (*add)(const farebox_plugin_call *call, farebox_plugin_str meter, int64_t count,
+    farebox_plugin_answer (*add)(const farebox_plugin_call *call, farebox_plugin_str meter, int64_t count,
                                  uint32_t micro);
 } farebox_plugin_meter;
 
@@ -176,10 +176,10 @@ typedef struct farebox_plugin_meter {
 typedef struct farebox_plugin_store {
     uint32_t struct_size;
     /* Writes the value of a key. NOT_FOUND, DENIED, FULL. */
-    farebox_plugin_status (*get)(const farebox_plugin_call *call, farebox_plugin_str key,
+    farebox_plugin_answer (*get)(const farebox_plugin_call *call, farebox_plugin_str key,
                                  const farebox_plugin_sink *out);
     /* Sets the value of a key; an absent value removes it. DENIED, FULL, INVALID_INPUT. */
-    farebox_plugin_status (*set)(const farebox_plugin_call *call, farebox_plugin_str key, farebox_plugin_str value);
+    farebox_plugin_answer (*set)(const farebox_plugin_call *call, farebox_plugin_str key, farebox_plugin_str value);
 } farebox_plugin_store;
 
 /* Whether to stop. Threads: any thread, until the call returns. */
@@ -204,28 +204,28 @@ typedef struct farebox_plugin {
 
     /* Makes an instance. `config` is the JSON object that the operator gave, "{}" where there is none.
      * [loaded -> initialised, one thread] */
-    farebox_plugin_status (*init)(const farebox_plugin_host *host, farebox_plugin_str config, void **instance);
+    farebox_plugin_answer (*init)(const farebox_plugin_host *host, farebox_plugin_str config, void **instance);
 
     /* Runs a tool: writes its output into call->output and returns OK, or a sentence into call->error and returns why.
      * [active, one thread] */
-    farebox_plugin_status (*call)(void *instance, const farebox_plugin_call *call);
+    farebox_plugin_answer (*call)(void *instance, const farebox_plugin_call *call);
 
     /* Gives an instance back; may be NULL. The instance is gone whatever happens.
      * [initialised -> loaded, one thread] */
     void (*shutdown)(void *instance);
 
     /* Gets ready for calls; may be NULL. [initialised -> active, one thread] */
-    farebox_plugin_status (*activate)(void *instance);
+    farebox_plugin_answer (*activate)(void *instance);
 
     /* No call follows; may be NULL. [active -> initialised, one thread] */
     void (*deactivate)(void *instance);
 
     /* Whether calls are likely to work: cheap, without side effects; may be NULL, then it is healthy. [active, one thread] */
-    farebox_plugin_status (*health)(void *instance);
+    farebox_plugin_answer (*health)(void *instance);
 
     /* Takes a new configuration while active, or refuses it and keeps the old; may be NULL, then a new configuration makes
      * a new instance. [active, one thread] */
-    farebox_plugin_status (*configure)(void *instance, farebox_plugin_str config);
+    farebox_plugin_answer (*configure)(void *instance, farebox_plugin_str config);
 } farebox_plugin;
 
 /* The one symbol that a plugin exports. Returns its table and does nothing else; NULL is a broken plugin. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -112,5 +113,19 @@ static inline const char *farebox_error_text(int error) {
 }
 
 static inline int farebox_last_error(void) { return errno; }
+
+/* glibc hides dladdr without _GNU_SOURCE: what it fills in begins with the path of the file. */
+struct farebox_place {
+    const char *path;
+    void *rest[3];
+};
+int farebox_find_place(const void *address, struct farebox_place *place) __asm__("dladdr");
+
+/* The path, without links, of the library or program that this code is in; NULL where nobody says. Free it. */
+static inline char *farebox_own_path(void) {
+    struct farebox_place place = {NULL, {NULL, NULL, NULL}};
+    const int is_found = farebox_find_place(__extension__(const void *) farebox_own_path, &place);
+    return is_found != 0 && place.path != NULL ? realpath(place.path, NULL) : NULL;
+}
 
 #endif

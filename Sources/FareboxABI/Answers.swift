@@ -80,15 +80,24 @@ func setCode<Field: BitwiseCopyable>(_ field: inout Field, _ code: InlineArray<2
 
 /// Gives a text to the caller, who releases it with `farebox_text_free`.
 func give(_ text: String, to out: UnsafeMutablePointer<farebox_text>?) throws(Failure) {
-  guard let out = unsafe out else { throw Failure(.invalidArgument, field: "out", "The pointer is null.") }
   var text = text
-  let given = text.withUTF8 { utf8 -> UnsafeMutablePointer<CChar>? in
-    guard let memory = unsafe malloc(utf8.count + 1) else { return nil }
-    let characters = unsafe memory.bindMemory(to: CChar.self, capacity: utf8.count + 1)
-    for index in 0..<utf8.count { unsafe characters[index] = CChar(bitPattern: utf8[index]) }
-    unsafe characters[utf8.count] = 0
-    return unsafe characters
+  let given: Result<Void, Failure> = text.withUTF8 { utf8 in
+    do throws(Failure) {
+      return .success(try unsafe give(UnsafeRawBufferPointer(utf8), to: out))
+    } catch {
+      return .failure(error)
+    }
   }
-  guard let given = unsafe given else { throw Failure(.noMemory, "There is no memory for the output.") }
-  unsafe out.pointee = farebox_text(ptr: given, len: text.utf8.count)
+  try given.get()
+}
+
+/// Gives bytes to the caller, who releases them with `farebox_text_free`; a NUL follows them.
+func give(_ bytes: UnsafeRawBufferPointer, to out: UnsafeMutablePointer<farebox_text>?) throws(Failure) {
+  guard let out = unsafe out else { throw Failure(.invalidArgument, field: "out", "The pointer is null.") }
+  guard let memory = unsafe malloc(bytes.count + 1) else {
+    throw Failure(.noMemory, "There is no memory for the output.")
+  }
+  unsafe UnsafeMutableRawBufferPointer(start: memory, count: bytes.count).copyMemory(from: bytes)
+  unsafe memory.storeBytes(of: 0, toByteOffset: bytes.count, as: UInt8.self)
+  unsafe out.pointee = farebox_text(ptr: memory.assumingMemoryBound(to: CChar.self), len: bytes.count)
 }

@@ -1,6 +1,7 @@
 public import CFarebox
 internal import Farebox
 internal import FareboxCore
+internal import FareboxPlugins
 internal import Glibc
 
 /// Names of statuses as C strings that live as long as the process.
@@ -122,7 +123,7 @@ public func farebox_describe(
   _ out: UnsafeMutablePointer<farebox_text>?, _ error: UnsafeMutablePointer<farebox_error>?
 ) -> farebox_status {
   unsafe answer(error) { () throws(Failure) in
-    try unsafe give(Description.json(version: UInt32(FAREBOX_VERSION_NUMBER), .engine).serialized(), to: out)
+    try unsafe give(Description.json(version: UInt32(FAREBOX_VERSION_NUMBER), .complete).serialized(), to: out)
   }
 }
 
@@ -134,7 +135,7 @@ public func farebox_call(
   unsafe answer(error) { () throws(Failure) in
     let open = try unsafe Handles.engine(engine)
     guard unsafe out != nil else { throw Failure(.invalidArgument, field: "out", "The pointer is null.") }
-    let result = try open.call(unsafe BorrowedText(operation), unsafe BorrowedText(input))
+    let result = try open.call(unsafe BorrowedText(operation), unsafe BorrowedText(input), of: .complete)
     try unsafe give(result, to: out)
   }
 }

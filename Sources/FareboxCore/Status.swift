@@ -329,6 +329,11 @@ extension Status {
 
   private static let entries = Dictionary(uniqueKeysWithValues: table.map { ($0.status.rawValue, $0) })
 
+  /// The name of this status, or `UNKNOWN` for a number that is not in the table.
+  public var name: String {
+    entry?.name ?? "UNKNOWN"
+  }
+
   /// The row of this status, or nil for a number that is not in the table.
   public var entry: Entry? {
     Status.entries[rawValue]

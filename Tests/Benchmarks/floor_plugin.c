@@ -12,15 +12,15 @@
 static char written[64];
 static size_t count;
 
-static farebox_plugin_status take(const farebox_plugin_sink *sink, const void *bytes, size_t len)
+static farebox_plugin_answer take(const farebox_plugin_sink *sink, const void *bytes, size_t len)
 {
     (void)sink;
     if (len > sizeof written - count) {
-        return FAREBOX_PLUGIN_FULL;
+        return FAREBOX_ANSWER_FULL;
     }
     memcpy(written + count, bytes, len);
     count += len;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_ANSWER_OK;
 }
 
 int main(int argc, char **argv)
@@ -56,7 +56,7 @@ int main(int argc, char **argv)
     for (int64_t k = 0; k < rounds; k++) {
         count = 0;
         ffi_call(&interface, FFI_FN(plugin->call), &result, arguments);
-        if ((farebox_plugin_status)result != FAREBOX_PLUGIN_OK || count != sizeof input - 1) {
+        if ((farebox_plugin_answer)result != FAREBOX_ANSWER_OK || count != sizeof input - 1) {
             bench_die("a call failed");
         }
     }

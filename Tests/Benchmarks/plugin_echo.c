@@ -1,14 +1,14 @@
 /* The plugin that calls are measured with: its one tool gives its input. */
 #include <farebox_plugin.h>
 
-static farebox_plugin_status init(const farebox_plugin_host *host, farebox_plugin_str config, void **instance)
+static farebox_plugin_answer init(const farebox_plugin_host *host, farebox_plugin_str config, void **instance)
 {
     (void)host, (void)config;
     *instance = NULL;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_ANSWER_OK;
 }
 
-static farebox_plugin_status call(void *instance, const farebox_plugin_call *call)
+static farebox_plugin_answer call(void *instance, const farebox_plugin_call *call)
 {
     (void)instance;
     return call->output->write(call->output, call->input.ptr, call->input.len);

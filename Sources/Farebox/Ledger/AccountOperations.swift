@@ -1,4 +1,4 @@
-internal import FareboxCore
+package import FareboxCore
 internal import FareboxStore
 
 /// Accounts and balances through the JSON door.
@@ -223,8 +223,8 @@ enum AccountOperations {
 }
 
 /// How many rows a listing gives.
-enum Paging {
-  static func limit(_ input: OperationInput) throws(Failure) -> Int {
+package enum Paging {
+  package static func limit(_ input: OperationInput) throws(Failure) -> Int {
     let limit = input.integer("limit") ?? 100
     guard (1...Int64(Limits.page)).contains(limit) else {
       throw Failure(.invalidArgument, field: "limit", "A page has from 1 to \(Limits.page) rows.")

@@ -140,12 +140,15 @@ package final class TextArena {
   package init() {}
 
   package func add(_ text: String?) -> BorrowedText {
-    guard let text, !text.isEmpty else { return .empty }
-    let count = text.utf8.count
-    let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: count)
-    for (index, byte) in text.utf8.enumerated() { unsafe copy[index] = byte }
+    text.map { add(bytes: Array($0.utf8)) } ?? .empty
+  }
+
+  package func add(bytes: [UInt8]) -> BorrowedText {
+    guard !bytes.isEmpty else { return .empty }
+    let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: bytes.count)
+    for (index, byte) in bytes.enumerated() { unsafe copy[index] = byte }
     unsafe copies.append(copy)
-    return unsafe BorrowedText(copy, count: count)
+    return unsafe BorrowedText(copy, count: bytes.count)
   }
 
   deinit {

@@ -1,7 +1,7 @@
-internal import FareboxCore
+package import FareboxCore
 
 /// The fields that many operations share, and the JSON of what they return.
-enum Shapes {
+package enum Shapes {
   static let charge: [OperationField] = [
     OperationField("payer", .text, "The account that is charged; its wallet pays.", required: true),
     OperationField("tool", .text, "The tool whose price applies; or give an amount."),
@@ -16,7 +16,7 @@ enum Shapes {
     OperationField("metadata", .object, "For programs; kept and returned."),
   ]
 
-  static let receipt: [OperationField] = [
+  package static let receipt: [OperationField] = [
     OperationField("id", .integer, "The transfer's number."),
     OperationField("hold", .integer, "The hold's number, where there is one."),
     OperationField("amount", .amount, "Charged, held, captured or returned."),
@@ -32,10 +32,10 @@ enum Shapes {
     OperationField("capped", .flag, "Whether a maximum bound the amount."),
   ]
 
-  static let durability = OperationField(
+  package static let durability = OperationField(
     "durability", .text, "`full`, `normal` or `relaxed`; what the engine was opened with where absent.")
 
-  static func durability(_ input: OperationInput) throws(Failure) -> Durability? {
+  package static func durability(_ input: OperationInput) throws(Failure) -> Durability? {
     switch input.text("durability") {
     case nil: return nil
     case "full": return .full
@@ -66,7 +66,7 @@ enum Shapes {
     .int(Int64(clamping: value))
   }
 
-  static func lines(_ lines: [QuoteLine], _ asset: Asset) -> JSON {
+  package static func lines(_ lines: [QuoteLine], _ asset: Asset) -> JSON {
     .array(
       lines.map { line in
         let quantity: JSON =
@@ -156,6 +156,19 @@ extension Ledger {
 }
 
 extension Engine {
+  /// A receipt as the operations give it.
+  package func json(_ receipt: Receipt) throws(Failure) -> JSON {
+    let asset = try read { ledger, _ throws(Rejection) in ledger.state.catalog.assets[Int(receipt.asset)] }
+    return Shapes.json(receipt, asset)
+  }
+
+  /// Reads an amount field in the asset of a tool's price.
+  package func units(_ input: OperationInput, _ field: String) throws(Failure) -> Int64? {
+    try read { ledger, now throws(Rejection) in
+      try ledger.units(input, field, try ledger.assetOfRequest(input, at: now))
+    }
+  }
+
   /// Runs the work of an operation that gives a receipt, and makes its JSON.
   func receiptJSON(
     _ durability: Durability?, isHold: Bool = false,

@@ -18,6 +18,9 @@ protocol LocalPlugin: PluginInstance {
 }
 
 extension LocalPlugin {
+  package var isUsable: Bool { true }
+  package var processID: Int32? { nil }
+
   package func call(_ call: ToolCall) throws(Failure) -> ToolOutcome {
     let now = farebox_worker_steady_clock()
     guard !call.cancel.isCancelled else { throw Failure(.pluginCancelled, "The call was cancelled.") }

@@ -20,6 +20,10 @@ package protocol PluginInstance: AnyObject, Sendable {
   func deactivate()
   /// Gives the instance back. [initialised -> loaded; elsewhere nothing]
   func shutdown()
+  /// Whether another call may be made of it: not after its process has ended or asked to be replaced.
+  var isUsable: Bool { get }
+  /// The process that it has to itself, or nil.
+  var processID: Int32? { get }
 }
 
 /// How much a line of a plugin's log matters; the numbers of `farebox_plugin.h`.

@@ -7,10 +7,11 @@ struct PluginTable: @unchecked Sendable {
   // Sound because a plugin's table and functions live as long as the process.
   /// What the plugin's struct_size does not cover is NULL.
   let functions: farebox_plugin
-  let initialise: @convention(c) (
-    UnsafePointer<farebox_plugin_host>?, farebox_plugin_str, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-  ) -> farebox_plugin_status
-  let call: @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<farebox_plugin_call>?) -> farebox_plugin_status
+  let initialise:
+    @convention(c) (
+      UnsafePointer<farebox_plugin_host>?, farebox_plugin_str, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+    ) -> farebox_plugin_answer
+  let call: @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<farebox_plugin_call>?) -> farebox_plugin_answer
 
   /// Bytes of the table of version 1.0 up to its last required function: what every plugin has.
   private static let required = unsafe (MemoryLayout<farebox_plugin>.offset(of: \.call) ?? 0) + MemoryLayout<Int>.size

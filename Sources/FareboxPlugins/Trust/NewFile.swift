@@ -7,10 +7,12 @@ enum NewFile {
   /// Puts a file of these bytes in the place of what has the name, and flushes it and the folder.
   ///
   /// Two that write the same name at once must be kept apart by a lock.
-  static func write(_ bytes: [UInt8], to name: String, in folder: borrowing OpenedFile, path: String) throws(Failure) {
+  static func write(
+    _ bytes: [UInt8], to name: String, in folder: borrowing OpenedFile, path: String, mode: mode_t = 0o644
+  ) throws(Failure) {
     let draft = name + ".new"
     unsafe unlinkat(folder.descriptor, draft, 0)
-    let created = unsafe farebox_create_file(folder.descriptor, draft, 0o644)
+    let created = unsafe farebox_create_file(folder.descriptor, draft, mode)
     guard created >= 0 else { throw SystemError.last.failure(path, "cannot be written") }
     let file = OpenedFile(created)
     do throws(Failure) {

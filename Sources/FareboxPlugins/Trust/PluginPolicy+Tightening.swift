@@ -1,5 +1,6 @@
 internal import Farebox
 package import FareboxCore
+internal import Synchronization
 
 /// The policy of this process, nil until one is set.
 private let processPolicy = Lock<PluginPolicy?>(nil)
@@ -16,8 +17,12 @@ extension PluginPolicy {
   package static func set(_ next: PluginPolicy) throws(Failure) {
     try processPolicy.withLock { current throws(Failure) in
       current = try current?.tightened(to: next) ?? next
+      generation.add(1, ordering: .releasing)
     }
   }
+
+  /// How often the policy was set: while it is the same, nothing need be asked of the policy again.
+  static let generation = Atomic<Int>(0)
 
   /// A policy that follows this one: it must not allow anything that this one does not.
   ///

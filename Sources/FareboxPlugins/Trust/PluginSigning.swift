@@ -12,9 +12,9 @@ package enum PluginSigning {
   /// - Throws: `pluginNotFound` for the manifest, or a file that has no digest; `pluginManifest` where the result would not
   ///   be a manifest, which then stays as it was; `pluginUnavailable`.
   package static func sealManifest(at path: String) throws(Failure) -> Digest {
-    let (parent, name) = split(path)
-    let folder = try open(parent)
-    var bytes = try read(name, in: folder, path)
+    let (parent, name) = PlainFile.split(path)
+    let folder = try PlainFile.folder(parent)
+    var bytes = try PlainFile.manifest(name, in: folder, path)
     let before = bytes
     for edit in try edits(bytes, folder).sorted(by: { $0.place.lowerBound > $1.place.lowerBound }) {
       bytes.replaceSubrange(edit.place, with: edit.text.utf8)
@@ -30,9 +30,9 @@ package enum PluginSigning {
   /// - Throws: `pluginNotFound`, `pluginManifest`, `pluginUntrusted` where a file is there and is not what the manifest
   ///   says, `secretInvalid` for a seed of another size, `pluginUnavailable`.
   package static func sign(manifestAt path: String, seed: [UInt8]) throws(Failure) -> PublicKey {
-    let (parent, name) = split(path)
-    let folder = try open(parent)
-    let bytes = try read(name, in: folder, path)
+    let (parent, name) = PlainFile.split(path)
+    let folder = try PlainFile.folder(parent)
+    let bytes = try PlainFile.manifest(name, in: folder, path)
     for (index, file) in try PluginManifest.parse(bytes).files.enumerated() {
       guard case .path(let relative) = file.source else { continue }
       if let found = try digest(relative, in: folder), found != file.digest {
@@ -76,29 +76,6 @@ package enum PluginSigning {
           : Edit(place: place.value, text: "\"\(digest.hex)\""))
     }
     return edits
-  }
-
-  private static func split(_ path: String) -> (folder: String, name: String) {
-    guard path.contains("/") else { return (".", path) }
-    return FilePath.split(path)
-  }
-
-  /// Opens an author's own folder, links and all.
-  private static func open(_ path: String) throws(Failure) -> OpenedFile {
-    let opened = unsafe farebox_open_folder(AT_FDCWD, path + "/.")
-    guard opened >= 0 else { throw Failure(.pluginNotFound, "'\(path)' is not a folder that can be opened") }
-    return OpenedFile(opened)
-  }
-
-  private static func read(
-    _ name: String, in folder: borrowing OpenedFile, _ path: String
-  ) throws(Failure) -> [UInt8] {
-    let opened = unsafe farebox_open_file(folder.descriptor, name)
-    guard opened >= 0 else { throw Failure(.pluginNotFound, "'\(path)' cannot be opened: \(SystemError.last.text)") }
-    guard let bytes = try OpenedFile(opened).bytes(limit: PluginManifest.longest, path: path) else {
-      throw Failure(.pluginManifest, "line 1 column 1: is longer than \(PluginManifest.longest) bytes")
-    }
-    return bytes
   }
 
   /// The digest of a file, or nil where there is none.

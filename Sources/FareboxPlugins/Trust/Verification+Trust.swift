@@ -8,7 +8,8 @@ extension Verification {
   /// the policy does not have says nothing.
   static func trust(
     in manifest: [UInt8], _ digest: Digest, _ folder: borrowing TrustedFolder, _ name: String, _ policy: PluginPolicy
-  ) throws(Failure) -> TrustLevel {
+  ) throws(Failure) -> (trust: TrustLevel, signer: PublicKey?) {
+    var signer: PublicKey?
     var trust = policy.pins.contains(digest) ? TrustLevel.pinned : .unsigned
     var reason = "its manifest has no signature beside it"
     let path = "\(folder.path)/\(name)\(ManifestSignature.suffix)"
@@ -25,6 +26,7 @@ extension Verification {
       }
       if policy.keys.values.contains(signature.key) {
         trust = .signed
+        signer = signature.key
       } else {
         reason = "its manifest is signed by a key that the policy does not have"
       }
@@ -35,7 +37,7 @@ extension Verification {
         "the policy loads what is \(policy.trust.rawValue), and the plugin is \(trust.rawValue): \(reason)",
         details: ["trust": .string(trust.rawValue), "manifest_sha256": .string(digest.hex)])
     }
-    return trust
+    return (trust, signer)
   }
 
   /// The sealed bytes of the shared object for this platform, which are those that the manifest names.

@@ -9,6 +9,8 @@ package struct VerifiedPlugin: Sendable {
   /// The shared object for this platform.
   package let image: SealedImage
   package let trust: TrustLevel
+  /// Whose signature the manifest has, if it is one of the policy's keys.
+  package let signer: PublicKey?
   package let grants: PluginPermissions
   /// Whether it runs in this process, and not in a worker.
   package let runsInProcess: Bool
@@ -35,13 +37,13 @@ package enum Verification {
     let manifest = try PluginManifest.parse(bytes)
     let digest = SHA256Hasher.hash(bytes.span)
     try checkRevoked(manifest, digest, policy)
-    let trust = try trust(in: bytes, digest, folder, name, policy)
+    let (trust, signer) = try trust(in: bytes, digest, folder, name, policy)
     try checkABI(manifest, host)
     let grants = try manifest.permissions.granted(by: policy.permissions)
     let image = try image(of: manifest, in: folder, policy)
     let isNew = try admit(manifest, digest, image, policy)
     return VerifiedPlugin(
-      manifest: manifest, manifestDigest: digest, manifestPath: path, image: image, trust: trust, grants: grants,
+      manifest: manifest, manifestDigest: digest, manifestPath: path, image: image, trust: trust, signer: signer, grants: grants,
       runsInProcess: manifest.kind == .native && trust >= .pinned && policy.inProcess.contains(manifest.id),
       isNewInLock: isNew)
   }

@@ -17,9 +17,7 @@ final class WorkerChild: @unchecked Sendable {
   let cancelWord: UnsafeMutablePointer<UInt32>
   private let page: UnsafeMutableRawPointer
   private let lifeline: Int32
-  private let process: Int32
-  /// Its number, for those who look into /proc.
-  var processID: Int32 { process }
+  let process: Int32
   private let descriptor: Int32
   private let generation: UInt32
   private let ending = Lock<String?>(nil)

@@ -103,6 +103,18 @@ package final class WorkerProcess: PluginInstance, @unchecked Sendable {
   /// Whether the worker can still be asked.
   package var isAlive: Bool { state.current != .ended && child.isRunning }
 
+  package var isUsable: Bool { isAlive && !wantsReplacement }
+  package var processID: Int32? { isAlive ? child.process : nil }
+
+  /// Bytes of memory that the process has now, or nil where nobody says.
+  var residentBytes: Int64? {
+    guard let processID, let folder = try? PlainFile.folder("/proc/\(processID)"),
+      let bytes = try? PlainFile.read("statm", in: folder, "statm", limit: 1_024)
+    else { return nil }
+    let words = String(decoding: bytes, as: UTF8.self).split(separator: " ")
+    return words.count > 1 ? Int64(words[1]).map { $0 * Int64(sysconf(Int32(_SC_PAGESIZE))) } : nil
+  }
+
   /// Ends the process at once, whatever it is doing; a call that is under way throws `pluginCrashed`.
   package func terminate() {
     guard child.isOurs else { return }

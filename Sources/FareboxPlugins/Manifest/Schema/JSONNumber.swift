@@ -120,3 +120,13 @@ extension JSON {
     }
   }
 }
+
+extension JSONNumber {
+  /// The number where it is whole and fits into 64 bits.
+  var int64: Int64? {
+    guard !digits.isEmpty else { return 0 }
+    guard isWhole, exponent <= 19 else { return nil }
+    let zeros = String(repeating: "0", count: exponent - digits.count)
+    return Int64((isNegative ? "-" : "") + digits.map { String($0) }.joined() + zeros)
+  }
+}

@@ -1,22 +1,22 @@
 internal import CFareboxPlugin
 internal import FareboxCore
 
-/// The statuses of `farebox_plugin.h`, and what they mean for the caller.
-enum PluginStatus {
-  static let ok = farebox_plugin_status(FAREBOX_PLUGIN_OK)
-  static let failed = farebox_plugin_status(FAREBOX_PLUGIN_FAILED)
-  static let invalidInput = farebox_plugin_status(FAREBOX_PLUGIN_INVALID_INPUT)
-  static let unknownTool = farebox_plugin_status(FAREBOX_PLUGIN_UNKNOWN_TOOL)
-  static let unavailable = farebox_plugin_status(FAREBOX_PLUGIN_UNAVAILABLE)
-  static let cancelled = farebox_plugin_status(FAREBOX_PLUGIN_CANCELLED)
-  static let full = farebox_plugin_status(FAREBOX_PLUGIN_FULL)
-  static let notFound = farebox_plugin_status(FAREBOX_PLUGIN_NOT_FOUND)
-  static let denied = farebox_plugin_status(FAREBOX_PLUGIN_DENIED)
+/// The answers of `farebox_plugin.h`, and what they mean for the caller.
+enum PluginAnswer {
+  static let ok = farebox_plugin_answer(FAREBOX_ANSWER_OK)
+  static let failed = farebox_plugin_answer(FAREBOX_ANSWER_FAILED)
+  static let invalidInput = farebox_plugin_answer(FAREBOX_ANSWER_INVALID_INPUT)
+  static let unknownTool = farebox_plugin_answer(FAREBOX_ANSWER_UNKNOWN_TOOL)
+  static let unavailable = farebox_plugin_answer(FAREBOX_ANSWER_UNAVAILABLE)
+  static let cancelled = farebox_plugin_answer(FAREBOX_ANSWER_CANCELLED)
+  static let full = farebox_plugin_answer(FAREBOX_ANSWER_FULL)
+  static let notFound = farebox_plugin_answer(FAREBOX_ANSWER_NOT_FOUND)
+  static let denied = farebox_plugin_answer(FAREBOX_ANSWER_DENIED)
 
   /// The failure that a plugin's answer other than OK is.
   ///
   /// - Parameter sentence: what the plugin says about it, or empty.
-  static func failure(_ status: farebox_plugin_status, sentence: String) -> Failure {
+  static func failure(_ status: farebox_plugin_answer, sentence: String) -> Failure {
     func failure(_ status: Status, _ otherwise: String) -> Failure {
       Failure(status, sentence.isEmpty ? otherwise : sentence)
     }
@@ -32,4 +32,3 @@ enum PluginStatus {
     }
   }
 }
-

@@ -1,0 +1,34 @@
+internal import Farebox
+internal import FareboxCore
+
+/// The tool calls that are under way, by the ids that their callers gave them, so that another thread can cancel one.
+final class CancelFlags: Sendable {
+  private let flags = Lock<[String: [CancelFlag]]>([:])
+
+  /// Runs a call that can be cancelled by its id while it runs; without an id it cannot.
+  func with<Result>(_ call: String, _ body: (CancelFlag) throws(Failure) -> Result) throws(Failure) -> Result {
+    let flag = CancelFlag()
+    guard !call.isEmpty else { return try body(flag) }
+    flags.withLock { $0[call, default: []].append(flag) }
+    defer {
+      flags.withLock { flags in
+        flags[call]?.removeAll { $0 === flag }
+        if flags[call]?.isEmpty == true { flags[call] = nil }
+      }
+    }
+    return try body(flag)
+  }
+
+  /// Cancels the calls of an id; returns how many there were.
+  func cancel(_ call: String) -> Int {
+    let found = flags.withLock { $0[call] ?? [] }
+    for flag in found { flag.cancel() }
+    return found.count
+  }
+
+  /// Cancels all calls.
+  func cancelAll() {
+    let found = flags.withLock { $0.values.flatMap { $0 } }
+    for flag in found { flag.cancel() }
+  }
+}

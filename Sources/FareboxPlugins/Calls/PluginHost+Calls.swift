@@ -1,0 +1,228 @@
+internal import CWorker
+package import Farebox
+package import FareboxCore
+internal import Synchronization
+
+/// Metered calls: quote, reserve, run, capture; and release where the call did not succeed.
+extension PluginHost {
+  /// Runs a tool of a plugin for its payer.
+  ///
+  /// - Throws: what stood against it; then nobody was charged, except where the failure is one of the capture itself,
+  ///   whose status says what may have happened.
+  package func call(_ engine: Engine, _ request: ToolRequest) throws(Failure) -> ToolResult {
+    try engine.checkUsable()
+    let (plugin, tool) = try find(engine, request.tool)
+    plugin.metrics.calls.add(1, ordering: .relaxed)
+    do throws(Failure) {
+      let supervisor = try plugin.checkActive()
+      do throws(Failure) {
+        try plugin.checkPolicy()
+      } catch {
+        withdraw(plugin)
+        stop(plugin, within: PluginHost.drainTime, why: error.message)
+        throw error
+      }
+      let prepared = try PreparedCall(plugin, tool, request)
+      let result =
+        request.isUncharged
+        ? ToolResult(
+          output: try run(engine, plugin, supervisor, tool, prepared, request).output, kind: tool.declared.output,
+          receipt: nil, attribution: plugin.attribution)
+        : try charge(engine, plugin, supervisor, tool, prepared, request)
+      plugin.metrics.succeeded.add(1, ordering: .relaxed)
+      plugin.metrics.outputBytes.add(result.output.count, ordering: .relaxed)
+      return result
+    } catch {
+      plugin.metrics.countFailure(error.status)
+      throw error
+    }
+  }
+
+  /// Cancels the calls of an id that are under way; returns how many there were.
+  package func cancel(_ call: String) -> Int {
+    calls.cancel(call)
+  }
+
+  /// The plugin and tool of a name; a tool that no plugin answers to says so.
+  private func find(_ engine: Engine, _ name: BorrowedText) throws(Failure) -> (Plugin, Plugin.Tool) {
+    guard name.count <= Limits.toolName else {
+      throw Failure(.tooLong, field: "tool", "A name has at most \(Limits.toolName) bytes.")
+    }
+    guard let text = name.string, !text.isEmpty else {
+      throw name.isEmpty
+        ? Failure(.missingField, field: "tool", "It must name a tool.")
+        : Failure(.invalidUTF8, field: "tool", "It is not UTF-8 text.")
+    }
+    if let found = tool(text) { return found }
+    // It is either nobody's tool, or one whose plugin is not loaded.
+    let row = try engine.call("tool.inspect", ["tool": .string(text)])
+    guard let skill = row.object?["skill"]?.string else {
+      throw Failure(.toolNotFound, field: "tool", "'\(text)' is a rate and not a tool that can be run.")
+    }
+    throw Failure(
+      .pluginInactive, field: "tool",
+      "Tool '\(text)' is one of skill '\(skill)', and no plugin of that id is loaded here.",
+      details: ["plugin": .string(skill), "state": "absent"])
+  }
+
+  // MARK: Money
+
+  private func charge(
+    _ engine: Engine, _ plugin: Plugin, _ supervisor: Supervisor, _ tool: Plugin.Tool,
+    _ prepared: PreparedCall, _ request: ToolRequest
+  ) throws(Failure) -> ToolResult {
+    let hold = try reserve(engine, prepared, request)
+    let outcome: ToolOutcome
+    do throws(Failure) {
+      outcome = try run(engine, plugin, supervisor, tool, prepared, request)
+      if !outcome.writes.isEmpty { try engine.setSkillValues(plugin.id, outcome.writes) }
+    } catch {
+      throw giveUp(engine, hold, error)
+    }
+    let receipt = try capture(engine, plugin, hold, prepared, outcome, tool, request)
+    return ToolResult(
+      output: outcome.output, kind: tool.declared.output, receipt: receipt, attribution: plugin.attribution)
+  }
+
+  /// Holds the money of a call.
+  ///
+  /// A repeat with the same key finds the hold of the first try. Where that try failed, and so was released, the next
+  /// one gets a key of its own that follows from it, so that however many tries there are one of them is charged.
+  private func reserve(
+    _ engine: Engine, _ prepared: PreparedCall, _ request: ToolRequest
+  ) throws(Failure) -> Receipt {
+    var reservation = ChargeRequest()
+    reservation.payer = request.payer
+    reservation.tool = request.tool
+    reservation.run = request.run
+    reservation.call = request.call
+    reservation.maxCost = request.maxCost
+    reservation.usage = prepared.usage
+    var terms = HoldTerms()
+    terms.overCapture = request.maxCost > 0 ? .cap : .overflow
+    terms.expiresInMilliseconds = prepared.milliseconds + PluginHost.holdMargin
+    guard !request.key.isEmpty else { return try engine.reserve(reservation, terms) }
+    for attempt in 0..<PluginHost.mostAttempts {
+      let key = attempt == 0 ? nil : AttemptKey(request.key, attempt)
+      reservation.key = key?.text ?? request.key
+      let receipt = try engine.reserve(reservation, terms)
+      guard receipt.isReplayed else { return receipt }
+      let state = try engine.call("hold.get", ["hold": .int(Int64(clamping: receipt.hold))])
+      switch state.object?["state"]?.string {
+      case "released", "expired": withExtendedLifetime(key) {}
+      default: return receipt
+      }
+    }
+    throw Failure(
+      .pluginUnavailable, field: "idempotency_key",
+      "\(PluginHost.mostAttempts) tries with this key have failed; use another one.")
+  }
+
+  /// A hold outlives its call's deadline by this many milliseconds.
+  private static let holdMargin: Int64 = 60_000
+  private static let mostAttempts = 64
+
+  /// Gives the money of a call that did not succeed back, and says why it did not.
+  private func giveUp(_ engine: Engine, _ hold: Receipt, _ failure: Failure) -> Failure {
+    do throws(Failure) {
+      _ = try engine.release(hold: hold.hold)
+    } catch {
+      // Another try of the same call has ended the hold, or the store is gone: then the hold expires by itself.
+    }
+    return failure
+  }
+
+  private func capture(
+    _ engine: Engine, _ plugin: Plugin, _ hold: Receipt, _ prepared: PreparedCall, _ outcome: ToolOutcome,
+    _ tool: Plugin.Tool, _ request: ToolRequest
+  ) throws(Failure) -> Receipt {
+    let attribution = plugin.attribution
+    do throws(Failure) {
+      let amount = try prepared.amount(outcome, tool)
+      return try attribution.withBorrowedText { metadata throws(Failure) in
+        var capture = CaptureRequest()
+        capture.hold = hold.hold
+        capture.amount = amount
+        capture.metadata = metadata
+        do throws(Failure) {
+          return try engine.capture(capture, durability: request.durability)
+        } catch {
+          switch error.status.entry?.family {
+          case .refused where error.status != .unpriceable:
+            // What goes beyond the hold cannot be paid: what was held is taken.
+            capture.amount = .rest
+            return try engine.capture(capture, durability: request.durability)
+          default: throw error
+          }
+        }
+      }
+    } catch {
+      // The same call, tried twice at once, is paid for.
+      if error.status == .holdCaptured, hold.isReplayed { return hold }
+      if error.status == .unpriceable || error.status == .overflow { throw giveUp(engine, hold, error) }
+      throw error
+    }
+  }
+
+  // MARK: Running
+
+  /// Runs the tool and checks what it gave.
+  private func run(
+    _ engine: Engine, _ plugin: Plugin, _ supervisor: Supervisor, _ tool: Plugin.Tool,
+    _ prepared: PreparedCall, _ request: ToolRequest
+  ) throws(Failure) -> ToolOutcome {
+    let id = plugin.id
+    return try calls.with(request.call.string ?? "") { flag throws(Failure) in
+      let call = ToolCall(
+        tool: tool.declared.name, input: prepared.input, account: request.payer.string ?? "",
+        run: request.run.string ?? "", call: request.call.string ?? "", deadline: prepared.deadline,
+        outputLimit: Int(clamping: plugin.grants.outputBytes),
+        stored: { key in try? engine.skillValue(id, key) }, cancel: flag)
+      let began = farebox_worker_steady_clock()
+      defer {
+        plugin.metrics.time.add(Int(clamping: farebox_worker_steady_clock() - began), ordering: .relaxed)
+      }
+      let outcome = try supervisor.withInstance(until: prepared.deadline) { instance throws(Failure) in
+        try instance.call(call)
+      }
+      try PluginHost.check(outcome.output, tool.declared)
+      return outcome
+    }
+  }
+
+  /// Refuses an output that is not what the manifest says.
+  static func check(_ output: [UInt8], _ tool: PluginTool) throws(Failure) {
+    switch tool.output {
+    case .bytes: return
+    case .text:
+      guard String(validating: output, as: UTF8.self) != nil else {
+        throw Failure(.pluginOutput, field: "output", "The tool's output is not UTF-8 text.")
+      }
+    case .json:
+      let json: JSON
+      do throws(Failure) {
+        json = try JSON.parse(output)
+      } catch {
+        throw Failure(.pluginOutput, field: "output", "The tool's output is not JSON: \(error.message)")
+      }
+      try tool.outputSchema?.check(json, path: "output", status: .pluginOutput)
+    }
+  }
+}
+
+/// The key of a further try: the caller's, cut to fit, and the number of the try.
+private final class AttemptKey {
+  private let arena = TextArena()
+  let text: BorrowedText
+
+  init(_ key: BorrowedText, _ attempt: Int) {
+    let suffix = "#\(attempt)"
+    let bytes = unsafe [UInt8](key.bytes)
+    guard bytes.count + suffix.utf8.count > Limits.key else {
+      text = arena.add(bytes: bytes + suffix.utf8)
+      return
+    }
+    // What does not fit is named by its hash.
+    text = arena.add(bytes: Array(SHA256Hasher.hash(bytes.span).hex.utf8) + suffix.utf8)
+  }
+}

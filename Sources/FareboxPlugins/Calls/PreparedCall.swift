@@ -1,0 +1,56 @@
+internal import CWorker
+internal import Farebox
+internal import FareboxCore
+
+/// A call whose input was checked and counted, before anything is held for it.
+struct PreparedCall {
+  /// The input, at least `{}`.
+  let input: [UInt8]
+  /// The input as JSON, where a schema or a measure reads it.
+  private let json: JSON
+  /// What is known of the usage before the call.
+  let usage: Usage
+  /// When the call ends at the latest, by the steady clock.
+  let deadline: Int64
+  /// The same in milliseconds from its beginning.
+  let milliseconds: Int64
+
+  private static let empty: [UInt8] = [UInt8(ascii: "{"), UInt8(ascii: "}")]
+
+  init(_ plugin: Plugin, _ tool: Plugin.Tool, _ request: ToolRequest) throws(Failure) {
+    guard request.input.count <= Limits.jsonBytes else {
+      throw Failure(.tooLong, field: "input", "An input has at most \(Limits.jsonBytes) bytes.")
+    }
+    input = request.input.isEmpty ? PreparedCall.empty : unsafe [UInt8](request.input.bytes)
+    if input == PreparedCall.empty, tool.declared.inputSchema == nil, tool.measure.isEmpty {
+      json = .object(JSONObject())
+    } else {
+      do throws(Failure) {
+        json = try JSON.parse(input)
+      } catch {
+        throw Failure(error.status, field: "input", error.message)
+      }
+      guard json.object != nil else { throw Failure(.pluginInput, field: "input", "It must be an object.") }
+      try tool.declared.inputSchema?.check(json, path: "input", status: .pluginInput)
+    }
+    var usage = Usage.oneRequest
+    try tool.measure.count(json, inputBytes: input.count, outputBytes: nil, into: &usage)
+    self.usage = usage
+    var milliseconds = tool.declared.deadlineMilliseconds ?? plugin.grants.deadlineMilliseconds
+    milliseconds = min(milliseconds, plugin.grants.deadlineMilliseconds)
+    if request.deadlineMilliseconds > 0 { milliseconds = min(milliseconds, request.deadlineMilliseconds) }
+    self.milliseconds = milliseconds
+    deadline = farebox_worker_steady_clock() + milliseconds * 1_000_000
+  }
+
+  /// What a call that succeeded is charged: the price of what it used, or all that was held where nothing counted it.
+  func amount(_ outcome: ToolOutcome, _ tool: Plugin.Tool) throws(Failure) -> CaptureRequest.Amount {
+    guard !tool.measure.isEmpty || !outcome.usage.isEmpty else { return .rest }
+    var usage = Usage.oneRequest
+    try tool.measure.count(json, inputBytes: input.count, outputBytes: outcome.output.count, into: &usage)
+    for (meter, micro) in outcome.usage where !tool.measure.meters.contains(meter) {
+      try usage.set(meter, micro: micro)
+    }
+    return .usage(usage)
+  }
+}

@@ -1,0 +1,32 @@
+package import Farebox
+
+/// What a call of a plugin's tool asks for; texts are borrowed for the length of the call.
+package struct ToolRequest {
+  package var payer = BorrowedText.empty
+  package var tool = BorrowedText.empty
+  /// A JSON object; empty is `{}`.
+  package var input = BorrowedText.empty
+  package var key = BorrowedText.empty
+  package var run = BorrowedText.empty
+  package var call = BorrowedText.empty
+  /// Atomic units that are held, and that the call costs at the most; 0 is none.
+  package var maxCost: Int64 = 0
+  /// Milliseconds after which the caller gives up; 0 is the tool's own time.
+  package var deadlineMilliseconds: Int64 = 0
+  /// Of the capture; nil is what the engine was opened with.
+  package var durability: Durability?
+  /// Whether the host runs it at its own cost: no payer, no hold, nothing in the ledger.
+  package var isUncharged = false
+
+  package init() {}
+}
+
+/// What a call of a plugin's tool gave.
+package struct ToolResult {
+  package let output: [UInt8]
+  package let kind: PluginTool.Output
+  /// The capture's; nil where nothing was charged because nobody was to pay.
+  package let receipt: Receipt?
+  /// Id, version and SHA-256 of the plugin that ran.
+  package let attribution: String
+}

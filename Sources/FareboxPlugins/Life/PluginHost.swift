@@ -1,0 +1,104 @@
+package import Farebox
+package import FareboxCore
+internal import CWorker
+
+/// The plugins of one engine: loads them, lends them to calls, and ends with the engine.
+///
+/// Everything about money is the engine's; the host knows which code answers to a tool's name. All methods may be called
+/// from any thread. One plugin at a time is loaded, replaced or unloaded: whoever comes in the middle gets BUSY, so that
+/// code of a plugin that calls back into the engine can never wait for itself.
+package final class PluginHost: EngineCompanion {
+  /// What is callable now.
+  struct Catalog: ~Copyable {
+    var plugins: [String: Plugin] = [:]
+    /// Tools by name; the plugin is the one that answers to it now.
+    var tools: [String: (plugin: Plugin, tool: Int)] = [:]
+  }
+
+  let catalog = Lock(Catalog())
+  /// What discovery and attempts to load have found, by the manifest's path.
+  let registry = Lock(Registry())
+  let calls = CancelFlags()
+  /// Whether somebody is loading, replacing or unloading.
+  private let isChanging = Lock(false)
+  private let isClosed = Lock(false)
+
+  private init() {}
+
+  /// The host of an engine, made on first use.
+  package static func of(_ engine: Engine) throws(Failure) -> PluginHost {
+    let host = engine.companion.withLock { companion -> PluginHost? in
+      if companion == nil { companion = PluginHost() }
+      return companion as? PluginHost
+    }
+    guard let host else { throw Failure(.internal, "The engine has another companion.") }
+    return host
+  }
+
+  package func engineWillClose() {
+    isClosed.withLock { $0 = true }
+    calls.cancelAll()
+    let plugins = catalog.withLock { catalog in
+      let plugins = Array(catalog.plugins.values)
+      catalog.plugins = [:]
+      catalog.tools = [:]
+      return plugins
+    }
+    for plugin in plugins { stop(plugin, within: PluginHost.drainTime) }
+  }
+
+  /// How long calls that are under way may go on when their plugin is to stop, in nanoseconds.
+  static let drainTime: Int64 = 10_000_000_000
+
+  /// Runs a change of what is loaded, if nobody else is in the middle of one.
+  func change<Result>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+    let isMine = isChanging.withLock { isChanging in
+      if isChanging { return false }
+      isChanging = true
+      return true
+    }
+    guard isMine else { throw Failure(.busy, "Another plugin is being loaded, replaced or unloaded; try again.") }
+    defer { isChanging.withLock { $0 = false } }
+    if isClosed.withLock({ $0 }) { throw Failure(.closed, "The engine was closed.") }
+    return try body()
+  }
+
+  /// The active plugin of an id, or nil.
+  func plugin(_ id: String) -> Plugin? {
+    catalog.withLock { $0.plugins[id] }
+  }
+
+  /// The plugin that answers to a tool's name, or nil.
+  func tool(_ name: String) -> (plugin: Plugin, tool: Plugin.Tool)? {
+    catalog.withLock { catalog in
+      catalog.tools[name].map { found in (found.plugin, found.plugin.tools[found.tool]) }
+    }
+  }
+
+  /// Makes a plugin the one that answers to its tools' names, and gives back the one that did before.
+  func publish(_ plugin: Plugin) -> Plugin? {
+    catalog.withLock { catalog in
+      let before = catalog.plugins[plugin.id]
+      catalog.tools = catalog.tools.filter { $0.value.plugin.id != plugin.id }
+      catalog.plugins[plugin.id] = plugin
+      for (index, tool) in plugin.tools.enumerated() { catalog.tools[tool.declared.name] = (plugin, index) }
+      return before
+    }
+  }
+
+  /// Lets nobody find a plugin any more.
+  func withdraw(_ plugin: Plugin) {
+    catalog.withLock { catalog in
+      guard catalog.plugins[plugin.id] === plugin else { return }
+      catalog.plugins[plugin.id] = nil
+      catalog.tools = catalog.tools.filter { $0.value.plugin !== plugin }
+    }
+  }
+
+  /// Lets calls under way end, and stops a plugin's instances.
+  func stop(_ plugin: Plugin, within time: Int64, why: String = "it was unloaded") {
+    plugin.become(.draining)
+    plugin.supervisor?.drain(until: farebox_worker_steady_clock() + time)
+    plugin.become(.stopped, why)
+  }
+}

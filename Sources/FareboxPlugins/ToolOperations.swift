@@ -1,0 +1,77 @@
+package import Farebox
+internal import FareboxCore
+
+/// Calls of plugins' tools through the JSON door.
+enum ToolOperations {
+  static let all: [Operation] = [call, cancel]
+
+  static let call = Operation(
+    "tool.call",
+    "Runs a tool of a plugin: quotes, reserves, runs, and captures what it used, or releases where it failed.",
+    input: [
+      OperationField("payer", .text, "The account that is charged; its wallet pays.", required: true),
+      OperationField("tool", .text, "The tool's name.", required: true),
+      OperationField("input", .object, "What the tool is given; `{}` where absent."),
+      OperationField("idempotency_key", .text, "The same key and request run the tool again and charge once."),
+      OperationField("run", .text, "The run that the call belongs to, for per-run caps."),
+      OperationField("call", .text, "The id of the call; `tool.cancel` takes it."),
+      OperationField("max_cost", .amount, "Hold this, and charge no more."),
+      OperationField("deadline_ms", .integer, "Give up after this; the tool's own time where absent or more."),
+      Shapes.durability,
+    ],
+    output: [
+      OperationField("output", .any, "JSON, or text, or `{\"base64\": ...}`, as the tool's manifest says."),
+      OperationField("receipt", .object, "The capture's receipt."),
+      OperationField("plugin", .object, "Id, version and SHA-256 of the plugin that ran."),
+    ],
+    errors: [
+      .toolNotFound, .toolDisabled, .accountNotFound, .insufficientFunds, .overBudget, .overCallCap, .overRunCap,
+      .rateLimited, .unpriceable, .keyConflict, .pluginInactive, .pluginPolicy, .pluginCrashed, .pluginDeadline,
+      .pluginCancelled, .pluginOutputLimit, .pluginFailed, .pluginInput, .pluginOutput, .pluginUnavailable,
+    ]
+  ) { engine, input throws(Failure) in
+    let arena = TextArena()
+    var request = ToolRequest()
+    request.payer = arena.add(input.text("payer"))
+    request.tool = arena.add(input.text("tool"))
+    request.input = arena.add(input.value("input")?.serialized())
+    request.key = arena.add(input.text("idempotency_key"))
+    request.run = arena.add(input.text("run"))
+    request.call = arena.add(input.text("call"))
+    request.maxCost = try engine.units(input, "max_cost") ?? 0
+    request.durability = try Shapes.durability(input)
+    if let deadline = input.integer("deadline_ms") {
+      guard deadline > 0 else { throw Failure(.invalidArgument, field: "deadline_ms", "It must be more than 0.") }
+      request.deadlineMilliseconds = deadline
+    }
+    let result = try PluginHost.of(engine).call(engine, request)
+    withExtendedLifetime(arena) {}
+    return [
+      "output": try output(result),
+      "receipt": try result.receipt.map { receipt throws(Failure) in try engine.json(receipt) } ?? .null,
+      "plugin": try JSON.parse(result.attribution),
+    ]
+  }
+
+  private static func output(_ result: ToolResult) throws(Failure) -> JSON {
+    switch result.kind {
+    case .json: try JSON.parse(result.output)
+    case .text: .string(String(decoding: result.output, as: UTF8.self))
+    case .bytes: ["base64": .string(Base64.text(result.output))]
+    }
+  }
+
+  static let cancel = Operation(
+    "tool.cancel", "Cancels the calls of a plugin's tools that are under way with an id; any thread may.",
+    input: [OperationField("call", .text, "The id that the call was given.", required: true)],
+    output: [OperationField("cancelled", .integer, "How many calls there were.")]
+  ) { engine, input throws(Failure) in
+    ["cancelled": .int(Int64(try PluginHost.of(engine).cancel(input.text("call") ?? "")))]
+  }
+}
+
+extension OperationTable {
+  /// The engine's operations and those of plugins.
+  package static let complete = OperationTable(
+    OperationTable.engine.all + PluginOperations.all + AuthorOperations.all + ToolOperations.all)
+}

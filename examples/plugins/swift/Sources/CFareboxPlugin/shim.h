@@ -1,0 +1,1 @@
+#include <farebox_plugin.h>
