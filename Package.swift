@@ -48,6 +48,9 @@ let package = Package(
       name: "FareboxSimulator", dependencies: ["Farebox", "FareboxCore", "FareboxReference", "FareboxStore"],
       path: "Tests/Simulator", exclude: ["README.md", "run"], swiftSettings: strict),
     .executableTarget(
+      name: "FareboxPeer", dependencies: ["FareboxCore", "FareboxPlugins"], path: "Tests/Fuzz/Peer",
+      swiftSettings: strict),
+    .executableTarget(
       name: "farebox-plugin-bench", dependencies: ["FareboxCore", "FareboxPlugins"], path: "Tests/Benchmarks/Plugins",
       swiftSettings: strict),
     .testTarget(

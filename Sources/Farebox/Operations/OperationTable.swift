@@ -88,6 +88,9 @@ extension Limits {
       "skill_value_key_bytes": .int(Int64(skillValueKey)), "skill_value_bytes": .int(Int64(skillValue)),
       "skill_value_keys": .int(Int64(skillValueKeys)),
       "hold_ms": .int(holdMilliseconds), "engines": .int(Int64(engines)),
+      "signature_bytes": .int(Int64(signature)), "signature_parameters": .int(Int64(signatureParameters)),
+      "parameter_name_bytes": .int(Int64(parameterName)), "metered_functions": .int(Int64(meteredFunctions)),
+      "closures": .int(Int64(closures)), "call_frames": .int(Int64(callFrames)),
     ]
   }
 }

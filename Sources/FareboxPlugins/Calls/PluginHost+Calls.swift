@@ -138,11 +138,12 @@ extension PluginHost {
   ) throws(Failure) -> Receipt {
     let attribution = plugin.attribution
     do throws(Failure) {
-      let amount = try prepared.amount(outcome, tool)
+      let used = try prepared.used(outcome, tool)
       return try attribution.withBorrowedText { metadata throws(Failure) in
         var capture = CaptureRequest()
         capture.hold = hold.hold
-        capture.amount = amount
+        // Not what was held: that may be a max_cost, or what was expected before the call.
+        capture.amount = .usage(used)
         capture.metadata = metadata
         do throws(Failure) {
           return try engine.capture(capture, durability: request.durability)

@@ -43,14 +43,13 @@ struct PreparedCall {
     deadline = farebox_worker_steady_clock() + milliseconds * 1_000_000
   }
 
-  /// What a call that succeeded is charged: the price of what it used, or all that was held where nothing counted it.
-  func amount(_ outcome: ToolOutcome, _ tool: Plugin.Tool) throws(Failure) -> CaptureRequest.Amount {
-    guard !tool.measure.isEmpty || !outcome.usage.isEmpty else { return .rest }
+  /// What a call that succeeded has used: one request, what the host has counted, and what the plugin has metered.
+  func used(_ outcome: ToolOutcome, _ tool: Plugin.Tool) throws(Failure) -> Usage {
     var usage = Usage.oneRequest
     try tool.measure.count(json, inputBytes: input.count, outputBytes: outcome.output.count, into: &usage)
     for (meter, micro) in outcome.usage where !tool.measure.meters.contains(meter) {
       try usage.set(meter, micro: micro)
     }
-    return .usage(usage)
+    return usage
   }
 }

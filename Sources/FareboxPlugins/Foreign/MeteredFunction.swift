@@ -61,34 +61,44 @@ final class MeteredFunction: @unchecked Sendable {
   ) throws(Failure) -> Hold? {
     guard let engine else { throw Failure(.closed, "The engine was closed.") }
     try engine.checkUsable()
-    var request = ChargeRequest()
-    request.tool = terms.tool.text
-    request.payer = terms.payer.text
-    request.maxCost = terms.maxCost
-    request.usage = usage
-    if terms.payer.text.isEmpty {
-      guard !thread.payer.text.isEmpty else {
-        throw Failure(.missingField, field: "payer", "Neither farebox_meter nor farebox_pay has named a payer.")
-      }
-      request.payer = thread.payer.text
-      request.run = thread.run.text
+    let isNamed = !terms.payer.text.isEmpty
+    let payer = isNamed ? terms.payer : thread.payer
+    guard !payer.text.isEmpty else {
+      throw Failure(.missingField, field: "payer", "Neither farebox_meter nor farebox_pay has named a payer.")
     }
-    guard terms.isCheckOnly else {
-      var hold = HoldTerms()
-      hold.overCapture = .cap
-      return Hold(engine: engine, number: try engine.reserve(request, hold).hold, usage: usage)
-    }
-    let price = try engine.check(request)
-    if case .request = terms.usage {
-      stands(price, terms.payer.text.isEmpty ? MeteringThread.payerNumber : 0)
-    }
+    let call = Call(engine: engine, payer: payer, run: isNamed ? nil : thread.run, usage: usage)
+    guard terms.isCheckOnly else { return try reserve(call) }
+    let price = try engine.check(request(call))
+    if case .request = terms.usage { stands(price, isNamed ? 0 : MeteringThread.payerNumber) }
     return nil
   }
 
-  private struct Hold {
+  private struct Call {
     let engine: Engine
-    let number: UInt64
+    let payer: OwnedText
+    let run: OwnedText?
     let usage: Usage
+  }
+
+  private struct Hold {
+    let call: Call
+    let number: UInt64
+  }
+
+  private func request(_ call: Call) -> ChargeRequest {
+    var request = ChargeRequest()
+    request.tool = terms.tool.text
+    request.payer = call.payer.text
+    if let run = call.run { request.run = run.text }
+    request.maxCost = terms.maxCost
+    request.usage = call.usage
+    return request
+  }
+
+  private func reserve(_ call: Call) throws(Failure) -> Hold {
+    var hold = HoldTerms()
+    hold.overCapture = .cap
+    return Hold(call: call, number: try call.engine.reserve(request(call), hold).hold)
   }
 
   // MARK: After the call
@@ -98,20 +108,36 @@ final class MeteredFunction: @unchecked Sendable {
   /// - Returns: the receipt of the charge, or nil.
   private func settle(_ hold: Hold, _ arguments: ArgumentList, _ word: UInt64) throws(Failure) -> Receipt? {
     if let rule = terms.failure, let scalar = terms.signature.result, rule.applies(to: word, scalar) {
-      _ = try hold.engine.release(hold: hold.number)
+      do throws(Failure) {
+        _ = try hold.call.engine.release(hold: hold.number)
+      } catch {
+        // Where the hold's time is over the money is back with the payer already.
+        guard error.status == .holdExpired else { throw error }
+      }
       return nil
     }
+    let usage = try unsafe units(arguments, written: word)
+    do throws(Failure) {
+      return try capture(hold, usage)
+    } catch {
+      // The call took longer than its hold lasts: what it did is charged now, like a call that begins now.
+      guard error.status == .holdExpired else { throw error }
+    }
+    return try capture(try reserve(hold.call), usage)
+  }
+
+  private func capture(_ hold: Hold, _ usage: Usage) throws(Failure) -> Receipt {
     var request = CaptureRequest()
     request.hold = hold.number
-    request.amount = .usage(try unsafe units(arguments, written: word))
+    request.amount = .usage(usage)
     do throws(Failure) {
-      return try hold.engine.capture(request, durability: terms.durability)
+      return try hold.call.engine.capture(request, durability: terms.durability)
     } catch {
       // Usage that nothing prices costs what the caller was ready to pay for it.
       guard error.status == .unpriceable, terms.maxCost > 0 else { throw error }
     }
     request.amount = .rest
-    return try hold.engine.capture(request, durability: terms.durability)
+    return try hold.call.engine.capture(request, durability: terms.durability)
   }
 
   // MARK: Usage
@@ -129,10 +155,16 @@ final class MeteredFunction: @unchecked Sendable {
           ? Failure(.overflow, field: "usage", "The units do not fit into 64 bits of millionths.")
           : Failure(.invalidArgument, field: "usage", "The units of a call are not negative.")
       }
-      return try Usage(units: number)
+      return try MeteredFunction.usage(number)
     case .bytes(let type, let place):
-      return try Usage(units: Int64(clamping: unsafe bytes(arguments, type, place, written: word)))
+      return try MeteredFunction.usage(Int64(clamping: unsafe bytes(arguments, type, place, written: word)))
     }
+  }
+
+  private static func usage(_ units: Int64) throws(Failure) -> Usage {
+    var usage = Usage.oneRequest
+    try usage.set(.units, count: units)
+    return usage
   }
 
   private func bytes(

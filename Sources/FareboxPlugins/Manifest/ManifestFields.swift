@@ -17,6 +17,7 @@ enum ManifestFields {
   ) throws(Failure) -> [String]? {
     guard let list = try fields.list(key, limit: limit) else { return nil }
     var texts: [String] = []
+    var known: Set<String> = []
     for (index, element) in list.enumerated() {
       let path = "\(fields.path(key))[\(index)]"
       guard let text = element.string, !text.isEmpty else {
@@ -25,7 +26,7 @@ enum ManifestFields {
       guard text.utf8.count <= longest else {
         throw Failure(.tooLong, field: path, "is longer than \(longest) bytes")
       }
-      guard !texts.contains(text) else { throw Failure(.invalidArgument, field: path, "is in the list twice") }
+      guard known.insert(text).inserted else { throw Failure(.invalidArgument, field: path, "is in the list twice") }
       texts.append(text)
     }
     return texts

@@ -70,6 +70,10 @@ extension PluginManifest {
     try fields.finish()
     let skill = skill(json)
     let parsed = try SkillManifest.parse(skill, asset: { Asset.builtIn($0) })
+    if let index = parsed.tools.firstIndex(where: { $0.price.components.contains { $0.model == .dynamic } }) {
+      // The host of a plugin has no callback that would say what a call costs.
+      throw fields.wrong("tools[\(index)].pricing", "cannot be dynamic in a plugin; let a meter count instead")
+    }
     return PluginManifest(
       id: id, version: version, name: parsed.name, license: license, contact: contact, homepage: homepage, kind: kind,
       abi: abi, files: files, permissions: permissions, configSchema: configSchema, requires: requires, tools: tools,

@@ -43,7 +43,8 @@ package enum Verification {
     let image = try image(of: manifest, in: folder, policy)
     let isNew = try admit(manifest, digest, image, policy)
     return VerifiedPlugin(
-      manifest: manifest, manifestDigest: digest, manifestPath: path, image: image, trust: trust, signer: signer, grants: grants,
+      manifest: manifest, manifestDigest: digest, manifestPath: path, image: image, trust: trust, signer: signer,
+      grants: grants,
       runsInProcess: manifest.kind == .native && trust >= .pinned && policy.inProcess.contains(manifest.id),
       isNewInLock: isNew)
   }

@@ -139,9 +139,9 @@ package final class PluginWorker {
     unsafe request.call = farebox_plugin_str(id)
     unsafe request.deadline = deadline
     do throws(Failure) {
-      let fetch = { [unowned self] key in fetch(key) }
-      let whenFull = { [unowned self] in notify() }
-      try unsafe plugin.run(request, fetch: fetch, whenFull: whenFull) { slot in
+      // This object lives as long as the process, so that nobody minds who holds it.
+      let whenFull: () -> Void = { self.notify() }
+      try unsafe plugin.run(request, fetch: { self.fetch($0) }, whenFull: whenFull) { slot in
         writer.reset()
         Answer.write(
           &writer, status: .ok, wantsReplacement: hasTooManyDescriptors, usage: slot.usage, writes: slot.writes)

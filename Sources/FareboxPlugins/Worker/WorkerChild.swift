@@ -17,7 +17,9 @@ final class WorkerChild: @unchecked Sendable {
   let cancelWord: UnsafeMutablePointer<UInt32>
   private let page: UnsafeMutableRawPointer
   private let lifeline: Int32
-  let process: Int32
+  private let process: Int32
+  /// Its number, for those who look into /proc.
+  var processID: Int32 { process }
   private let descriptor: Int32
   private let generation: UInt32
   private let ending = Lock<String?>(nil)

@@ -104,7 +104,7 @@ package final class WorkerProcess: PluginInstance, @unchecked Sendable {
   package var isAlive: Bool { state.current != .ended && child.isRunning }
 
   package var isUsable: Bool { isAlive && !wantsReplacement }
-  package var processID: Int32? { isAlive ? child.process : nil }
+  package var processID: Int32? { isAlive ? child.processID : nil }
 
   /// Bytes of memory that the process has now, or nil where nobody says.
   var residentBytes: Int64? {

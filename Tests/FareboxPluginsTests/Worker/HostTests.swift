@@ -79,7 +79,7 @@ import Testing
     unsafe setenv("FAREBOX_TEST_ORPHAN", path, 1)
     await #expect(processExitsWith: .signal(SIGKILL)) {
       let worker = try makeWorker("hostile")
-      let process = worker.child.process
+      let process = worker.child.processID
       // A child that goes on must not keep the worker alive.
       _ = forkedChild {
         sleep(3)

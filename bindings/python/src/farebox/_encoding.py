@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
@@ -107,6 +108,13 @@ def metadata_json(value: Mapping[str, Any]) -> bytes:
 
 def given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def manifest_of(skill: str, owner: str | None, tool: dict[str, Any]) -> dict[str, Any]:
+    """Makes the manifest of a skill of one tool; its version follows from its content."""
+    content = given(id=skill, owner=owner, tools=[tool])
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return {"version": f"0.0.0+{digest[:16]}", **content}
 
 
 def _default(value: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import json
 import re
 import struct
 import weakref
@@ -16,6 +15,7 @@ from . import _frames as frames
 from . import _layout as layout
 from . import _statuses as status
 from ._counting import UnitsOf, argument, counter_of, parameters_of, price_per
+from ._encoding import given, manifest_of
 from .context import Borrowed, CallScope, Payment, Scope, missing_payer, scope_variable, unique
 from .engine import Farebox
 from .errors import FareboxError, PaymentRefused, RequestError, error_of
@@ -427,9 +427,9 @@ class Meter:
     def manifest(self, engine: Farebox) -> dict[str, Any]:
         """Returns the skill manifest that registers this tool with an engine, its version derived from its content."""
         stated = self.pricing
-        tool = _stated(
+        tool = given(
             name=stated.tool,
-            pricing=_stated(
+            pricing=given(
                 cost=stated.cost,
                 currency=stated.currency,
                 per=None if stated.dynamic else price_per(stated.per),
@@ -440,10 +440,7 @@ class Meter:
             description=stated.description,
             category=stated.category,
         )
-        owner = stated.owner if stated.owner is not None else engine.default_owner
-        content = _stated(id=self._skill, owner=owner, tools=[tool])
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        return {"version": f"0.0.0+{digest[:16]}", **content}
+        return manifest_of(self._skill, stated.owner if stated.owner is not None else engine.default_owner, tool)
 
     def _scale(self, engine: Farebox) -> int:
         return engine._scale(self.pricing.currency)
@@ -451,10 +448,6 @@ class Meter:
     def _key(self, payment: Payment, call: str) -> bytes:
         owner = payment.run if payment.run is not None else payment.payer
         return _fitted(f"{owner}/{call}/{self.pricing.tool}".encode("utf-8", "surrogatepass"))
-
-
-def _stated(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _fitted(key: bytes) -> bytes:

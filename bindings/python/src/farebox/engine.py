@@ -20,6 +20,7 @@ from . import _statuses as status
 from . import webhooks
 from ._batch import Batch, fill
 from ._clock import Clock, callback_of
+from ._counting import price_per
 from ._encoding import (
     DURABILITY,
     amount_flag,
@@ -27,6 +28,7 @@ from ._encoding import (
     encode_json,
     given,
     identifier,
+    manifest_of,
     metadata_json,
     microseconds_of,
     milliseconds_of,
@@ -37,6 +39,7 @@ from ._frames import Frame, text_bytes
 from ._library import Library, library
 from .context import Payment
 from .errors import RequestError
+from .functions import meter_c
 from .hold import Hold
 from .money import Money, text_of, to_units
 from .values import (
@@ -639,6 +642,64 @@ class Farebox:
         Errors: RequestError for a payer or run that is not a str.
         """
         return Payment(self, payer, run, on_receipt)
+
+    def meter_function(
+        self,
+        function: Any,
+        *,
+        cost: Money | None = None,
+        tool: str | None = None,
+        currency: str = "USD",
+        per: str | None = None,
+        revenue_share: Money | None = None,
+        owner: str | None = None,
+        description: str | None = None,
+        payer: str | None = None,
+        signature: str | None = None,
+        units: str | None = None,
+        failure: str | None = None,
+        refused: Any = None,
+        max_cost: Money | None = None,
+        durability: str | None = None,
+        check_only: bool = False,
+    ) -> Any:
+        """Gives a ctypes function a price: the MeteredFunction of the same prototype that reserves, calls and captures.
+
+        ``tool`` is a registered tool whose price applies. With ``cost`` it is registered here, under that name or the
+        function's own; ``cost`` is the price for one of ``per``, a request, or where ``units`` are given a unit of
+        them. ``payer`` is an account; without it the context pays (``paying``).
+        ``signature`` (see ``docs/metering.md``) is needed where the function has no ``argtypes``, or where ``units``
+        names a range of bytes. ``units`` is ``"bytes:NAME"`` or ``"value:NAME"`` of a parameter, by its name in the
+        signature or its number. ``failure`` says which results mean that the call failed, and costs nothing:
+        ``"negative"``, ``"nonzero"`` or ``"zero"``. ``refused`` is returned by a call that was refused; without it such
+        a call raises where Python made it. ``max_cost`` is held, and no call costs more. With ``check_only`` calls
+        above ``max_cost`` are refused, and nothing is written to the ledger.
+
+        Units: major units of ``currency``.
+        Errors: RequestError with the field, StateError TOOL_NOT_FOUND, HandleError, StoreError.
+        """
+        name = tool if tool is not None else getattr(function, "__name__", None)
+        if not isinstance(name, str):
+            raise RequestError(status.MISSING_FIELD, "This function has no name: give tool=.", field="tool")
+        if cost is not None:
+            price = price_per(per if per is not None else "request" if units is None else "unit")
+            pricing = given(cost=text_of(cost, "cost"), currency=currency, per=price)
+            share = None if revenue_share is None else text_of(revenue_share, "revenue_share")
+            entry = given(name=name, pricing=pricing, revenue_share=share, description=description)
+            self.register_skill(manifest_of(f"ctypes.{name}", owner or self.default_owner, entry))
+        return meter_c(
+            self,
+            function,
+            tool=name,
+            payer=payer,
+            signature=signature,
+            units=units,
+            failure=failure,
+            refused=refused,
+            max_cost=max_cost,
+            durability=durability,
+            check_only=check_only,
+        )
 
     # ---- Encoding ----
 

@@ -1,0 +1,426 @@
+'use strict';
+
+/* The doors of one engine: plans in, values out. A plan is a request whose names are checked and whose money is atomic
+ * units; requests.js makes them. Each verb runs at once (`Sync`) or on a thread of the pool, from the same numbers and
+ * texts. This file is loaded with the first engine, when the library is there. */
+
+const { HandleError, failureOf, refuse } = require('./errors');
+const { Batch, CHARGE_TEXTS, Frame, QUOTE_WORDS, RECEIPT_WORDS, ROW_WORDS, WORD, writePlan } = require('./frames');
+const { decodeJson } = require('./json');
+const { native } = require('./library');
+const { ChargeQueue } = require('./queue');
+const { Balance, Quote, QuoteLine, Receipt, ToolResult } = require('./values');
+
+const addon = native();
+const { balanceResult, quote, quoteLine, receipt, tickResult } = addon;
+
+const CAPTURE_TEXTS = ['key', 'description', 'metadata'];
+const PRICE_TEXTS = ['tool', 'customer'];
+const TOOL_TEXTS = ['payer', 'tool', 'input', 'key', 'run', 'call'];
+const METER_TEXTS = ['library', 'symbol', 'signature', 'tool', 'usage', 'failure'];
+
+/* A synchronous call has read its frame before another one begins. */
+const syncFrame = new Frame(QUOTE_WORDS);
+const numbers = new BigInt64Array(ROW_WORDS);
+
+function textOnly(value, field) {
+  if (typeof value !== 'string') throw refuse('INVALID_ARGUMENT', 'A text is a string.', field);
+}
+
+class Core {
+  constructor(handle, defaultAsset) {
+    this.handle = handle;
+    this.defaultAsset = defaultAsset;
+    this.closed = false;
+    this.queue = new ChargeQueue(this);
+    this.scales = new Map();
+    this.toolAssets = new Map();
+    this.assets = new Map();
+  }
+
+  // ---- Running ----
+
+  /** Throws where the engine was closed. */
+  alive() {
+    if (this.closed) throw new HandleError('CLOSED');
+  }
+
+  sync(verb, plan, fields, read) {
+    this.alive();
+    const texts = [];
+    writePlan(numbers, 0, texts, fields, plan);
+    const failure = addon[verb](this.handle, numbers, texts, syncFrame.words);
+    if (failure !== undefined) throw failureOf(failure);
+    return read.call(this, syncFrame, 0, plan);
+  }
+
+  async later(verb, plan, fields, read, words) {
+    this.alive();
+    const frame = new Frame(words);
+    const texts = [];
+    writePlan(numbers, 0, texts, fields, plan);
+    const failure = await addon[verb](this.handle, numbers, texts, frame.words);
+    if (failure !== undefined) throw failureOf(failure);
+    return read.call(this, frame, 0, plan);
+  }
+
+  // ---- Charges and holds ----
+
+  /** Charges with the next batch; see queue.js. */
+  async charge(plan) {
+    this.alive();
+    // In a batch, what one caller got wrong must not be another's error.
+    for (const field of CHARGE_TEXTS) {
+      if (plan[field] !== undefined) textOnly(plan[field], field);
+    }
+    return this.queue.add(plan);
+  }
+
+  chargeSync(plan) {
+    return this.sync('chargeSync', plan, CHARGE_TEXTS, this.receiptAt);
+  }
+
+  reserveSync(plan) {
+    return this.sync('reserveSync', plan, CHARGE_TEXTS, this.receiptAt);
+  }
+
+  reserve(plan) {
+    return this.later('reserve', plan, CHARGE_TEXTS, this.receiptAt, RECEIPT_WORDS);
+  }
+
+  captureSync(plan) {
+    return this.sync('captureSync', plan, CAPTURE_TEXTS, this.receiptAt);
+  }
+
+  capture(plan) {
+    return this.later('capture', plan, CAPTURE_TEXTS, this.receiptAt, RECEIPT_WORDS);
+  }
+
+  releaseSync(plan) {
+    return this.sync('releaseSync', plan, [], this.receiptAt);
+  }
+
+  release(plan) {
+    return this.later('release', plan, [], this.receiptAt, RECEIPT_WORDS);
+  }
+
+  extendSync(plan) {
+    return this.sync('extendSync', plan, [], this.receiptAt);
+  }
+
+  extend(plan) {
+    return this.later('extend', plan, [], this.receiptAt, RECEIPT_WORDS);
+  }
+
+  chargeManySync(plans) {
+    this.alive();
+    const batch = this.batch(plans);
+    const frame = new Frame(batch.count * RECEIPT_WORDS);
+    const failure = addon.chargeManySync(this.handle, batch.rows(), batch.texts, frame.words);
+    if (failure !== undefined) throw failureOf(failure);
+    return this.receipts(frame, batch.count);
+  }
+
+  async chargeMany(plans) {
+    this.alive();
+    const batch = this.batch(plans);
+    const frame = new Frame(batch.count * RECEIPT_WORDS);
+    const failure = await addon.chargeMany(this.handle, batch.rows(), batch.texts, frame.words);
+    if (failure !== undefined) throw failureOf(failure);
+    return this.receipts(frame, batch.count);
+  }
+
+  /** Charges a batch whose items have nothing to do with each other; gives receipts, or the error of an item. */
+  async chargeEach(batch) {
+    const frame = new Frame(batch.count * RECEIPT_WORDS);
+    const failed = await addon.chargeEach(this.handle, batch.rows(), batch.texts, frame.words);
+    if (failed !== undefined && !Array.isArray(failed)) throw failureOf(failed);
+    const results = this.receipts(frame, batch.count);
+    return failed === undefined
+      ? results
+      : results.map((result, i) => (failed[i] === undefined ? result : failureOf(failed[i])));
+  }
+
+  batch(plans) {
+    const batch = new Batch();
+    for (const plan of plans) batch.add(plan);
+    return batch;
+  }
+
+  receipts(frame, count) {
+    return Array.from({ length: count }, (_, i) => this.receiptAt(frame, i * receipt.size));
+  }
+
+  receiptAt(frame, at) {
+    const { words, unsigned, ints } = frame;
+    const [asset, scale] = this.assetOf(frame.asset(at + receipt.asset));
+    return new Receipt(
+      ints[(at + receipt.status) >> 2],
+      ints[(at + receipt.flags) >> 2],
+      unsigned[(at + receipt.id) >> 3],
+      Number(unsigned[(at + receipt.hold) >> 3]),
+      words[(at + receipt.amount) >> 3],
+      words[(at + receipt.hold_remaining) >> 3],
+      words[(at + receipt.balance) >> 3],
+      words[(at + receipt.available) >> 3],
+      words[(at + receipt.time) >> 3],
+      unsigned[(at + receipt.price_version) >> 3],
+      asset,
+      scale,
+    );
+  }
+
+  // ---- Prices, balances, ticks ----
+
+  priceToolSync(plan) {
+    let frame = syncFrame;
+    for (;;) {
+      this.alive();
+      const texts = [];
+      writePlan(numbers, 0, texts, PRICE_TEXTS, plan);
+      const failure = addon.priceToolSync(this.handle, numbers, texts, frame.words);
+      if (failure !== undefined) throw failureOf(failure);
+      const more = this.roomForLines(frame);
+      if (more === undefined) return this.quoteOf(frame, plan);
+      frame = more;
+    }
+  }
+
+  async priceTool(plan) {
+    let frame = new Frame(QUOTE_WORDS);
+    for (;;) {
+      this.alive();
+      const texts = [];
+      writePlan(numbers, 0, texts, PRICE_TEXTS, plan);
+      const failure = await addon.priceTool(this.handle, numbers, texts, frame.words);
+      if (failure !== undefined) throw failureOf(failure);
+      const more = this.roomForLines(frame);
+      if (more === undefined) return this.quoteOf(frame, plan);
+      frame = more;
+    }
+  }
+
+  /** Makes a larger frame for a quote that has more lines than this one took. */
+  roomForLines(frame) {
+    const words = (quote.size + frame.ints[quote.line_count >> 2] * quoteLine.size) / WORD;
+    return words <= frame.words.length ? undefined : new Frame(words);
+  }
+
+  quoteOf(frame, plan) {
+    const { words, unsigned, ints } = frame;
+    const [asset, scale] = this.assetOf(frame.asset(quote.asset));
+    const lines = Array.from({ length: ints[quote.line_count >> 2] }, (_, i) => {
+      const at = quote.size + i * quoteLine.size;
+      return new QuoteLine(
+        ints[(at + quoteLine.meter) >> 2],
+        ints[(at + quoteLine.tier) >> 2],
+        words[(at + quoteLine.quantity_micro) >> 3],
+        words[(at + quoteLine.rate_pico) >> 3],
+        words[(at + quoteLine.amount) >> 3],
+        scale,
+      );
+    });
+    const capped = ints[quote.capped >> 2] !== 0;
+    const version = unsigned[quote.price_version >> 3];
+    return new Quote(plan.tool, asset, scale, words[quote.total >> 3], capped, version, lines);
+  }
+
+  balanceSync(account, asset) {
+    this.alive();
+    const failure = addon.balanceSync(this.handle, numbers, [account, asset], syncFrame.words);
+    if (failure !== undefined) throw failureOf(failure);
+    return this.balanceOf(syncFrame, account);
+  }
+
+  async balance(account, asset) {
+    this.alive();
+    const frame = new Frame(balanceResult.size / WORD);
+    const failure = await addon.balance(this.handle, numbers, [account, asset], frame.words);
+    if (failure !== undefined) throw failureOf(failure);
+    return this.balanceOf(frame, account);
+  }
+
+  balanceOf(frame, account) {
+    const asset = frame.asset(balanceResult.asset).replace(/\0+$/, '');
+    const { words, ints } = frame;
+    return new Balance(
+      account,
+      asset,
+      ints[balanceResult.scale >> 2],
+      words[balanceResult.balance >> 3],
+      words[balanceResult.held >> 3],
+      words[balanceResult.credit_line >> 3],
+      words[balanceResult.available >> 3],
+    );
+  }
+
+  tickSync() {
+    this.alive();
+    const failure = addon.tickSync(this.handle, numbers, [], syncFrame.words);
+    if (failure !== undefined) throw failureOf(failure);
+    return this.tickOf(syncFrame);
+  }
+
+  async tick() {
+    this.alive();
+    const frame = new Frame(tickResult.size / WORD);
+    const failure = await addon.tick(this.handle, numbers, [], frame.words);
+    if (failure !== undefined) throw failureOf(failure);
+    return this.tickOf(frame);
+  }
+
+  tickOf({ ints }) {
+    return {
+      expiredHolds: ints[tickResult.expired_holds >> 2],
+      committed: ints[tickResult.committed >> 2],
+      sealed: ints[tickResult.sealed >> 2],
+    };
+  }
+
+  // ---- The JSON door, webhooks, the end ----
+
+  callSync(operation, body) {
+    this.alive();
+    const answer = addon.callSync(this.handle, numbers, [operation, body]);
+    if (typeof answer !== 'string') throw failureOf(answer, true);
+    return decodeJson(answer);
+  }
+
+  async call(operation, body) {
+    this.alive();
+    const answer = await addon.call(this.handle, numbers, [operation, body]);
+    if (typeof answer !== 'string') throw failureOf(answer, true);
+    return decodeJson(answer);
+  }
+
+  // ---- Plugins and C functions ----
+
+  callToolSync(plan) {
+    this.alive();
+    const texts = [];
+    writePlan(numbers, 0, texts, TOOL_TEXTS, plan);
+    return this.toolOf(addon.callToolSync(this.handle, numbers, texts, syncFrame.words), syncFrame);
+  }
+
+  async callTool(plan) {
+    this.alive();
+    const frame = new Frame(RECEIPT_WORDS);
+    const texts = [];
+    writePlan(numbers, 0, texts, TOOL_TEXTS, plan);
+    return this.toolOf(await addon.callTool(this.handle, numbers, texts, frame.words), frame);
+  }
+
+  toolOf(answer, frame) {
+    if (!Buffer.isBuffer(answer)) throw failureOf(answer);
+    return new ToolResult(answer, this.receiptOrNone(frame));
+  }
+
+  /** The receipt of a call, or null where it was not charged. */
+  receiptOrNone(frame) {
+    return frame.unsigned[receipt.id >> 3] === 0n ? null : this.receiptAt(frame, 0);
+  }
+
+  /** Gives the handle of a C function whose calls through `invoke` are charged. */
+  meterSync(plan) {
+    this.alive();
+    const texts = [];
+    writePlan(numbers, 0, texts, METER_TEXTS, plan);
+    return made(addon.meterSync(this.handle, numbers, texts));
+  }
+
+  async meter(plan) {
+    this.alive();
+    const texts = [];
+    writePlan(numbers, 0, texts, METER_TEXTS, plan);
+    return made(await addon.meter(this.handle, numbers, texts));
+  }
+
+  invokeSync(handle, values, texts) {
+    this.alive();
+    const answer = addon.invokeSync(this.handle, values, texts, syncFrame.words, handle);
+    return this.invoked(answer, syncFrame);
+  }
+
+  async invoke(handle, values, texts) {
+    this.alive();
+    const frame = new Frame(RECEIPT_WORDS);
+    return this.invoked(await addon.invoke(this.handle, values, texts, frame.words, handle), frame);
+  }
+
+  invoked(answer, frame) {
+    if (answer.integer === undefined) throw failureOf(answer);
+    return { value: answer, receipt: this.receiptOrNone(frame) };
+  }
+
+  closeSync() {
+    this.closed = true;
+    const failure = addon.closeSync(this.handle, numbers, []);
+    if (failure !== undefined) throw failureOf(failure);
+  }
+
+  /** Closes the ledger when what is in the queue is done. */
+  async close() {
+    this.closed = true;
+    await this.queue.drained();
+    const failure = await addon.close(this.handle, numbers, []);
+    if (failure !== undefined) throw failureOf(failure);
+  }
+
+  // ---- Assets ----
+
+  /** The scale of an asset, which never changes. */
+  scale(asset = this.defaultAsset) {
+    let scale = this.scales.get(asset);
+    if (scale === undefined) {
+      textOnly(asset, 'asset');
+      scale = this.callSync('asset.get', JSON.stringify({ asset })).scale;
+      this.scales.set(asset, scale);
+    }
+    return scale;
+  }
+
+  /** The asset of a tool's price, or null where the tool has none. */
+  toolAsset(tool) {
+    let asset = this.toolAssets.get(tool);
+    if (asset === undefined) {
+      textOnly(tool, 'tool');
+      asset = this.callSync('tool.inspect', JSON.stringify({ tool })).pricing?.currency ?? this.defaultAsset;
+      this.toolAssets.set(tool, asset);
+    }
+    return asset;
+  }
+
+  /** Code and scale of an asset by the bytes of a receipt. */
+  assetOf(raw) {
+    const found = this.assets.get(raw);
+    if (found !== undefined) return found;
+    const code = raw.replace(/\0+$/, '');
+    if (code === '') return ['', 0];
+    let entry;
+    try {
+      entry = [code, this.scale(code)];
+    } catch {
+      // What was done is done, and its receipt must not be lost: only its decimals are.
+      return [code, null];
+    }
+    this.assets.set(raw, entry);
+    return entry;
+  }
+}
+
+/** Opens a ledger; `clock` is a function that gives microseconds as a BigInt, or undefined. */
+function openSync(url, options, clock) {
+  return made(addon.openSync(null, options, [url], undefined, clock));
+}
+
+async function open(url, options, clock) {
+  return made(await addon.open(null, options, [url], undefined, clock));
+}
+
+function made(answer) {
+  // A handle has no properties of its own.
+  if (answer.number !== undefined) throw failureOf(answer);
+  return answer;
+}
+
+module.exports = { Core, open, openSync };

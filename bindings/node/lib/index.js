@@ -1,0 +1,59 @@
+'use strict';
+
+/* Farebox: the payment engine that lives inside an agent runtime. index.d.ts says what everything here does. */
+
+const { Payment, callId, recordUsage } = require('./context');
+const { estimateTokens } = require('./counting');
+const { Farebox, describe, setPluginPolicy } = require('./engine');
+const {
+  FareboxError,
+  HandleError,
+  HoldError,
+  InternalError,
+  KeyConflict,
+  PaymentRefused,
+  PluginError,
+  RequestError,
+  StateError,
+  StoreError,
+  WebhookError,
+} = require('./errors');
+const { Hold } = require('./hold');
+const { libraryPath } = require('./library');
+const { isFailedResult, meter, pricing } = require('./pricing');
+const { STATUSES } = require('./statuses');
+const { Balance, Quote, QuoteLine, Receipt, ToolResult } = require('./values');
+const { verifyWebhook } = require('./webhooks');
+
+module.exports = {
+  Balance,
+  Farebox,
+  FareboxError,
+  HandleError,
+  Hold,
+  HoldError,
+  InternalError,
+  KeyConflict,
+  Payment,
+  PaymentRefused,
+  PluginError,
+  Quote,
+  QuoteLine,
+  Receipt,
+  RequestError,
+  STATUSES,
+  StateError,
+  StoreError,
+  ToolResult,
+  WebhookError,
+  callId,
+  describe,
+  estimateTokens,
+  isFailedResult,
+  libraryPath,
+  meter,
+  pricing,
+  recordUsage,
+  setPluginPolicy,
+  verifyWebhook,
+};
