@@ -45,7 +45,7 @@ enum {
     FAREBOX_WORKER_SOCKET = 3,
     FAREBOX_WORKER_PAGE = 4,     /* the shared page */
     FAREBOX_WORKER_IMAGE = 5,    /* what is to be loaded */
-    FAREBOX_WORKER_LIFELINE = 6, /* a pipe whose other end closes when the host ends */
+    FAREBOX_WORKER_LIFELINE = 6, /* a socket whose other end closes when the host ends */
     FAREBOX_WORKER_FIRST_FREE = 7,
     FAREBOX_SHARED_PAGE_BYTES = 4096,
     FAREBOX_BY_DESCRIPTOR = 3 /* waitid's P_PIDFD */
@@ -116,12 +116,14 @@ static inline int farebox_raise_pair(const int ends[2], int *first, int *second)
 /* A connected pair that keeps the bounds of messages: a message arrives whole or not at all. */
 static inline int farebox_make_channel(int *first, int *second) {
     int ends[2];
-    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0 ? farebox_raise_pair(ends, first, second) : -1;
+    const int code = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends);
+    return code == 0 ? farebox_raise_pair(ends, first, second) : -1;
 }
 
-static inline int farebox_make_pipe(int *reading, int *writing) {
+/* What a worker is tied to: not a pipe, of which it could open the other end itself. */
+static inline int farebox_make_lifeline(int *first, int *second) {
     int ends[2];
-    return syscall(SYS_pipe2, ends, O_CLOEXEC) == 0 ? farebox_raise_pair(ends, reading, writing) : -1;
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0 ? farebox_raise_pair(ends, first, second) : -1;
 }
 
 /* One page of memory that both sides can map. Its size is sealed: a side that shortened it would kill the other. */
@@ -339,15 +341,16 @@ static inline const char *farebox_signal_name(int signal) { return sigabbrev_np(
 
 /* ---- The worker's side ------------------------------------------------------------------------------------------ */
 
-/* Has the kernel kill this process as soon as the last writer of the pipe is gone, whatever the process is doing. */
+/* Has the kernel kill this process as soon as the other end is closed, whatever the process is doing. It never waits on
+ * its end, which would put the signal off. */
 static inline int farebox_tie_to_lifeline(void) {
-    const int pipe = FAREBOX_WORKER_LIFELINE;
-    if (fcntl(pipe, F_SETOWN, getpid()) != 0 || fcntl(pipe, F_SETSIG, SIGKILL) != 0 ||
-        fcntl(pipe, F_SETFL, O_ASYNC | O_NONBLOCK) != 0) {
+    const int line = FAREBOX_WORKER_LIFELINE;
+    if (fcntl(line, F_SETOWN, getpid()) != 0 || fcntl(line, F_SETSIG, SIGKILL) != 0 ||
+        fcntl(line, F_SETFL, O_ASYNC | O_NONBLOCK) != 0) {
         return -1;
     }
     /* The host may have gone before that. */
-    struct pollfd end = {pipe, POLLIN, 0};
+    struct pollfd end = {line, POLLIN, 0};
     return poll(&end, 1, 0) == 0 ? 0 : -1;
 }
 

@@ -1,6 +1,6 @@
 /* What keeps a worker process in its place: limits, capabilities, landlock for files and ports, seccomp for all else
- * that the kernel does on request. Each part is applied to the calling thread and what it starts later, so a worker does it
- * while it has only one, before any code of a plugin is mapped. None of it can be undone.
+ * that the kernel does on request. Each part is applied to the calling thread and what it starts later, so a worker does
+ * it while it has only one, before any code of a plugin is mapped. None of it can be undone.
  *
  * The kernel's own headers may be older than the kernel: what they may lack has its numbers here. */
 #ifndef FAREBOX_CWORKER_SANDBOX_H

@@ -100,7 +100,8 @@ package final class CallSlot {
   /// Whether the call is to stop; any thread.
   static func isCancelled(_ call: UnsafePointer<farebox_plugin_call>?) -> Int32 {
     guard let state = unsafe state(of: call) else { return 1 }
-    guard let word = unsafe farebox_pointer_load(&state.pointee.cancelWord), unsafe farebox_word_load(word) == 0 else { return 1 }
+    guard let word = unsafe farebox_pointer_load(&state.pointee.cancelWord) else { return 1 }
+    guard unsafe farebox_word_load(word) == 0 else { return 1 }
     let softDeadline = unsafe state.pointee.softDeadline
     return softDeadline != .max && farebox_worker_steady_clock() >= softDeadline ? 1 : 0
   }

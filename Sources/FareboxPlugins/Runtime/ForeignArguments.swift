@@ -35,7 +35,7 @@ final class ForeignArguments {
   }
 
   deinit {
-    for unsafe buffer in unsafe buffers { unsafe buffer.deallocate() }
+    unsafe buffers.forEach { unsafe $0.deallocate() }
     unsafe values.deallocate()
   }
 

@@ -53,7 +53,7 @@ package final class NativePlugin: LocalPlugin, @unchecked Sendable {
       services.setConfig(try JSON.parse(config))
       var made: UnsafeMutableRawPointer?
       let status = unsafe config.withText { unsafe table.initialise(services.host, $0, &made) }
-      guard status == PluginStatus.ok else { throw NativePlugin.failure("init", status) }
+      guard status == PluginAnswer.ok else { throw NativePlugin.failure("init", status) }
       unsafe instance = made
     }
   }
@@ -62,7 +62,7 @@ package final class NativePlugin: LocalPlugin, @unchecked Sendable {
     try state.pass(from: .initialised, to: .active, failed: .initialised) { () throws(Failure) in
       guard let activate = unsafe table.functions.activate else { return }
       let status = unsafe activate(instance)
-      guard status == PluginStatus.ok else { throw NativePlugin.failure("activate", status) }
+      guard status == PluginAnswer.ok else { throw NativePlugin.failure("activate", status) }
     }
   }
 
@@ -70,8 +70,8 @@ package final class NativePlugin: LocalPlugin, @unchecked Sendable {
     try state.pass(from: .active, to: .active, failed: .active) { () throws(Failure) in
       guard let health = unsafe table.functions.health else { return }
       let status = unsafe health(instance)
-      guard status == PluginStatus.ok else {
-        throw Failure(.pluginUnavailable, "The plugin says that it is not healthy (status \(status)).")
+      guard status == PluginAnswer.ok else {
+        throw PluginAnswer.failure(status, sentence: "The plugin says that it is not healthy.")
       }
     }
   }
@@ -83,7 +83,7 @@ package final class NativePlugin: LocalPlugin, @unchecked Sendable {
       }
       let json = try JSON.parse(config)
       let status = unsafe config.withText { unsafe configure(instance, $0) }
-      guard status == PluginStatus.ok else { throw NativePlugin.failure("configure", status) }
+      guard status == PluginAnswer.ok else { throw NativePlugin.failure("configure", status) }
       services.setConfig(json)
     }
   }
@@ -113,7 +113,7 @@ package final class NativePlugin: LocalPlugin, @unchecked Sendable {
     defer { slot.store?.end() }
     slot.output.onFull(whenFull)
     let status = unsafe invoke(request)
-    guard status == PluginStatus.ok, !slot.output.isFull else { throw unsafe failure(status, request.outputLimit) }
+    guard status == PluginAnswer.ok, !slot.output.isFull else { throw unsafe failure(status, request.outputLimit) }
     let result = body(slot)
     slot.output.close()
     return result
@@ -132,15 +132,15 @@ package final class NativePlugin: LocalPlugin, @unchecked Sendable {
   }
 
   private func failure(_ status: farebox_plugin_answer, _ limit: Int) -> Failure {
-    let failure = PluginStatus.failure(status, sentence: slot.sentence)
+    let failure = PluginAnswer.failure(status, sentence: slot.sentence)
     defer { slot.output.close() }
-    guard slot.output.isFull, status != PluginStatus.cancelled else { return failure }
+    guard slot.output.isFull, status != PluginAnswer.cancelled else { return failure }
     return Failure(.pluginOutputLimit, "The call wrote more than \(limit) bytes.")
   }
 
   private static func failure(_ function: String, _ status: farebox_plugin_answer) -> Failure {
-    let kind: Status = status == PluginStatus.unavailable ? .pluginUnavailable : .pluginBroken
-    return Failure(kind, "The plugin's function \(function) failed with status \(status).")
+    let kind: Status = status == PluginAnswer.unavailable ? .pluginUnavailable : .pluginBroken
+    return Failure(kind, "The plugin's function \(function) failed with answer \(status).")
   }
 }
 

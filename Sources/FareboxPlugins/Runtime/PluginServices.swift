@@ -102,9 +102,9 @@ struct ServiceTables: @unchecked Sendable {
   private static func configuration(
     _ host: UnsafePointer<farebox_plugin_host>?, _ name: farebox_plugin_str, _ out: UnsafePointer<farebox_plugin_sink>?
   ) -> farebox_plugin_answer {
-    guard let services = unsafe PluginServices.of(host) else { return PluginStatus.invalidInput }
+    guard let services = unsafe PluginServices.of(host) else { return PluginAnswer.invalidInput }
     guard let text = unsafe services.configuration(String(decoding: name.bytes, as: UTF8.self)) else {
-      return PluginStatus.notFound
+      return PluginAnswer.notFound
     }
     return unsafe write(Array(text.utf8), to: out)
   }
@@ -113,17 +113,17 @@ struct ServiceTables: @unchecked Sendable {
     _ call: UnsafePointer<farebox_plugin_call>?, _ name: farebox_plugin_str, _ count: Int64, _ micro: UInt32
   ) -> farebox_plugin_answer {
     guard let state = unsafe CallSlot.openState(call), let meter = unsafe meter(name.bytes) else {
-      return PluginStatus.invalidInput
+      return PluginAnswer.invalidInput
     }
-    guard count >= 0, micro < 1_000_000, micro == 0 || meter == .units else { return PluginStatus.invalidInput }
-    guard unsafe !state.pointee.measured.contains(MeterSet(meter)) else { return PluginStatus.invalidInput }
+    guard count >= 0, micro < 1_000_000, micro == 0 || meter == .units else { return PluginAnswer.invalidInput }
+    guard unsafe !state.pointee.measured.contains(MeterSet(meter)) else { return PluginAnswer.invalidInput }
     let whole = count.multipliedReportingOverflow(by: meter == .value ? 1 : 1_000_000)
     let added = whole.partialValue.addingReportingOverflow(Int64(micro))
     let sum = unsafe state.pointee.usage[Int(meter.rawValue)].addingReportingOverflow(added.partialValue)
-    guard !whole.overflow, !added.overflow, !sum.overflow else { return PluginStatus.invalidInput }
+    guard !whole.overflow, !added.overflow, !sum.overflow else { return PluginAnswer.invalidInput }
     unsafe state.pointee.usage[Int(meter.rawValue)] = sum.partialValue
     unsafe state.pointee.present.insert(MeterSet(meter))
-    return PluginStatus.ok
+    return PluginAnswer.ok
   }
 
   /// The meter of this name, without making a string of it.
@@ -134,27 +134,29 @@ struct ServiceTables: @unchecked Sendable {
   private static func value(
     _ call: UnsafePointer<farebox_plugin_call>?, _ name: farebox_plugin_str, _ out: UnsafePointer<farebox_plugin_sink>?
   ) -> farebox_plugin_answer {
-    guard let state = unsafe CallSlot.openState(call) else { return PluginStatus.invalidInput }
-    guard let store = unsafe state.pointee.store else { return PluginStatus.denied }
-    guard let key = unsafe StoreSession.key(name.bytes), let value = store.value(key) else { return PluginStatus.notFound }
+    guard let state = unsafe CallSlot.openState(call) else { return PluginAnswer.invalidInput }
+    guard let store = unsafe state.pointee.store else { return PluginAnswer.denied }
+    guard let key = unsafe StoreSession.key(name.bytes), let value = store.value(key) else {
+      return PluginAnswer.notFound
+    }
     return unsafe write(value, to: out)
   }
 
   private static func set(
     _ call: UnsafePointer<farebox_plugin_call>?, _ name: farebox_plugin_str, _ value: farebox_plugin_str
   ) -> farebox_plugin_answer {
-    guard let state = unsafe CallSlot.openState(call) else { return PluginStatus.invalidInput }
-    guard let store = unsafe state.pointee.store else { return PluginStatus.denied }
-    guard let key = unsafe StoreSession.key(name.bytes) else { return PluginStatus.invalidInput }
+    guard let state = unsafe CallSlot.openState(call) else { return PluginAnswer.invalidInput }
+    guard let store = unsafe state.pointee.store else { return PluginAnswer.denied }
+    guard let key = unsafe StoreSession.key(name.bytes) else { return PluginAnswer.invalidInput }
     let bytes = unsafe value.bytes
-    guard bytes.count <= Limits.skillValue else { return PluginStatus.invalidInput }
+    guard bytes.count <= Limits.skillValue else { return PluginAnswer.invalidInput }
     return unsafe store.set(key, bytes.isEmpty ? nil : Array(bytes))
   }
 
   private static func write(
     _ bytes: [UInt8], to sink: UnsafePointer<farebox_plugin_sink>?
   ) -> farebox_plugin_answer {
-    guard let sink = unsafe sink, let write = unsafe sink.pointee.write else { return PluginStatus.invalidInput }
+    guard let sink = unsafe sink, let write = unsafe sink.pointee.write else { return PluginAnswer.invalidInput }
     return unsafe bytes.withUnsafeBytes { bytes in unsafe write(sink, bytes.baseAddress, bytes.count) }
   }
 }

@@ -7,9 +7,10 @@ struct PluginTable: @unchecked Sendable {
   // Sound because a plugin's table and functions live as long as the process.
   /// What the plugin's struct_size does not cover is NULL.
   let functions: farebox_plugin
-  let initialise: @convention(c) (
-    UnsafePointer<farebox_plugin_host>?, farebox_plugin_str, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-  ) -> farebox_plugin_answer
+  let initialise:
+    @convention(c) (
+      UnsafePointer<farebox_plugin_host>?, farebox_plugin_str, UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+    ) -> farebox_plugin_answer
   let call: @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<farebox_plugin_call>?) -> farebox_plugin_answer
 
   /// Bytes of the table of version 1.0 up to its last required function: what every plugin has.

@@ -27,8 +27,9 @@ package struct Sink: ~Copyable {
     unsafe pointer = .allocate(capacity: 1)
     unsafe pointer.initialize(
       to: farebox_plugin_sink(
-        struct_size: UInt32(MemoryLayout<farebox_plugin_sink>.size), reserved: 0, context: UnsafeMutableRawPointer(state),
-        write: { sink, bytes, count in unsafe Sink.write(sink, bytes, count) }))
+        struct_size: UInt32(MemoryLayout<farebox_plugin_sink>.size), reserved: 0,
+        context: UnsafeMutableRawPointer(state), write: { sink, bytes, count in unsafe Sink.write(sink, bytes, count) })
+    )
   }
 
   deinit {
@@ -71,7 +72,7 @@ package struct Sink: ~Copyable {
   /// Writes for the host itself; false where it does not fit.
   @discardableResult
   func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    unsafe Sink.append(state, bytes.baseAddress, bytes.count) == PluginStatus.ok
+    unsafe Sink.append(state, bytes.baseAddress, bytes.count) == PluginAnswer.ok
   }
 
   private static let kept = 1 << 16
@@ -79,22 +80,23 @@ package struct Sink: ~Copyable {
   private static func write(
     _ sink: UnsafePointer<farebox_plugin_sink>?, _ bytes: UnsafeRawPointer?, _ count: Int
   ) -> farebox_plugin_answer {
-    guard let context = unsafe sink?.pointee.context else { return PluginStatus.invalidInput }
+    guard let context = unsafe sink?.pointee.context else { return PluginAnswer.invalidInput }
     return unsafe append(context.assumingMemoryBound(to: State.self), bytes, count)
   }
 
   private static func append(
     _ state: UnsafeMutablePointer<State>, _ bytes: UnsafeRawPointer?, _ count: Int
   ) -> farebox_plugin_answer {
-    guard count != 0 else { return unsafe state.pointee.isFull ? PluginStatus.full : PluginStatus.ok }
-    guard let bytes = unsafe bytes, count > 0 else { return PluginStatus.invalidInput }
+    guard count != 0 else { return unsafe state.pointee.isFull ? PluginAnswer.full : PluginAnswer.ok }
+    guard let bytes = unsafe bytes, count > 0 else { return PluginAnswer.invalidInput }
     let start = unsafe state.pointee.count
     guard unsafe !state.pointee.isFull, unsafe count <= state.pointee.limit - start else { return unsafe full(state) }
-    if unsafe start + count > state.pointee.capacity, unsafe !grow(state, to: start + count) { return unsafe full(state) }
-    guard let target = unsafe state.pointee.bytes else { return PluginStatus.full }
+    let end = start + count
+    if unsafe end > state.pointee.capacity, unsafe !grow(state, to: end) { return unsafe full(state) }
+    guard let target = unsafe state.pointee.bytes else { return PluginAnswer.full }
     unsafe (target + start).copyMemory(from: bytes, byteCount: count)
-    unsafe state.pointee.count = start + count
-    return PluginStatus.ok
+    unsafe state.pointee.count = end
+    return PluginAnswer.ok
   }
 
   @inline(never)
@@ -104,7 +106,7 @@ package struct Sink: ~Copyable {
       unsafe state.pointee.isFull = true
       unsafe state.pointee.whenFull?()
     }
-    return PluginStatus.full
+    return PluginAnswer.full
   }
 
   /// Makes room; false where there is no memory.

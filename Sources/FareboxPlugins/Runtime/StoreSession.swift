@@ -31,13 +31,13 @@ final class StoreSession {
 
   /// Sets a key, or removes it where the value is nil.
   func set(_ key: String, _ value: [UInt8]?) -> farebox_plugin_answer {
-    guard (value?.count ?? 0) <= Limits.skillValue else { return PluginStatus.invalidInput }
+    guard (value?.count ?? 0) <= Limits.skillValue else { return PluginAnswer.invalidInput }
     if let index = writes.firstIndex(where: { $0.key == key }) {
       writes[index].value = value
-      return PluginStatus.ok
+      return PluginAnswer.ok
     }
-    guard writes.count < Limits.pluginWrites else { return PluginStatus.full }
+    guard writes.count < Limits.pluginWrites else { return PluginAnswer.full }
     writes.append((key, value))
-    return PluginStatus.ok
+    return PluginAnswer.ok
   }
 }

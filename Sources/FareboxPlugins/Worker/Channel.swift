@@ -82,7 +82,8 @@ final class Channel: @unchecked Sendable {
     _ front: UnsafeRawBufferPointer, _ rest: UnsafeRawBufferPointer, _ room: () -> Bool
   ) -> Sent {
     repeat {
-      if unsafe farebox_send(socket, front.baseAddress, front.count, rest.baseAddress, rest.count, 0) >= 0 { return .all }
+      let sent = unsafe farebox_send(socket, front.baseAddress, front.count, rest.baseAddress, rest.count, 0)
+      if sent >= 0 { return .all }
       guard farebox_has_no_room() != 0 else { return .ended }
     } while room()
     return .full
@@ -98,8 +99,8 @@ final class Channel: @unchecked Sendable {
     while position < total {
       let count = min(Wire.packet - Wire.head, total - position)
       unsafe copy(front, rest, position..<position + count, to: outgoing + Wire.head)
-      let sent = unsafe packet(
-        UnsafeRawBufferPointer(start: outgoing, count: Wire.head + count), UnsafeRawBufferPointer(start: nil, count: 0), room)
+      let part = unsafe UnsafeRawBufferPointer(start: outgoing, count: Wire.head + count)
+      let sent = unsafe packet(part, UnsafeRawBufferPointer(start: nil, count: 0), room)
       guard case .all = sent else { return sent }
       unsafe outgoing.storeBytes(of: MessageKind.more.rawValue, as: UInt8.self)
       position += count
@@ -109,7 +110,8 @@ final class Channel: @unchecked Sendable {
 
   /// Copies a range of what is the front and then the rest.
   private func copy(
-    _ front: UnsafeRawBufferPointer, _ rest: UnsafeRawBufferPointer, _ range: Range<Int>, to target: UnsafeMutableRawPointer
+    _ front: UnsafeRawBufferPointer, _ rest: UnsafeRawBufferPointer, _ range: Range<Int>,
+    to target: UnsafeMutableRawPointer
   ) {
     let fromFront = unsafe UnsafeRawBufferPointer(rebasing: front[range.clamped(to: 0..<front.count)])
     let lower = max(range.lowerBound - front.count, 0)
@@ -162,7 +164,9 @@ final class Channel: @unchecked Sendable {
     _ announced: UInt64, _ body: UnsafeRawBufferPointer
   ) -> Received {
     let next = unsafe min(Wire.packet - Wire.head, assembled.count - awaited.position)
-    guard kind == .more, request == awaited.request, unsafe announced == UInt64(assembled.count), body.count == next else {
+    guard kind == .more, request == awaited.request, body.count == next,
+      unsafe announced == UInt64(assembled.count)
+    else {
       return unsafe .violation("another message in the middle of one")
     }
     unsafe UnsafeMutableRawBufferPointer(rebasing: assembled[awaited.position...]).copyMemory(from: body)

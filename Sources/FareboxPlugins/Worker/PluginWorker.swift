@@ -33,7 +33,9 @@ package final class PluginWorker {
   }
 
   private init?() {
-    guard farebox_is_channel(Int32(FAREBOX_WORKER_SOCKET)) != 0, let memory = unsafe farebox_map_page(Int32(FAREBOX_WORKER_PAGE), 0) else { return nil }
+    guard farebox_is_channel(Int32(FAREBOX_WORKER_SOCKET)) != 0,
+      let memory = unsafe farebox_map_page(Int32(FAREBOX_WORKER_PAGE), 0)
+    else { return nil }
     unsafe page = memory.assumingMemoryBound(to: UInt32.self)
     close(Int32(FAREBOX_WORKER_PAGE))
     farebox_close_others()
@@ -137,8 +139,9 @@ package final class PluginWorker {
     unsafe request.call = farebox_plugin_str(id)
     unsafe request.deadline = deadline
     do throws(Failure) {
-      try unsafe plugin.run(request, fetch: { [unowned self] key in fetch(key) }, whenFull: { [unowned self] in notify() }) {
-        slot in
+      // This object lives as long as the process, so that nobody minds who holds it.
+      let whenFull: () -> Void = { self.notify() }
+      try unsafe plugin.run(request, fetch: { self.fetch($0) }, whenFull: whenFull) { slot in
         writer.reset()
         Answer.write(
           &writer, status: .ok, wantsReplacement: hasTooManyDescriptors, usage: slot.usage, writes: slot.writes)

@@ -13,7 +13,7 @@ struct SpawnParts {
   mutating func start(_ program: String, _ image: Int32, _ environment: [String]) -> Int64 {
     guard make(image) else { return Int64(-farebox_last_error()) }
     let texts = unsafe environment.map { unsafe strdup($0) }
-    defer { for unsafe text in unsafe texts { unsafe free(text) } }
+    defer { unsafe texts.forEach { unsafe free($0) } }
     return unsafe (texts + [nil]).withUnsafeBufferPointer { list in
       unsafe program.withCString { path in
         var args = unsafe farebox_spawn_args(
@@ -26,7 +26,7 @@ struct SpawnParts {
 
   private mutating func make(_ image: Int32) -> Bool {
     guard unsafe farebox_make_channel(&socket.ours, &socket.theirs) == 0,
-      unsafe farebox_make_pipe(&lifeline.theirs, &lifeline.ours) == 0
+      unsafe farebox_make_lifeline(&lifeline.ours, &lifeline.theirs) == 0
     else { return false }
     page = farebox_make_page()
     event = farebox_make_event()

@@ -41,7 +41,8 @@ enum Wire {
   /// Bytes of a sentence about a failure.
   static let sentence = 2_048
   /// Bytes that an answer has besides its output: usage, and what a call sets in the store.
-  static let answer = 16 + Meter.allCases.count * 8 + Limits.pluginWrites * (8 + Limits.skillValueKey + Limits.skillValue)
+  static let answer =
+    16 + Meter.allCases.count * 8 + Limits.pluginWrites * (8 + Limits.skillValueKey + Limits.skillValue)
 
   /// The most bytes of a message that a worker may get, or nil for a kind that it never gets.
   static func fromHost(_ kind: MessageKind) -> Int? {

@@ -16,7 +16,8 @@ enum WorkerProgram {
     guard let found = places.first(where: { unsafe access($0, X_OK) == 0 }) else {
       throw Failure(
         .pluginUnavailable, field: "worker",
-        "The program '\(name)' is neither '\(places[0])' nor '\(places[1])'; the policy's `worker` names another place.")
+        "The program '\(name)' is neither '\(places[0])' nor '\(places[1])'; the policy's `worker` names another place."
+      )
     }
     return found
   }

@@ -119,7 +119,7 @@ struct PluginFixtures {
   static func run(_ arguments: [String]) -> Int32 {
     var process: pid_t = 0
     let texts = unsafe arguments.map { unsafe strdup($0) } + [nil]
-    defer { for unsafe text in unsafe texts { unsafe free(text) } }
+    defer { unsafe texts.forEach { unsafe free($0) } }
     guard unsafe posix_spawnp(&process, arguments[0], nil, nil, texts, environ) == 0 else { return -1 }
     var status: Int32 = 0
     while unsafe waitpid(process, &status, 0) < 0 { guard errno == EINTR else { return -1 } }

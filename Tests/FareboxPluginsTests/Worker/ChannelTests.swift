@@ -83,11 +83,12 @@ import Testing
 
   @Test func refusesAnotherMessageInTheMiddleOfOne() throws {
     let long = [UInt8](repeating: 0, count: Wire.packet - Wire.head)
+    let rest = [UInt8](repeating: 0, count: 9)
     let cases: [(Pair) -> Void] = [
       { $0.say(MessageKind.log.rawValue, announced: 4, body: [0, 0, 0, 0]) },
-      { $0.say(MessageKind.more.rawValue, request: 8, announced: long.count + 9, body: [UInt8](repeating: 0, count: 9)) },
-      { $0.say(MessageKind.more.rawValue, announced: long.count + 8, body: [UInt8](repeating: 0, count: 9)) },
-      { $0.say(MessageKind.more.rawValue, announced: long.count + 9, body: [UInt8](repeating: 0, count: 8)) },
+      { $0.say(MessageKind.more.rawValue, request: 8, announced: long.count + 9, body: rest) },
+      { $0.say(MessageKind.more.rawValue, announced: long.count + 8, body: rest) },
+      { $0.say(MessageKind.more.rawValue, announced: long.count + 9, body: rest.dropLast()) },
     ]
     for speak in cases {
       let pair = try Pair()

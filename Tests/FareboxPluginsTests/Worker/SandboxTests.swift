@@ -17,7 +17,9 @@ import Testing
     return worker
   }
 
-  private func errno(_ grants: PluginPermissions, _ tool: String, _ input: JSON, _ member: String = "errno") throws -> JSON? {
+  private func errno(
+    _ grants: PluginPermissions, _ tool: String, _ input: JSON, _ member: String = "errno"
+  ) throws -> JSON? {
     try worker(grants).call(makeCall(tool, input))[member]
   }
 

@@ -82,7 +82,8 @@ def test_a_wheel_carries_the_library(tmp_path: Path) -> None:
     assert wheel.name.startswith("farebox-0.1.0-py3-none-linux_")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-        assert {"farebox/__init__.py", "farebox/py.typed", "farebox/libfarebox.so"} <= names
+        assert {"farebox/__init__.py", "farebox/py.typed", "farebox/libfarebox.so", "farebox/farebox-worker"} <= names
+        assert archive.getinfo("farebox/farebox-worker").external_attr >> 16 & 0o100
         assert not any("tests" in name for name in names)
         metadata = archive.read("farebox-0.1.0.dist-info/METADATA").decode()
         assert "Requires-Dist" not in metadata.replace("extra == 'test'", "").split("Provides-Extra")[0]
@@ -102,3 +103,8 @@ def test_a_wheel_carries_the_library(tmp_path: Path) -> None:
         text=True,
     )
     assert loaded.stdout.strip() == str(tmp_path / "site" / "farebox" / "libfarebox.so")
+    # It finds the library beside it, and says that a host must start it.
+    worker = tmp_path / "site" / "farebox" / "farebox-worker"
+    worker.chmod(0o755)
+    by_hand = subprocess.run([str(worker)], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert by_hand.returncode == 2 and "started by Farebox" in by_hand.stderr, by_hand

@@ -1,8 +1,8 @@
 internal import CFareboxPlugin
 internal import FareboxCore
 
-/// The statuses of `farebox_plugin.h`, and what they mean for the caller.
-enum PluginStatus {
+/// The answers of `farebox_plugin.h`, and what they mean for the caller.
+enum PluginAnswer {
   static let ok = farebox_plugin_answer(FAREBOX_ANSWER_OK)
   static let failed = farebox_plugin_answer(FAREBOX_ANSWER_FAILED)
   static let invalidInput = farebox_plugin_answer(FAREBOX_ANSWER_INVALID_INPUT)
@@ -32,4 +32,3 @@ enum PluginStatus {
     }
   }
 }
-
