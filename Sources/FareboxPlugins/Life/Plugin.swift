@@ -26,8 +26,8 @@ final class Plugin: Sendable {
   private let standing: Lock<Standing>
   private let running = Lock<Supervisor?>(nil)
 
-  /// A tool of the plugin.
-  struct Tool: Sendable {
+  /// A tool of the plugin; a class, because a call must not copy all that its manifest says of it.
+  final class Tool: Sendable {
     let declared: PluginTool
     let measure: UsageMeasure
     /// Whether what a call costs is known before it, or bounded by the price itself; else the caller must bound it.
