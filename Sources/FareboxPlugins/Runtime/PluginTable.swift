@@ -23,9 +23,10 @@ struct PluginTable: @unchecked Sendable {
   init(_ pointer: UnsafeRawPointer?, manifest: PluginManifest, host: ABIVersion = .host) throws(Failure) {
     guard let pointer = unsafe pointer else { throw PluginTable.broken("farebox_plugin_entry returns NULL") }
     // These three have had their places since the first version.
-    let size = unsafe Int(pointer.load(as: UInt32.self))
+    let size = unsafe Int(pointer.loadUnaligned(as: UInt32.self))
     let version = unsafe ABIVersion(
-      major: pointer.load(fromByteOffset: 4, as: UInt16.self), minor: pointer.load(fromByteOffset: 6, as: UInt16.self))
+      major: pointer.loadUnaligned(fromByteOffset: 4, as: UInt16.self),
+      minor: pointer.loadUnaligned(fromByteOffset: 6, as: UInt16.self))
     try PluginTable.check(version, manifest, host)
     guard size >= PluginTable.required else {
       throw PluginTable.broken("its table has \(size) bytes, which is less than any version has")

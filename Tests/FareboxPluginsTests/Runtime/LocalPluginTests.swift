@@ -32,6 +32,15 @@ import Testing
     plugin.shutdown()
   }
 
+  /// Descriptors are numbered again, and the dynamic linker remembers paths.
+  @Test func loadsEachImageAnew() throws {
+    for name in ["good-1.0.0", "good-1.1.0", "truth", "good-1.0.0"] {
+      let plugin = try plugin(name)
+      try plugin.initialise(config: "{}")
+      try plugin.activate()
+    }
+  }
+
   @Test func allowsNoTransitionThatTheHeaderDoesNotDraw() throws {
     let plugin = try plugin("good-1.0.0")
     #expect(status { try plugin.activate() } == .pluginInactive)
