@@ -5,20 +5,24 @@
 
 Two servers that nobody here wrote, mcp-server-git and mcp-server-time, run as they come from PyPI. Their tools are
 discovered, priced and metered with `farebox.meter`: each call reserves money, runs, and is captured at what it really
-used, or released if the tool failed. At the end the run adds everything up once more with plain decimals, from what the
-calls themselves recorded, and exits with an error if the ledger disagrees anywhere.
+used, or released if the tool failed. What the git server showed is then compressed by zlib, a C library that runs as a
+plugin in a process of its own, at a price by the byte. At the end the run adds everything up once more with plain
+decimals, from what the calls themselves recorded, and exits with an error if the ledger disagrees anywhere.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import functools
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -118,7 +122,8 @@ def exact_price(pricing: Mapping[str, Any], usage: Mapping[str, Decimal | int]) 
         for tier in component.get("tiers") or [component]:
             end = min(used, Decimal(tier["up_to"])) if "up_to" in tier else used
             if end > done:
-                total += ((end - done) * Decimal(tier["rate"])).quantize(NANO, ROUND_HALF_EVEN)
+                cost = (end - done) * Decimal(tier["rate"]) / component.get("per", 1)
+                total += cost.quantize(NANO, ROUND_HALF_EVEN)
                 done = end
     return min(total, Decimal(pricing["max_cost"])) if "max_cost" in pricing else total
 
@@ -542,6 +547,57 @@ async def try_again(engine: Farebox, calls: list[Call], checks: Checks) -> None:
     checks.equal("charged for them", before - engine.balance("user:ana").balance, Decimal(0))
 
 
+# ---- A plugin ----
+
+
+def load_zlib(engine: Farebox, temporary: Path) -> dict[str, dict[str, Any]]:
+    """Loads the plugin from a folder that nobody else may write, and from nowhere else; the prices of its tools."""
+    name = "org.farebox.example.zlib.farebox.json"
+    manifest = temporary / "plugins" / name
+    manifest.parent.mkdir(mode=0o755)
+    manifest.write_bytes((Path(__file__).resolve().parent / "plugins" / "zlib" / name).read_bytes())
+    manifest.chmod(0o644)
+    farebox.set_plugin_policy(directories=[manifest.parent], trust="unsigned", system_libraries=True)
+    content = json.loads(manifest.read_text())
+    engine.open_account(content["owner"])
+    loaded = engine.plugins.load(manifest)
+    print(f"  {loaded['plugin']} {loaded['version']}: {loaded['state']} in a {loaded['mode']}, owner {content['owner']}")
+    return {tool["name"]: tool["pricing"] for tool in content["tools"]}
+
+
+async def compress(engine: Farebox, texts: list[bytes], temporary: Path, checks: Checks) -> None:
+    """Calls two functions of zlib for each text, checks what they gave, and what each of them cost."""
+    title("What was read, compressed by a C library (a plugin, priced by the byte)")
+    prices = load_zlib(engine, temporary)
+    before = {account: engine.balance(account).balance for account in ("user:ana", "user:author", "platform")}
+    paid = earned = kept = Decimal(0)
+    wrong = broken = 0
+    for number, text in enumerate(texts):
+        results = []
+        for tool, given in (
+            ("zlib.crc32", {"crc": 0, "data": text}),
+            ("zlib.compress", {"source": text, "level": 9}),
+        ):
+            with engine.paying("user:ana", run="run:zlib"), farebox.call_id(f"text-{number}-{tool}"):
+                result = await engine.call_tool_async(tool, given)
+            assert result.receipt is not None
+            price = exact_price(prices[tool], {"units": len(text)})
+            wrong += result.receipt.amount != price
+            owner, platform = shares(price)
+            paid, earned, kept = paid + price, earned + owner, kept + platform
+            results.append(result.json())
+        packed = base64.b64decode(results[1]["dest"]["base64"])
+        broken += results[0]["result"] != zlib.crc32(text) or zlib.decompress(packed) != text
+        if number == 0:
+            print(f"  {len(text):,} bytes became {len(packed):,}, crc32 {results[0]['result']:08x}")
+    checks.equal("results that Python's own zlib does not confirm", broken, 0)
+    checks.equal("receipts whose amount is not the exact price of the bytes", wrong, 0)
+    now = {account: engine.balance(account).balance for account in before}
+    checks.equal("user:ana paid for them", before["user:ana"] - now["user:ana"], paid)
+    checks.equal("user:author earned", now["user:author"] - before["user:author"], earned)
+    checks.equal("platform earned", now["platform"] - before["platform"], kept)
+
+
 # ---- The run ----
 
 
@@ -615,6 +671,8 @@ async def real_run(ledger: Path, temporary: Path) -> int:
             "events of thresholds reached", sorted(event["threshold"] for event in events), sorted(BUDGET["thresholds"])
         )
         await try_again(engine, calls, checks)
+        texts = [git(repository, "show", revision).encode()[:500_000] for revision in revisions]
+        await compress(engine, texts, temporary, checks)
 
         title("Journal")
         verified = engine.call("ledger.verify")

@@ -64,7 +64,10 @@ enum AuthorOperations {
     output: [OperationField("public_key", .text, "The key for policies, in base64.")],
     errors: [.pluginNotFound, .pluginManifest, .secretInvalid]
   ) { _, input throws(Failure) in
+    let path = input.text("path") ?? ""
+    // First, so that no key is made for a manifest that is none.
+    _ = try PluginManifest.read(path)
     let key = try SigningKeyFile.open(input.text("key") ?? "")
-    return ["public_key": .string(try PluginSigning.sign(manifestAt: input.text("path") ?? "", seed: key).base64)]
+    return ["public_key": .string(try PluginSigning.sign(manifestAt: path, seed: key).base64)]
   }
 }

@@ -14,7 +14,7 @@ enum ToolOperations {
       OperationField("input", .object, "What the tool is given; `{}` where absent."),
       OperationField("idempotency_key", .text, "The same key and request run the tool again and charge once."),
       OperationField("run", .text, "The run that the call belongs to, for per-run caps."),
-      OperationField("call", .text, "The id of the call; `tool.cancel` takes it."),
+      OperationField("call", .text, "The id of the call; `tool.cancel` takes it, or else the key."),
       OperationField("max_cost", .amount, "Hold this, and charge no more."),
       OperationField("deadline_ms", .integer, "Give up after this; the tool's own time where absent or more."),
       Shapes.durability,
@@ -63,10 +63,16 @@ enum ToolOperations {
 
   static let cancel = Operation(
     "tool.cancel", "Cancels the calls of a plugin's tools that are under way with an id; any thread may.",
-    input: [OperationField("call", .text, "The id that the call was given.", required: true)],
+    input: [
+      OperationField("call", .text, "The id that the call was given, or else its idempotency key.", required: true),
+      OperationField("payer", .text, "Only those of this account."),
+      OperationField("run", .text, "Only those of this run."),
+    ],
     output: [OperationField("cancelled", .integer, "How many calls there were.")]
   ) { engine, input throws(Failure) in
-    ["cancelled": .int(Int64(try PluginHost.of(engine).cancel(input.text("call") ?? "")))]
+    let cancelled = try PluginHost.of(engine).cancel(
+      input.text("call") ?? "", payer: input.text("payer"), run: input.text("run"))
+    return ["cancelled": .int(Int64(cancelled))]
   }
 }
 

@@ -157,6 +157,29 @@ extension Ledger {
     return end
   }
 
+  /// The receipt of the capture that closed a hold, as a replay of it.
+  ///
+  /// - Throws: `holdNotFound` where none did.
+  func closingCapture(_ id: HoldID, in store: any Store) throws(Failure) -> Receipt {
+    let payer = try withRecord(id.number, in: store) { record, _ in
+      record.kind == RecordKind.reserve.rawValue && HoldID.tag(in: record.detail) == id.tag ? record.account : nil
+    }
+    guard let payer, let payer else { throw Failure(.holdNotFound, field: "hold", "There is no hold \(id.value).") }
+    var found: Receipt?
+    try visitHistory(of: payer, after: id.number, in: store) { number, record, _ throws(Failure) in
+      guard record.kind == RecordKind.capture.rawValue, record.reference == id.number,
+        record.flags & RecordFlags.final != 0
+      else { return true }
+      found = self.receipt(number, record)
+      return false
+    }
+    guard var receipt = found else {
+      throw Failure(.holdNotFound, field: "hold", "Hold \(id.value) was not captured.")
+    }
+    receipt.isReplayed = true
+    return receipt
+  }
+
   private func capturedAmount(_ request: CaptureRequest, _ hold: Hold) throws(Rejection) -> (Int64, Bool) {
     switch request.amount {
     case .rest: return (hold.remaining, false)

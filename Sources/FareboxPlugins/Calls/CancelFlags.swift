@@ -1,33 +1,46 @@
 internal import Farebox
 internal import FareboxCore
 
-/// The tool calls that are under way, by the ids that their callers gave them, so that another thread can cancel one.
+/// The tool calls that are under way, by the ids that their callers gave them, or else their idempotency keys, so that
+/// another thread can cancel one.
 final class CancelFlags: Sendable {
-  private let flags = Lock<[String: [CancelFlag]]>([:])
+  private struct Entry: Sendable {
+    let flag: CancelFlag
+    let payer: String
+    let run: String
+  }
+
+  private let entries = Lock<[String: [Entry]]>([:])
 
   /// Runs a call that can be cancelled while it runs: by its id, if it has one, and with all others.
-  func with<Result>(_ call: String, _ body: (CancelFlag) throws(Failure) -> Result) throws(Failure) -> Result {
+  func with<Result>(
+    _ call: String, payer: String, run: String, _ body: (CancelFlag) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     let flag = CancelFlag()
-    flags.withLock { $0[call, default: []].append(flag) }
+    entries.withLock { $0[call, default: []].append(Entry(flag: flag, payer: payer, run: run)) }
     defer {
-      flags.withLock { flags in
-        flags[call]?.removeAll { $0 === flag }
-        if flags[call]?.isEmpty == true { flags[call] = nil }
+      entries.withLock { entries in
+        entries[call]?.removeAll { $0.flag === flag }
+        if entries[call]?.isEmpty == true { entries[call] = nil }
       }
     }
     return try body(flag)
   }
 
-  /// Cancels the calls of an id; returns how many there were.
-  func cancel(_ call: String) -> Int {
-    let found = flags.withLock { call.isEmpty ? [] : $0[call] ?? [] }
-    for flag in found { flag.cancel() }
+  /// Cancels the calls of an id, all of them or those of one payer or run; returns how many there were.
+  ///
+  /// Two agents may well count their calls alike.
+  func cancel(_ call: String, payer: String? = nil, run: String? = nil) -> Int {
+    let found = entries.withLock { call.isEmpty ? [] : $0[call] ?? [] }.filter { entry in
+      (payer == nil || entry.payer == payer) && (run == nil || entry.run == run)
+    }
+    for entry in found { entry.flag.cancel() }
     return found.count
   }
 
   /// Cancels all calls, those without an id too.
   func cancelAll() {
-    let found = flags.withLock { $0.values.flatMap { $0 } }
-    for flag in found { flag.cancel() }
+    let found = entries.withLock { $0.values.flatMap { $0 } }
+    for entry in found { entry.flag.cancel() }
   }
 }

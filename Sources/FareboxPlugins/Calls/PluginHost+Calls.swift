@@ -38,9 +38,9 @@ extension PluginHost {
     }
   }
 
-  /// Cancels the calls of an id that are under way; returns how many there were.
-  package func cancel(_ call: String) -> Int {
-    calls.cancel(call)
+  /// Cancels the calls of an id that are under way, all or those of one payer or run; returns how many there were.
+  package func cancel(_ call: String, payer: String? = nil, run: String? = nil) -> Int {
+    calls.cancel(call, payer: payer, run: run)
   }
 
   /// The plugin and tool of a name; a tool that no plugin answers to says so.
@@ -158,8 +158,8 @@ extension PluginHost {
         }
       }
     } catch {
-      // The same call, tried twice at once, is paid for.
-      if error.status == .holdCaptured, hold.isReplayed { return hold }
+      // An earlier try of the same call, or one at the same time, has paid: its receipt is this one's.
+      if error.status == .holdCaptured, hold.isReplayed { return try engine.closingCapture(hold: hold.hold) }
       if error.status == .unpriceable || error.status == .overflow { throw giveUp(engine, hold, error) }
       throw error
     }
@@ -173,11 +173,12 @@ extension PluginHost {
     _ prepared: PreparedCall, _ request: ToolRequest
   ) throws(Failure) -> ToolOutcome {
     let id = plugin.id
-    return try calls.with(request.call.string ?? "") { flag throws(Failure) in
+    let (account, run, name) = (request.payer.string ?? "", request.run.string ?? "", request.call.string ?? "")
+    let handle = name.isEmpty ? request.key.string ?? "" : name
+    return try calls.with(handle, payer: account, run: run) { flag throws(Failure) in
       let call = ToolCall(
-        tool: tool.declared.name, input: prepared.input, account: request.payer.string ?? "",
-        run: request.run.string ?? "", call: request.call.string ?? "", deadline: prepared.deadline,
-        outputLimit: Int(clamping: plugin.grants.outputBytes),
+        tool: tool.declared.name, input: prepared.input, account: account, run: run, call: name,
+        deadline: prepared.deadline, outputLimit: Int(clamping: plugin.grants.outputBytes),
         stored: { key in try? engine.skillValue(id, key) }, cancel: flag)
       let began = farebox_worker_steady_clock()
       defer {

@@ -1523,7 +1523,7 @@ export interface Operations {
       verified?: boolean | null;
     };
   };
-  /** Looks for plugins below the policy's folders, and starts each that is new in a process of its own to see that it works. */
+  /** Looks for plugins below the policy's folders, and starts each new one in a process of its own to see that it works. */
   'plugin.scan': {
     input: {
       /** False to verify files only and run nothing; true where absent. */
@@ -1547,7 +1547,7 @@ export interface Operations {
       plugins?: any[] | null;
     };
   };
-  /** Tells everything about a plugin: of one that is loaded its state, of a manifest what it says, without running anything. */
+  /** Tells everything about a plugin: of one that is loaded its state, of a manifest what it says; nothing is run. */
   'plugin.inspect': {
     input: {
       /** The plugin's id. */
@@ -1855,7 +1855,7 @@ export interface Operations {
       idempotency_key?: string;
       /** The run that the call belongs to, for per-run caps. */
       run?: string;
-      /** The id of the call; `tool.cancel` takes it. */
+      /** The id of the call; `tool.cancel` takes it, or else the key. */
       call?: string;
       /** Hold this, and charge no more. */
       max_cost?: string | number;
@@ -1876,8 +1876,12 @@ export interface Operations {
   /** Cancels the calls of a plugin's tools that are under way with an id; any thread may. */
   'tool.cancel': {
     input: {
-      /** The id that the call was given. */
+      /** The id that the call was given, or else its idempotency key. */
       call: string;
+      /** Only those of this account. */
+      payer?: string;
+      /** Only those of this run. */
+      run?: string;
     };
     output: {
       /** How many calls there were. */

@@ -331,6 +331,13 @@ def test_the_five_lines_run_and_are_those_of_the_readme(tmp_path: Path) -> None:
         assert line in readme, line
 
 
+def test_zlib_as_tools_is_charged_exactly(tmp_path: Path) -> None:
+    output = run(EXAMPLES / "python" / "zlib_tools.py", cwd=tmp_path)
+    assert "zlib.crc32       342000 bytes" in output and "exactly 0.003420000" in output
+    assert "zlib.uncompress PLUGIN_FAILED" in output
+    assert output.rstrip().endswith("10 receipts are exact, 0.004191704 USD in all")
+
+
 def test_the_wrapper_is_a_script() -> None:
     script = EXAMPLES / "run"
     assert os.access(script, os.X_OK)

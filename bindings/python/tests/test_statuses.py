@@ -21,6 +21,7 @@ FAMILIES = {
     "webhook": farebox.WebhookError,
     "store": farebox.StoreError,
     "internal": farebox.InternalError,
+    "plugin": farebox.PluginError,
 }
 
 

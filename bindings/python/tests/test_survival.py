@@ -15,6 +15,8 @@ import pytest
 
 from farebox import Farebox
 
+from .conftest import PluginFolder
+
 PRELUDE = '''
 import ctypes, json, os, random, struct, sys, threading
 import farebox
@@ -58,6 +60,11 @@ def reserve(**fields):
     fields.setdefault("tool", text("t"))
     return layout.ReserveArgs(struct_size=ctypes.sizeof(layout.ReserveArgs), **fields)
 
+def tool(**fields):
+    fields.setdefault("payer", text("user:ana"))
+    fields.setdefault("tool", text("t"))
+    return layout.ToolArgs(struct_size=ctypes.sizeof(layout.ToolArgs), **fields)
+
 def receipt():
     return layout.Receipt(struct_size=ctypes.sizeof(layout.Receipt))
 
@@ -73,7 +80,7 @@ def everything(handle):
     quote = sized(layout.Quote)
     balance = sized(layout.BalanceResult)
     tick = sized(layout.TickResult)
-    args, held, got = charge(), reserve(), receipt()
+    args, held, called, got = charge(), reserve(), tool(), receipt()
     return {
         "tick": lib.tick(handle, at(tick), at(e)),
         "price_tool": lib.price_tool(handle, at(price), at(quote), at(e)),
@@ -84,6 +91,7 @@ def everything(handle):
         "release": lib.release(handle, 1, at(got), at(e)),
         "extend": lib.extend(handle, 1, 1000, at(got), at(e)),
         "balance": lib.balance(handle, text("user:ana"), layout.Str(), at(balance), at(e)),
+        "call_tool": lib.call_tool(handle, at(called), ctypes.byref(out), at(got), at(e)),
         "call": lib.call(handle, text("asset.list"), text("{}"), ctypes.byref(out), at(e)),
         "close": lib.close(handle, at(e)),
     }
@@ -145,6 +153,8 @@ def test_the_object_after_close() -> None:
             lambda: engine.balance("user:ana"),
             lambda: engine.tick(),
             lambda: engine.call("asset.list"),
+            lambda: engine.call_tool("t", payer="user:ana"),
+            lambda: engine.plugins.list(),
             lambda: engine.deposit("user:ana", 1),
             lambda: engine.verify_webhook(b"", {"x-robutler-signature": "00" * 32}, "secret", event_id="1"),
         ):
@@ -179,6 +189,13 @@ def test_null_pointers() -> None:
         assert lib.capture(handle, None, None, None) == status.INVALID_ARGUMENT
         assert lib.balance(handle, text("user:ana"), layout.Str(), None, None) == status.INVALID_ARGUMENT
         assert lib.call(handle, text("asset.list"), text("{}"), None, None) == status.INVALID_ARGUMENT
+        answer = layout.Text()
+        assert lib.call_tool(handle, None, ctypes.byref(answer), None, None) == status.INVALID_ARGUMENT
+        assert lib.call_tool(handle, at(tool()), None, None, at(e)) == status.INVALID_ARGUMENT
+        assert lib.call_tool(handle, at(tool()), ctypes.byref(answer), None, None) == status.PLUGIN_INACTIVE
+        assert not answer.ptr
+        assert lib.set_plugin_policy(layout.Str(), None) != 0
+        assert lib.set_plugin_policy(layout.Str(None, 8), at(e)) != 0
         out = layout.Text()
         assert lib.call(handle, layout.Str(), layout.Str(), ctypes.byref(out), None) != 0
         assert lib.verify_webhook(None, None, None) == status.INVALID_ARGUMENT
@@ -206,6 +223,8 @@ def test_wrong_sizes_reserved_bytes_and_flags() -> None:
             layout.ReserveArgs: (reserve, lambda a: lib.reserve(handle, at(a), at(receipt()), at(e))),
             layout.CaptureArgs: (
                 lambda: sized(layout.CaptureArgs, hold=1), lambda a: lib.capture(handle, at(a), at(receipt()), at(e))),
+            layout.ToolArgs: (
+                tool, lambda a: lib.call_tool(handle, at(a), ctypes.byref(layout.Text()), at(receipt()), at(e))),
             layout.PriceArgs: (
                 lambda: sized(layout.PriceArgs, tool=text("t")),
                 lambda a: lib.price_tool(handle, at(a), at(sized(layout.Quote)), at(e))),
@@ -397,7 +416,7 @@ def test_the_json_door_under_noise() -> None:
             name = chance.choice(names)
             body = {field: chance.choice(pieces) for field in fields[name] if chance.random() < 0.7}
             code = call(name, json.dumps(body))
-            assert 0 <= code < 900, (name, body, code, e.message)
+            assert code < 900 or code >= 1000, (name, body, code, e.message)
         seeds = [json.dumps({"account": "user:ana", "amount": "1", "asset": "USD"}).encode()]
         for _ in range(6000):
             data = bytearray(chance.choice(seeds))
@@ -692,6 +711,9 @@ def test_structs_of_noise(seed: int) -> None:
             charge_args, reserve_args = noise(charge), noise(reserve)
             capture_args = noise(lambda: sized(layout.CaptureArgs, hold=1))
             price_args = noise(lambda: sized(layout.PriceArgs, tool=text("t")))
+            tool_args = noise(tool)
+            called = lib.call_tool(handle, at(tool_args), ctypes.byref(layout.Text()), at(receipt()), at(e))
+            assert 0 < called < 900 or called == status.PLUGIN_INACTIVE, (called, e.message)
             codes = (
                 lib.charge(handle, at(charge_args), at(receipt()), at(e)),
                 lib.reserve(handle, at(reserve_args), at(receipt()), at(e)),
@@ -702,4 +724,164 @@ def test_structs_of_noise(seed: int) -> None:
             kept.clear()
         assert engine.call("ledger.verify")
         """
+    )
+
+
+def survives_with_plugins(script: str, plugins: PluginFolder, timeout: float = 120) -> str:
+    """The same in a process that may load the plugins of the tests."""
+    manifests = {name: str(path) for name, path in {**plugins.manifests, "zlib": plugins.zlib}.items()}
+    prelude = f"""
+        policy = {{"directories": [{str(plugins.path)!r}], "trust": "unsigned", "system_libraries": True}}
+        farebox.set_plugin_policy(policy)
+        manifests = {manifests!r}
+        engine = open_engine()
+        engine.open_account("user:author")
+        for name in ("good-1.0.0", "hostile", "zlib"):
+            engine.plugins.load(manifests[name])
+    """
+    return survives(textwrap.dedent(prelude) + textwrap.dedent(script), timeout)
+
+
+def test_tools_under_noise(plugins: PluginFolder) -> None:
+    survives_with_plugins(
+        """
+        chance = random.Random(1104)
+        pieces = ["", "\\0", "x" * 300, -1, 2**63 - 1, -2**63, 2**64, 0, 1.5, True, None, [], {}, [[]], b"\\xff" * 99,
+                  {"base64": "AAAA"}, {"base64": "!"}, {"base64": 1}, "9" * 40, "-1", 10**400]
+        names = ["crc", "data", "adler", "source", "level", "dest", "text", "a", "b", "count", "micro", "meter", "key"]
+        tools = ["zlib.crc32", "zlib.compress", "zlib.uncompress", "zlib.version", "good.add", "good.count", "good.echo"]
+        paid = 0
+        for _ in range(1500):
+            body = {name: chance.choice(pieces) for name in chance.sample(names, chance.randrange(5))}
+            try:
+                paid += engine.call_tool(chance.choice(tools), body, payer="user:ana", max_cost="0.001").receipt.units
+            except FareboxError as refused:
+                assert refused.code < 900 or refused.code >= 1000, (body, refused)
+        for _ in range(500):
+            data = bytearray(b'{"crc":0,"data":"fare","source":"fare","level":1}')
+            for _ in range(chance.randrange(1, 4)):
+                data[chance.randrange(len(data))] = chance.randrange(256)
+            try:
+                paid += engine.call_tool(chance.choice(tools), bytes(data), payer="user:ana", max_cost="0.001").receipt.units
+            except FareboxError as refused:
+                assert refused.code < 900 or refused.code >= 1000, (data, refused)
+        assert engine.balance("user:ana").units == 10 * 10**9 - paid
+        assert engine.balance("user:ana").held == 0 and engine.call("ledger.reconcile")["balanced"]
+        """,
+        plugins,
+    )
+
+
+def test_policies_under_noise() -> None:
+    survives(
+        """
+        chance = random.Random(7)
+        names = ["directories", "trust", "keys", "pins", "revoked", "in_process", "system_libraries", "permissions",
+                 "lock", "locked", "cache", "worker", "processes", "x"]
+        pieces = ["", "/", "/nowhere", "unsigned", -1, 2**64, 0, 1.5, True, None, [], {}, [[]], ["/nowhere"], {"a": 1},
+                  {"network": True}, {"memory_bytes": -1}, ["../x"], ["\\0"], "x" * 5000]
+        for _ in range(3000):
+            body = {name: chance.choice(pieces) for name in chance.sample(names, chance.randrange(6))}
+            try:
+                farebox.set_plugin_policy(body)
+            except FareboxError as refused:
+                assert refused.code < 900 or refused.code >= 1000, (body, refused)
+        for bad in (b"", b"null", b"[]", b"{", b"\\xff", b"[" * 100_000, b'{"directories":[],"directories":[]}'):
+            assert lib.set_plugin_policy(text(bad), at(error())) != 0
+        """
+    )
+
+
+def test_crashes_on_many_threads_leave_the_interpreter_alive(plugins: PluginFolder) -> None:
+    survives_with_plugins(
+        """
+        codes, lock = {}, threading.Lock()
+        def work(number):
+            chance = random.Random(number)
+            for _ in range(12):
+                tool = chance.choice(["segfault", "abort", "exit", "flood_output", "sleep", "bytes_any"])
+                try:
+                    engine.call_tool(f"hostile.{tool}", payer="user:ana", max_cost="0.01", deadline=0.2)
+                    code = 0
+                except FareboxError as refused:
+                    code = refused.code
+                with lock:
+                    codes[code] = codes.get(code, 0) + 1
+                engine.call_tool("good.add", {"a": 1, "b": 1}, payer="user:ana", deadline=10)
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sum(codes.values()) == 72 and all(code == 0 or code >= 1000 for code in codes), codes
+        spent = 72 * 20_000_000 + codes.get(0, 0) * 10_000_000
+        assert engine.balance("user:ana").units == 10 * 10**9 - spent, codes
+        assert engine.balance("user:ana").held == 0
+        """,
+        plugins,
+    )
+
+
+def test_close_and_end_while_tools_run(plugins: PluginFolder) -> None:
+    survives_with_plugins(
+        """
+        seen = set()
+        started = threading.Barrier(5)
+        def work():
+            started.wait()
+            while True:
+                try:
+                    engine.call_tool("good.sleep", {"ms": 20}, payer="user:ana", deadline=10)
+                except FareboxError as stopped:
+                    seen.add(stopped.code)
+                    return
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        started.wait()
+        threading.Event().wait(0.1)
+        engine.close()
+        for thread in threads:
+            thread.join()
+        allowed = {status.CLOSED, status.PLUGIN_CANCELLED, status.PLUGIN_INACTIVE, status.PLUGIN_UNAVAILABLE}
+        assert seen and seen <= allowed, seen
+        left = open_engine()
+        left.open_account("user:author")
+        left.plugins.load(manifests["hostile"])
+        threading.Thread(
+            target=lambda: left.call_tool("hostile.loop", payer="user:ana", max_cost=1), daemon=True
+        ).start()
+        threading.Event().wait(0.1)
+        """,
+        plugins,
+    )
+
+
+def test_the_child_of_a_fork_has_no_plugins_of_its_parent(plugins: PluginFolder) -> None:
+    survives_with_plugins(
+        """
+        child = os.fork()
+        if child == 0:
+            answer = 1
+            try:
+                try:
+                    engine.call_tool("good.echo", payer="user:ana")
+                except HandleError as forked:
+                    assert forked.code == status.FORKED
+                own = open_engine()
+                own.open_account("user:author")
+                own.plugins.load(manifests["good-1.0.0"])
+                assert own.call_tool("good.add", {"a": 1, "b": 1}, payer="user:ana").json() == {"sum": 2}
+                own.close()
+                answer = 0
+            except BaseException as failure:
+                print(repr(failure), flush=True)
+            finally:
+                os._exit(answer)
+        _, ended = os.waitpid(child, 0)
+        assert ended == 0, ended
+        assert engine.call_tool("good.add", {"a": 2, "b": 1}, payer="user:ana").json() == {"sum": 3}
+        assert engine.balance("user:ana").units == 10 * 10**9 - 20_000_000
+        """,
+        plugins,
     )

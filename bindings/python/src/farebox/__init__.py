@@ -30,8 +30,9 @@ from .errors import (
     WebhookError,
 )
 from .functions import MeteredFunction, metered
+from .plugins import Plugins, set_plugin_policy
 from .pricing import ToolPricing, estimate_tokens, is_failed_result, meter, pricing
-from .values import Balance, ChargeRequest, Quote, QuoteLine, Receipt, TickResult
+from .values import Balance, ChargeRequest, Quote, QuoteLine, Receipt, TickResult, ToolResult
 from .webhooks import verify_webhook
 
 __version__ = "0.1.0"
@@ -50,6 +51,7 @@ __all__ = [
     "Payment",
     "PaymentRefused",
     "PluginError",
+    "Plugins",
     "Quote",
     "QuoteLine",
     "Receipt",
@@ -58,6 +60,7 @@ __all__ = [
     "StoreError",
     "TickResult",
     "ToolPricing",
+    "ToolResult",
     "WebhookError",
     "call_id",
     "describe",
@@ -68,5 +71,6 @@ __all__ = [
     "metered",
     "pricing",
     "record_usage",
+    "set_plugin_policy",
     "verify_webhook",
 ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from . import _frames as frames
 from . import _layout as layout
@@ -131,11 +133,36 @@ def _default(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def encode_json(value: Mapping[str, Any], field: str = "") -> bytes:
+def _policy_form(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else _default(value)
+
+
+def _input_form(value: Any) -> Any:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return {"base64": base64.b64encode(value).decode()}
+    return _default(value)
+
+
+def policy_json(value: Mapping[str, Any]) -> bytes:
+    if not isinstance(value, Mapping):
+        raise RequestError(status.INVALID_ARGUMENT, "A policy is a mapping.", field="policy")
+    return encode_json(value, "policy", _policy_form)
+
+
+def input_json(value: None | str | bytes | Mapping[str, Any]) -> None | str | bytes:
+    """Encodes what a tool is given: a mapping, in which bytes are Base64, or JSON as it is."""
+    if value is None or isinstance(value, (str, bytes)):
+        return value
+    if not isinstance(value, Mapping):
+        raise RequestError(status.INVALID_ARGUMENT, "An input is a mapping, or JSON as text.", field="input")
+    return encode_json(value, "input", _input_form)
+
+
+def encode_json(value: Mapping[str, Any], field: str = "", form: Callable[[Any], Any] = _default) -> bytes:
     try:
         text = json.dumps(
             value if isinstance(value, dict) else dict(value),
-            default=_default,
+            default=form,
             allow_nan=False,
             ensure_ascii=False,
             separators=(",", ":"),
@@ -145,10 +172,13 @@ def encode_json(value: Mapping[str, Any], field: str = "") -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def take_json(lib: Library, text: layout.Text) -> dict[str, Any]:
+def take_bytes(lib: Library, text: layout.Text) -> bytes:
     try:
-        raw = ctypes.string_at(text.ptr, text.len) if text.ptr else b"{}"
+        return ctypes.string_at(text.ptr, text.len) if text.ptr else b""
     finally:
         lib.text_free(ctypes.byref(text))
-    result = json.loads(raw, parse_float=Decimal)
+
+
+def take_json(lib: Library, text: layout.Text) -> dict[str, Any]:
+    result = json.loads(take_bytes(lib, text) or b"{}", parse_float=Decimal)
     return result if isinstance(result, dict) else {"result": result}

@@ -39,6 +39,7 @@ AMOUNT_GIVEN: Final = 1
 CAPTURE_PARTIAL: Final = 1
 CAPTURE_AMOUNT: Final = 2
 CAPTURE_USAGE: Final = 4
+TOOL_UNCHARGED: Final = 1
 METERED_CHECK_ONLY: Final = 1
 RECEIPT_REPLAYED: Final = 1
 RECEIPT_UNCOMMITTED: Final = 2
@@ -275,6 +276,25 @@ class WebhookArgs(ctypes.Structure):
     ]
 
 
+class ToolArgs(ctypes.Structure):
+    """``farebox_tool_args``: a call of a plugin's tool."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("payer", Str),
+        ("tool", Str),
+        ("input", Str),
+        ("idempotency_key", Str),
+        ("run", Str),
+        ("call", Str),
+        ("max_cost", c_int64),
+        ("deadline_ms", c_uint32),
+        ("durability", c_int32),
+        ("reserved", c_uint8 * 32),
+    ]
+
+
 class MeterArgs(ctypes.Structure):
     """``farebox_meter_args``: a C function and what its calls cost."""
 
@@ -317,6 +337,7 @@ STRUCTS: Final[dict[str, type[ctypes.Structure]]] = {
     "farebox_capture_args": CaptureArgs,
     "farebox_balance_result": BalanceResult,
     "farebox_webhook_args": WebhookArgs,
+    "farebox_tool_args": ToolArgs,
     "farebox_meter_args": MeterArgs,
     "farebox_value": Value,
 }
@@ -332,6 +353,7 @@ RESERVE: Final = struct.Struct(f"{_CALL} I 2i 20x")
 CAPTURE: Final = struct.Struct(f"<2I Q 6Q q {_USAGE} i 28x")
 PRICE: Final = struct.Struct(f"<2I 4Q {_USAGE} 2q 32x")
 USAGE: Final = struct.Struct(f"<{_USAGE}")
+TOOL: Final = struct.Struct("<2I 12Q q Ii 32x")
 WEBHOOK: Final = struct.Struct("<Ii 8Q 2Q 2q 32x")
 RECEIPT: Final = struct.Struct("<IiI4x 2Q 5q Q 24s 32x")
 QUOTE: Final = struct.Struct("<2I Q 2I q Q 24s 32x")
@@ -345,6 +367,7 @@ FORMATS: Final[dict[str, struct.Struct]] = {
     "farebox_capture_args": CAPTURE,
     "farebox_price_args": PRICE,
     "farebox_usage": USAGE,
+    "farebox_tool_args": TOOL,
     "farebox_webhook_args": WEBHOOK,
     "farebox_receipt": RECEIPT,
     "farebox_balance_result": BALANCE,

@@ -60,6 +60,8 @@ class Library:
         self.extend: Any = function("farebox_extend", address, c_uint64, c_uint32, address, address)
         self.balance: Any = function("farebox_balance", address, layout.Str, layout.Str, address, address)
         self.verify_webhook: Any = function("farebox_verify_webhook", address, address, address)
+        self.set_plugin_policy: Any = function("farebox_set_plugin_policy", layout.Str, address)
+        self.call_tool: Any = function("farebox_call_tool", address, address, POINTER(layout.Text), address, address)
         self.meter: Any = function("farebox_meter", address, address, address, address)
         self.unmeter: Any = function("farebox_unmeter", address, address)
         self.pay: Any = function("farebox_pay", layout.Str, layout.Str, address)

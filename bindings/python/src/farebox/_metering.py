@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import re
 import struct
@@ -16,7 +15,17 @@ from . import _layout as layout
 from . import _statuses as status
 from ._counting import UnitsOf, argument, counter_of, parameters_of, price_per
 from ._encoding import given, manifest_of
-from .context import Borrowed, CallScope, Payment, Scope, missing_payer, scope_variable, unique
+from .context import (
+    Borrowed,
+    CallScope,
+    Payment,
+    Scope,
+    call_key,
+    fitted_key,
+    missing_payer,
+    scope_variable,
+    unique,
+)
 from .engine import Farebox
 from .errors import FareboxError, PaymentRefused, RequestError, error_of
 from .money import Money, text_of, to_units
@@ -31,7 +40,6 @@ EngineOf = Union[None, Farebox, Callable[[], Farebox]]
 PayerOf = Union[None, str, Callable[..., str]]
 """Who pays: an account, an argument's name, a callable of the tool's arguments, or None for that of the context."""
 
-_KEY_MAX = 255
 _RESERVE_SIZE = layout.RESERVE.size
 _CAPTURE_SIZE = layout.CAPTURE.size
 _ARENA = frames.ARENA
@@ -245,7 +253,7 @@ class Meter:
         call_text = None if call is None else frames.text_bytes(call, "call")
         first = b"%032x" % unique.next() if call is None else self._key(payment, call)
         for attempt in range(1, 1000):
-            key = first if attempt == 1 else _fitted(b"%s#%d" % (first, attempt))
+            key = first if attempt == 1 else fitted_key(b"%s#%d" % (first, attempt))
             frame = frames.take_for(len(key) + len(call_text or b""))
             try:
                 raw = frame.raw
@@ -349,7 +357,7 @@ class Meter:
         if error.code != status.HOLD_EXPIRED and (error.code != status.HOLD_RELEASED or scope.call is None):
             raise error
         payment = scope.payment
-        key = _fitted(b"%s#late" % (scope.key or b"")).decode()
+        key = fitted_key(b"%s#late" % (scope.key or b"")).decode()
         usage: dict[str, Quantity] = {}
         if scope.counts is not None:
             usage = {meter: count for meter, count in zip(layout.METERS, scope.counts) if count}
@@ -447,11 +455,7 @@ class Meter:
 
     def _key(self, payment: Payment, call: str) -> bytes:
         owner = payment.run if payment.run is not None else payment.payer
-        return _fitted(f"{owner}/{call}/{self.pricing.tool}".encode("utf-8", "surrogatepass"))
-
-
-def _fitted(key: bytes) -> bytes:
-    return key if len(key) <= _KEY_MAX else hashlib.sha256(key).hexdigest().encode()
+        return call_key(owner, call, self.pricing.tool)
 
 
 def _skill_id(function: Callable[..., Any], tool: str) -> str:

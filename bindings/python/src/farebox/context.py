@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import itertools
 import os
 import threading
@@ -63,6 +64,7 @@ class Scope:
 
 
 scope_variable: ContextVar[Scope | None] = ContextVar("farebox_scope", default=None)
+_KEY_MAX = 255
 _NOBODY = layout.Str(None, 0)
 
 
@@ -193,6 +195,16 @@ class CallScope(Scope):
         A repeat of this call names the calls inside it alike.
         """
         return None if self.names is None else f"{self.call}.{next(self.names)}"
+
+
+def call_key(owner: str, call: str, tool: str) -> bytes:
+    """Makes the idempotency key of a call that a framework has named; ``owner`` is the run, or else the payer."""
+    return fitted_key(f"{owner}/{call}/{tool}".encode("utf-8", "surrogatepass"))
+
+
+def fitted_key(key: bytes) -> bytes:
+    """Returns a key, or the hash of one that is too long."""
+    return key if len(key) <= _KEY_MAX else hashlib.sha256(key).hexdigest().encode()
 
 
 class _Unique:

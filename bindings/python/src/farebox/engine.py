@@ -42,6 +42,8 @@ from .errors import RequestError
 from .functions import meter_c
 from .hold import Hold
 from .money import Money, text_of, to_units
+from .plugins import Plugins
+from .tools import ToolCall, ToolInput
 from .values import (
     ZERO_USAGE,
     Balance,
@@ -50,6 +52,7 @@ from .values import (
     Quote,
     Receipt,
     TickResult,
+    ToolResult,
     Usage,
     usage_counts,
 )
@@ -568,6 +571,63 @@ class Farebox:
                 raise RequestError(status.INVALID_JSON, str(error), field="manifest") from error
         self._tool_assets = {}
         return self.call("skill.register", manifest=content)
+
+    def call_tool(
+        self,
+        tool: str,
+        input: ToolInput = None,
+        *,
+        payer: str | None = None,
+        max_cost: Money | None = None,
+        deadline: float | None = None,
+        key: str | None = None,
+        run: str | None = None,
+        call: str | None = None,
+        durability: str | None = None,
+        uncharged: bool = False,
+    ) -> ToolResult:
+        """Runs a tool of a plugin: quotes, reserves, runs, and captures what it used; or releases where it failed.
+
+        ``input`` is a mapping, in which bytes are sent as Base64, or JSON as it is. Who pays, and the run, is by default
+        what ``paying`` says; ``call`` is by default the id of ``call_id``, which with the run then makes the key too.
+        The same ``key`` again runs the tool again and charges once. ``max_cost`` is held, and the call costs no more.
+        ``uncharged`` runs it at the host's own cost: no payer, no receipt, nothing in the ledger.
+
+        Units: ``max_cost`` in major units of the tool's asset; ``deadline`` in seconds, the plugin's own where absent.
+        Errors: PluginError (the payer was charged nothing), PaymentRefused, StateError TOOL_NOT_FOUND, TOOL_DISABLED;
+        RequestError, KeyConflict, HoldError, HandleError, StoreError.
+        """
+        made = ToolCall(self, tool, input, payer, max_cost, deadline, key, run, call, durability, uncharged)
+        return made.tell(made.make())
+
+    async def call_tool_async(
+        self,
+        tool: str,
+        input: ToolInput = None,
+        *,
+        payer: str | None = None,
+        max_cost: Money | None = None,
+        deadline: float | None = None,
+        key: str | None = None,
+        run: str | None = None,
+        call: str | None = None,
+        durability: str | None = None,
+        uncharged: bool = False,
+    ) -> ToolResult:
+        """Runs a tool as ``call_tool``, on a thread of the event loop's executor.
+
+        Cancelling the task cancels the call, and calls of the same payer, run and id with it; it ends when the call has.
+        A call that has neither id nor key gets a key.
+
+        Errors: as ``call_tool``.
+        """
+        made = ToolCall(self, tool, input, payer, max_cost, deadline, key, run, call, durability, uncharged)
+        return await made.make_elsewhere()
+
+    @property
+    def plugins(self) -> Plugins:
+        """The plugins of this engine: loading, replacing, inspecting them, and their tools as functions."""
+        return Plugins(self)
 
     def verify_webhook(
         self,

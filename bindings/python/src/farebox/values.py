@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -20,6 +21,7 @@ __all__ = [
     "QuoteLine",
     "Receipt",
     "TickResult",
+    "ToolResult",
     "Usage",
 ]
 
@@ -220,6 +222,32 @@ class TickResult(NamedTuple):
     expired_holds: int
     committed: int
     sealed: int
+
+
+class ToolResult(NamedTuple):
+    """What a call of a plugin's tool gave, and the receipt of its charge.
+
+    ``output`` is as the tool wrote it: JSON, unless its manifest says text or bytes. ``receipt`` is None where the call
+    was ``uncharged``.
+    Threads: immutable.
+    """
+
+    output: bytes
+    receipt: Receipt | None
+
+    def json(self) -> Any:
+        """Reads the output as JSON.
+
+        Errors: ValueError where it is none.
+        """
+        return json.loads(self.output)
+
+    def text(self) -> str:
+        """Reads the output as text.
+
+        Errors: ValueError where it is not UTF-8.
+        """
+        return self.output.decode("utf-8")
 
 
 class ChargeRequest(NamedTuple):
