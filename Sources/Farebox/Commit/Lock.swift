@@ -1,5 +1,5 @@
 internal import CLinux
-internal import Synchronization
+package import Synchronization
 
 /// A value that one thread at a time may use: `Mutex`, which the thread sanitizer is told about.
 ///
@@ -7,16 +7,17 @@ internal import Synchronization
 /// call of its own in a library that was not. So a build for the sanitizer says where a lock is taken and given back; any
 /// other has nothing here but the `Mutex`.
 package struct Lock<Value: ~Copyable>: ~Copyable {
-  private let mutex: Mutex<Value>
+  @usableFromInline let mutex: Mutex<Value>
   #if FAREBOX_TSAN
-    private let place = SanitizerPlace()
+    @usableFromInline let place = SanitizerPlace()
   #endif
 
-  package init(_ value: consuming sending Value) {
+  @inlinable package init(_ value: consuming sending Value) {
     mutex = Mutex(value)
   }
 
-  package borrowing func withLock<Result: ~Copyable, Problem: Error>(
+  // Inlinable, or each use in another module would look its types up at run time.
+  @inlinable package borrowing func withLock<Result: ~Copyable, Problem: Error>(
     _ body: (inout sending Value) throws(Problem) -> sending Result
   ) throws(Problem) -> sending Result {
     #if FAREBOX_TSAN
@@ -36,12 +37,12 @@ extension Lock: Sendable where Value: ~Copyable {}
 #if FAREBOX_TSAN
   /// An address that the thread sanitizer knows a lock by.
   @safe
-  private final class SanitizerPlace: @unchecked Sendable {
+  @usableFromInline final class SanitizerPlace: @unchecked Sendable {
     // Sound because nothing is ever written there.
     private let address = UnsafeMutablePointer<UInt8>.allocate(capacity: 1)
 
-    func acquire() { unsafe farebox_sanitizer_acquire(address) }
-    func release() { unsafe farebox_sanitizer_release(address) }
+    @usableFromInline func acquire() { unsafe farebox_sanitizer_acquire(address) }
+    @usableFromInline func release() { unsafe farebox_sanitizer_release(address) }
 
     deinit {
       unsafe address.deallocate()

@@ -26,7 +26,11 @@ public struct BorrowedText: @unchecked Sendable {
 
   /// The text, or nil where it is not valid UTF-8.
   public var string: String? {
-    unsafe String(validating: UnsafeBufferPointer(start: base, count: count), as: UTF8.self)
+    guard let base = unsafe base, count > 0 else { return "" }
+    // Not `String(validating:as:)`, which looks at one character after the other.
+    let bytes = unsafe UnsafeBufferPointer(start: base, count: count)
+    guard let text = try? unsafe UTF8Span(validating: bytes.span) else { return nil }
+    return String(copying: text)
   }
 
   /// Whether the bytes are valid UTF-8 without a NUL; pure ASCII is decided eight bytes at a time.

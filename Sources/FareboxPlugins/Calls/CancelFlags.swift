@@ -5,10 +5,9 @@ internal import FareboxCore
 final class CancelFlags: Sendable {
   private let flags = Lock<[String: [CancelFlag]]>([:])
 
-  /// Runs a call that can be cancelled by its id while it runs; without an id it cannot.
+  /// Runs a call that can be cancelled while it runs: by its id, if it has one, and with all others.
   func with<Result>(_ call: String, _ body: (CancelFlag) throws(Failure) -> Result) throws(Failure) -> Result {
     let flag = CancelFlag()
-    guard !call.isEmpty else { return try body(flag) }
     flags.withLock { $0[call, default: []].append(flag) }
     defer {
       flags.withLock { flags in
@@ -21,12 +20,12 @@ final class CancelFlags: Sendable {
 
   /// Cancels the calls of an id; returns how many there were.
   func cancel(_ call: String) -> Int {
-    let found = flags.withLock { $0[call] ?? [] }
+    let found = flags.withLock { call.isEmpty ? [] : $0[call] ?? [] }
     for flag in found { flag.cancel() }
     return found.count
   }
 
-  /// Cancels all calls.
+  /// Cancels all calls, those without an id too.
   func cancelAll() {
     let found = flags.withLock { $0.values.flatMap { $0 } }
     for flag in found { flag.cancel() }

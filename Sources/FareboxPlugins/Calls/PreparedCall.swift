@@ -33,6 +33,11 @@ struct PreparedCall {
       guard json.object != nil else { throw Failure(.pluginInput, field: "input", "It must be an object.") }
       try tool.declared.inputSchema?.check(json, path: "input", status: .pluginInput)
     }
+    guard tool.isBounded || request.maxCost > 0 || request.isUncharged else {
+      throw Failure(
+        .missingField, field: "max_cost",
+        "What a call of '\(tool.declared.name)' costs is known only after it; say what it may cost at the most.")
+    }
     var usage = Usage.oneRequest
     try tool.measure.count(json, inputBytes: input.count, outputBytes: nil, into: &usage)
     self.usage = usage

@@ -6,20 +6,14 @@ struct UsageMeasure: Sendable {
   private let rules: [UsageRule]
   /// Meters that the plugin may not add to.
   let meters: Set<Meter>
-  /// Whether all that is counted is known before the call.
-  let isKnownBefore: Bool
-  /// Whether counting needs the input as JSON.
-  let readsInput: Bool
+  /// Meters whose count is known before the call.
+  let metersBefore: MeterSet
 
   init(_ tool: PluginTool) {
     rules = tool.usage
     meters = Set(tool.usage.map(\.meter))
-    isKnownBefore = !tool.usage.contains { $0.source == .output }
-    readsInput = tool.usage.contains { rule in
-      switch rule.source {
-      case .bytes, .value: true
-      case .input, .output: false
-      }
+    metersBefore = tool.usage.reduce(into: MeterSet(.requests)) { known, rule in
+      if rule.source != .output { known.formUnion(MeterSet(rule.meter)) }
     }
   }
 

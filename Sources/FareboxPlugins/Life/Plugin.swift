@@ -26,10 +26,20 @@ final class Plugin: Sendable {
   private let standing: Lock<Standing>
   private let running = Lock<Supervisor?>(nil)
 
-  /// A tool of the plugin.
-  struct Tool: Sendable {
+  /// A tool of the plugin; a class, because a call must not copy all that its manifest says of it.
+  final class Tool: Sendable {
     let declared: PluginTool
     let measure: UsageMeasure
+    /// Whether what a call costs is known before it, or bounded by the price itself; else the caller must bound it.
+    let isBounded: Bool
+
+    init(_ declared: PluginTool, price: Price?) {
+      self.declared = declared
+      measure = UsageMeasure(declared)
+      let counted = measure.metersBefore
+      let priced = (price?.components ?? []).reduce(into: MeterSet()) { $0.formUnion($1.meters) }
+      isBounded = price.map { $0.maxCost > 0 || priced.isSubset(of: counted) } ?? false
+    }
   }
 
   private struct Standing {
@@ -54,7 +64,9 @@ final class Plugin: Sendable {
     self.runsInProcess = runsInProcess
     self.path = path
     self.log = log
-    tools = manifest.tools.map { Tool(declared: $0, measure: UsageMeasure($0)) }
+    // It was read once before, when the manifest was.
+    let skill = try? SkillManifest.parse(manifest.skill, asset: { Asset.builtIn($0) })
+    tools = manifest.tools.map { tool in Tool(tool, price: skill?.tools.first { $0.name == tool.name }?.price) }
     var attribution: JSONObject = [
       "plugin": .string(manifest.id), "version": .string(manifest.version),
     ]

@@ -93,7 +93,7 @@ import Testing
     #expect(refusal(folder.file("other.farebox.json"), try folder.policy())?.status == .pluginUntrusted)
   }
 
-  @Test(.timeLimit(.minutes(1))) func `what is no regular file is refused and not waited for`() throws {
+  @Test(.timeLimit(.minutes(5))) func `what is no regular file is refused and not waited for`() throws {
     let folder = try PluginFolder()
     let path = try folder.addPlugin()
     folder.remove("libecho.so")
