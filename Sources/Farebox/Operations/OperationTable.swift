@@ -87,6 +87,8 @@ extension Limits {
       "webhook_id_bytes": .int(Int64(webhookID)),
       "skill_value_key_bytes": .int(Int64(skillValueKey)), "skill_value_bytes": .int(Int64(skillValue)),
       "skill_value_keys": .int(Int64(skillValueKeys)),
+      "plugin_sentence_bytes": .int(Int64(pluginSentence)), "plugin_log_line_bytes": .int(Int64(pluginLogLine)),
+      "plugin_log_lines": .int(Int64(pluginLogLines)), "plugin_writes": .int(Int64(pluginWrites)),
       "hold_ms": .int(holdMilliseconds), "engines": .int(Int64(engines)),
       "signature_bytes": .int(Int64(signature)), "signature_parameters": .int(Int64(signatureParameters)),
       "parameter_name_bytes": .int(Int64(parameterName)), "metered_functions": .int(Int64(meteredFunctions)),

@@ -37,7 +37,10 @@ final class WorkerChild: @unchecked Sendable {
     parts.closeTheirs()
     guard started > 0, let page = unsafe farebox_map_page(parts.page, 1) else {
       parts.closeOurs()
-      if started > 0 { farebox_kill_process(Int32(started), -1) }
+      if started > 0 {
+        farebox_kill_process(Int32(started), -1)
+        Reaper.bury(Int32(started), -1)
+      }
       let reason = unsafe String(cString: farebox_error_text(Int32(clamping: started > 0 ? 0 : -started)))
       throw Failure(.pluginUnavailable, "The worker '\(program)' cannot be started: \(reason).")
     }
