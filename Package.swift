@@ -47,6 +47,9 @@ let package = Package(
     .executableTarget(
       name: "FareboxSimulator", dependencies: ["Farebox", "FareboxCore", "FareboxReference", "FareboxStore"],
       path: "Tests/Simulator", exclude: ["README.md", "run"], swiftSettings: strict),
+    .executableTarget(
+      name: "FareboxPeer", dependencies: ["FareboxCore", "FareboxPlugins"], path: "Tests/Fuzz/Peer",
+      swiftSettings: strict),
     .testTarget(
       name: "FareboxTests", dependencies: ["Farebox", "FareboxCore", "FareboxReference", "FareboxStore"],
       swiftSettings: strict),

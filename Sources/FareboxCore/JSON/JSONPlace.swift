@@ -63,7 +63,7 @@ private struct JSONLocator {
         let key = try parser.string()
         path = spot.path.isEmpty ? key : "\(spot.path).\(key)"
         parser.skipSpace()
-        _ = parser.take(UInt8(ascii: ":"))
+        guard parser.take(UInt8(ascii: ":")) else { throw parser.failure("a colon must follow the key") }
         parser.skipSpace()
       }
       if leads(path), path.utf8.count > found?.path.utf8.count ?? -1 {

@@ -37,7 +37,8 @@ package enum PluginSigning {
       guard case .path(let relative) = file.source else { continue }
       if let found = try digest(relative, in: folder), found != file.digest {
         throw Failure(
-          .pluginUntrusted, field: "files[\(index)].sha256", "'\(relative)' is not the file that the manifest describes")
+          .pluginUntrusted, field: "files[\(index)].sha256", "'\(relative)' is not the file that the manifest describes"
+        )
       }
     }
     let (key, text) = try ManifestSignature.file(for: bytes, seed: seed)

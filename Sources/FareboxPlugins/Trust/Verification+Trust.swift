@@ -77,7 +77,8 @@ extension Verification {
     case .system(let name):
       guard policy.systemLibraries else {
         throw Failure(
-          .pluginPolicy, field: "system_libraries", "the policy does not allow libraries of the system, such as \(name)")
+          .pluginPolicy, field: "system_libraries", "the policy does not allow libraries of the system, such as \(name)"
+        )
       }
       return try SystemLibrary.image(name)
     }

@@ -147,7 +147,9 @@ extension SchemaParser {
     case "$schema", "$id":
       // Within a schema they would change what `$ref` means.
       guard isRoot else { return false }
-      _ = try text(value, path)
+      guard try !text(value, path).dropLast().contains("#") else {
+        throw Failure(.invalidArgument, field: path, "must not have a # but at its end")
+      }
     case "deprecated", "readOnly", "writeOnly": _ = try flag(value, path)
     case "examples": _ = try array(value, path)
     case "default": break
@@ -181,11 +183,11 @@ extension SchemaParser {
     return object
   }
 
-  /// A whole number from zero on, written as one.
+  /// A whole number from zero on, however it is written.
   static func count(_ value: JSON, _ path: String) throws(Failure) -> Int64 {
-    guard case .number = value, let count = value.int64, count >= 0 else {
-      throw Failure(.invalidArgument, field: path, "must be a whole number from 0 on")
-    }
+    guard case .number(let text) = value, let number = try? ExactDecimal.parse(text),
+      let whole = number.exactly(scale: 0), let count = Int64(exactly: whole), count >= 0
+    else { throw Failure(.invalidArgument, field: path, "must be a whole number from 0 to \(Int64.max)") }
     return count
   }
 }
