@@ -50,6 +50,9 @@ package enum CallFrames {
 
   /// The call frame of a signature, made where there is none.
   package static func frame(of text: BorrowedText, field: String) throws(Failure) -> CallFrame {
+    guard text.count <= Limits.signature else {
+      throw Failure(.tooLong, field: field, "A signature has at most \(Limits.signature) bytes.")
+    }
     let start = hash(text)
     if let entry = find(text, from: start).entry { return entry.frame }
     let frame = try CallFrame(Signature.parse(text, field: field))
