@@ -702,8 +702,9 @@ FAREBOX_API int farebox_worker_main(int argc, char **argv);
  *   out:u32  out:u64                void * and its capacity; the function returns how much of it was written
  *   out:u32*  out:u64*              void * and a pointer to its capacity, which becomes how much of it was written
  *
- * At most one `out`, at most 16 parameters. The return type is one of the first list or `void`. Nothing can check that
- * a signature is true: a false one is undefined behaviour, in the process that makes the call. */
+ * At most one `out`, at most 16 parameters. The return type is one of the first list or `void`; `out` without `*` needs
+ * an integer. Nothing can check that a signature is true: a false one is undefined behaviour, in the process that makes
+ * the call (docs/metering.md). */
 
 enum {
     FAREBOX_METERED_CHECK_ONLY = 1 /* quote and refuse above max_cost, but write nothing to the ledger */
@@ -717,8 +718,9 @@ typedef struct farebox_meter_args {
     farebox_str signature;
     farebox_str tool; /* registered; its price applies */
     farebox_str payer; /* absent: who farebox_pay has named on the calling thread */
-    farebox_str usage; /* where the units come from: absent, one request; "bytes:NAME", the bytes of the parameter NAME;
-                          "value:NAME", its number; names as in the signature, or numbers counted from 0 */
+    farebox_str usage; /* where the units come from: absent, one request; "bytes:NAME", the bytes of the parameter NAME,
+                          of an `out` what was written; "value:NAME", the number of an integer, not negative; names as
+                          in the signature, or numbers counted from 0 */
     farebox_str failure; /* which results mean that the call failed: absent, none; "negative", "nonzero", "zero" */
     int64_t refused_integer; /* what a call returns that was refused or could not be made: of an integer or pointer */
     double refused_double;   /* of a double */
@@ -733,10 +735,10 @@ typedef struct farebox_meter_args {
 /* Gives a function of the same signature as args->function that quotes, reserves, calls, and captures, or releases where
  * the result means failure. A call that is refused does not reach the function: it returns the declared value, and
  * farebox_metered tells why on the same thread.
- * Ownership: args borrowed. *out is a function pointer, valid until farebox_unmeter or the engine's close, after which
+ * Ownership: args borrowed. *out is a function pointer, the caller's until farebox_unmeter; after the engine's close
  *            calls return the refused value with CLOSED. At most 4,096 of them live.
- * Threads:   any; so may the function be called, if args->function may.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, UNSUPPORTED, NO_MEMORY.
+ * Threads:   any; so may the function be called, if args->function may. It keeps the errno that args->function sets.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, STORE_*, UNSUPPORTED, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_meter(farebox_engine *engine, const farebox_meter_args *args, void **out,
                                          farebox_error *error);
@@ -760,7 +762,8 @@ FAREBOX_API farebox_status farebox_pay(farebox_str payer, farebox_str run, fareb
 /* Tells what became of the last call of a metered function on this thread: its status, and the receipt of a charge.
  * Ownership: *receipt and *error are the caller's and may be NULL; the receipt is zero where nothing was charged.
  * Threads:   any; each has its own.
- * Errors:    the status of that call; none where there was none.
+ * Errors:    the status of that call, also where its function ran and the charge failed after it; OK where
+ *            there was none; STRUCT_SIZE.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_metered(farebox_receipt *receipt, farebox_error *error);
 
@@ -776,7 +779,7 @@ typedef struct farebox_value {
  *            an `out` is written and its len set. A string must end in NUL at its len. *result is the caller's and may
  *            be NULL for void; a string in it belongs to the function that was called.
  * Threads:   any, if the function may.
- * Errors:    INVALID_ARGUMENT, TOO_LONG, UNSUPPORTED, NO_MEMORY; nothing was called.
+ * Errors:    INVALID_ARGUMENT, TOO_LONG, INVALID_UTF8, UNSUPPORTED, NO_MEMORY; nothing was called.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_invoke(void *function, farebox_str signature, farebox_value *arguments, size_t count,
                                           farebox_value *result, farebox_error *error);

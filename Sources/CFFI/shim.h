@@ -20,13 +20,14 @@ static inline ffi_type *farebox_ffi_pointer(void) { return &ffi_type_pointer; }
 
 /* What metered calls know of the calling thread. */
 typedef struct farebox_metering {
-    void *record;     /* the payer and the last call's outcome, or NULL where there never was either */
-    uint64_t payer;   /* changes with who pays; 0 is nobody */
+    void *record;      /* the payer and the last call's outcome, or NULL where there never was either */
+    uint64_t payer;    /* changes with who pays; 0 is nobody */
     uint32_t is_plain; /* the last call was done and charged nothing, whatever the record says */
 } farebox_metering;
 
-/* Swift compiles this once for each of its files in a build for debugging, so only one file may use it. */
-static inline farebox_metering *farebox_thread_metering(void) {
+/* Weak and not inline: a build has a copy of it for each Swift file that uses it, and the linker keeps one of them, so that
+ * there is one variable. */
+__attribute__((weak, visibility("hidden"))) farebox_metering *farebox_thread_metering(void) {
     static __thread farebox_metering metering;
     return &metering;
 }

@@ -50,8 +50,12 @@ static inline void farebox_store_release(uint32_t *word, uint32_t value) {
     __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
+/* Of functions that hold a variable of a thread, which are weak and not inline: a build has a copy of them for each Swift
+ * file that uses them, and the linker keeps one of those, so that there is one variable. */
+#define FAREBOX_ONCE __attribute__((weak, visibility("hidden")))
+
 /* How many callbacks of the host the calling thread is inside of. */
-static inline uint32_t *farebox_callback_depth(void) {
+FAREBOX_ONCE uint32_t *farebox_callback_depth(void) {
     static __thread uint32_t depth;
     return &depth;
 }
@@ -61,7 +65,7 @@ static inline void farebox_enter_callback(void) { *farebox_callback_depth() += 1
 static inline void farebox_leave_callback(void) { *farebox_callback_depth() -= 1; }
 
 /* How many turns the calling thread is inside of. */
-static inline uint32_t *farebox_turn_depth(void) {
+FAREBOX_ONCE uint32_t *farebox_turn_depth(void) {
     static __thread uint32_t depth;
     return &depth;
 }

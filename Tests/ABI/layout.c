@@ -189,6 +189,26 @@ int main(void)
     FIELD(farebox_webhook_args, now);
     FIELD(farebox_webhook_args, reserved);
     END;
+    STRUCT(farebox_meter_args);
+    FIELD(farebox_meter_args, struct_size);
+    FIELD(farebox_meter_args, flags);
+    FIELD(farebox_meter_args, function);
+    FIELD(farebox_meter_args, signature);
+    FIELD(farebox_meter_args, tool);
+    FIELD(farebox_meter_args, payer);
+    FIELD(farebox_meter_args, usage);
+    FIELD(farebox_meter_args, failure);
+    FIELD(farebox_meter_args, refused_integer);
+    FIELD(farebox_meter_args, refused_double);
+    FIELD(farebox_meter_args, max_cost);
+    FIELD(farebox_meter_args, durability);
+    FIELD(farebox_meter_args, reserved);
+    END;
+    STRUCT(farebox_value);
+    FIELD(farebox_value, integer);
+    FIELD(farebox_value, number);
+    FIELD(farebox_value, bytes);
+    END;
     printf("\n}\n");
     return 0;
 }

@@ -65,9 +65,16 @@ struct Catalog: ~Copyable {
 
   /// The time after `time` at which another price of a tool may begin to apply; `Int64.max` is never.
   func priceEnd(_ tool: UInt32, customer: UInt32, after time: Int64) -> Int64 {
-    let own = tools[Int(tool)].overrides[customer] ?? []
-    let ends = (tools[Int(tool)].periods + own).flatMap { [$0.from, $0.to] }
-    return ends.filter { $0 > time }.min() ?? .max
+    var end = Int64.max
+    func look(_ periods: [PricePeriod]) {
+      for period in periods {
+        if period.from > time { end = min(end, period.from) }
+        if period.to > time { end = min(end, period.to) }
+      }
+    }
+    look(tools[Int(tool)].periods)
+    if let own = tools[Int(tool)].overrides[customer] { look(own) }
+    return end
   }
 
   /// Whether the tool and its skill are switched on.

@@ -245,23 +245,29 @@ public final class Engine: @unchecked Sendable {
     try checkUsable()
     let now = try now()
     if isExclusive {
-      let result = withLedger { ledger -> Swift.Result<Result, Rejection>? in
-        if ledger.isStale { return nil }
-        if let first = ledger.state.expiries.first, first.expires <= now { return nil }
+      // Not an optional result, for the reason that `write` gives.
+      var isReady = false
+      let result = withLedger { ledger -> Swift.Result<Result, Rejection> in
+        let isDue = ledger.state.expiries.first.map { $0.expires <= now } ?? false
+        guard !ledger.isStale, !isDue else { return .failure(.failed(Engine.behind)) }
+        isReady = true
         do throws(Rejection) {
           return .success(try work(ledger, now))
         } catch {
           return .failure(error)
         }
       }
-      switch result {
-      case .success(let value): return value
-      case .failure(let rejection): throw failure(rejection)
-      case nil: break
+      if isReady {
+        switch result {
+        case .success(let value): return value
+        case .failure(let rejection): throw failure(rejection)
+        }
       }
     }
     return try look { ledger, _ throws(Rejection) in try work(ledger, now) }
   }
+
+  private static let behind = Failure(.internal, "The ledger in memory is behind the store.")
 
   /// Does work that only looks, but may need the store; no other process waits for it.
   func look<Result>(

@@ -129,10 +129,16 @@ final class MeteredFunction: @unchecked Sendable {
           ? Failure(.overflow, field: "usage", "The units do not fit into 64 bits of millionths.")
           : Failure(.invalidArgument, field: "usage", "The units of a call are not negative.")
       }
-      return try Usage(units: number)
+      return try MeteredFunction.usage(number)
     case .bytes(let type, let place):
-      return try Usage(units: Int64(clamping: unsafe bytes(arguments, type, place, written: word)))
+      return try MeteredFunction.usage(Int64(clamping: unsafe bytes(arguments, type, place, written: word)))
     }
+  }
+
+  private static func usage(_ units: Int64) throws(Failure) -> Usage {
+    var usage = Usage.oneRequest
+    try usage.set(.units, count: units)
+    return usage
   }
 
   private func bytes(

@@ -103,7 +103,10 @@ final class OwnedText: @unchecked Sendable {
     unsafe self.text = BorrowedText(bytes, count: source.count)
   }
 
-  func holds(_ other: BorrowedText) -> Bool { unsafe text.bytes.elementsEqual(other.bytes) }
+  func holds(_ other: BorrowedText) -> Bool {
+    guard text.count == other.count, let base = unsafe other.bytes.baseAddress else { return other.count == text.count }
+    return unsafe memcmp(bytes, base, text.count) == 0
+  }
 
   deinit {
     unsafe bytes.deallocate()

@@ -115,6 +115,7 @@ def test_constants_equal_the_header(compiled: dict[str, int]) -> None:
         "CAPTURE_PARTIAL",
         "CAPTURE_AMOUNT",
         "CAPTURE_USAGE",
+        "METERED_CHECK_ONLY",
     ):
         assert getattr(layout, name) == compiled[f"FAREBOX_{name}"]
     for name in ("REPLAYED", "UNCOMMITTED", "FINAL", "CAPPED"):

@@ -29,6 +29,7 @@ from .errors import (
     StoreError,
     WebhookError,
 )
+from .functions import MeteredFunction, metered
 from .pricing import ToolPricing, estimate_tokens, is_failed_result, meter, pricing
 from .values import Balance, ChargeRequest, Quote, QuoteLine, Receipt, TickResult
 from .webhooks import verify_webhook
@@ -45,6 +46,7 @@ __all__ = [
     "HoldError",
     "InternalError",
     "KeyConflict",
+    "MeteredFunction",
     "Payment",
     "PaymentRefused",
     "PluginError",
@@ -63,6 +65,7 @@ __all__ = [
     "is_failed_result",
     "library_path",
     "meter",
+    "metered",
     "pricing",
     "record_usage",
     "verify_webhook",

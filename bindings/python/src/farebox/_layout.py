@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from ctypes import c_char, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
+from ctypes import c_char, c_double, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 from typing import Final
 
 METERS: Final[tuple[str, ...]] = (
@@ -39,6 +39,7 @@ AMOUNT_GIVEN: Final = 1
 CAPTURE_PARTIAL: Final = 1
 CAPTURE_AMOUNT: Final = 2
 CAPTURE_USAGE: Final = 4
+METERED_CHECK_ONLY: Final = 1
 RECEIPT_REPLAYED: Final = 1
 RECEIPT_UNCOMMITTED: Final = 2
 RECEIPT_FINAL: Final = 4
@@ -274,6 +275,32 @@ class WebhookArgs(ctypes.Structure):
     ]
 
 
+class MeterArgs(ctypes.Structure):
+    """``farebox_meter_args``: a C function and what its calls cost."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("function", c_void_p),
+        ("signature", Str),
+        ("tool", Str),
+        ("payer", Str),
+        ("usage", Str),
+        ("failure", Str),
+        ("refused_integer", c_int64),
+        ("refused_double", c_double),
+        ("max_cost", c_int64),
+        ("durability", c_int32),
+        ("reserved", c_uint8 * 28),
+    ]
+
+
+class Value(ctypes.Structure):
+    """``farebox_value``: an argument or result of a C function."""
+
+    _fields_ = [("integer", c_int64), ("number", c_double), ("bytes", Str)]
+
+
 STRUCTS: Final[dict[str, type[ctypes.Structure]]] = {
     "farebox_str": Str,
     "farebox_text": Text,
@@ -290,6 +317,8 @@ STRUCTS: Final[dict[str, type[ctypes.Structure]]] = {
     "farebox_capture_args": CaptureArgs,
     "farebox_balance_result": BalanceResult,
     "farebox_webhook_args": WebhookArgs,
+    "farebox_meter_args": MeterArgs,
+    "farebox_value": Value,
 }
 """Every struct of the header by its C name."""
 

@@ -60,6 +60,10 @@ class Library:
         self.extend: Any = function("farebox_extend", address, c_uint64, c_uint32, address, address)
         self.balance: Any = function("farebox_balance", address, layout.Str, layout.Str, address, address)
         self.verify_webhook: Any = function("farebox_verify_webhook", address, address, address)
+        self.meter: Any = function("farebox_meter", address, address, address, address)
+        self.unmeter: Any = function("farebox_unmeter", address, address)
+        self.pay: Any = function("farebox_pay", layout.Str, layout.Str, address)
+        self.metered: Any = function("farebox_metered", address, address)
         self.call: Any = function("farebox_call", address, layout.Str, layout.Str, POINTER(layout.Text), address)
         self.describe: Any = function("farebox_describe", POINTER(layout.Text), address)
         self.text_free: Any = handle.farebox_text_free

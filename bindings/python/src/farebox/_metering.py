@@ -440,10 +440,7 @@ class Meter:
             description=stated.description,
             category=stated.category,
         )
-        owner = stated.owner if stated.owner is not None else engine.default_owner
-        content = _stated(id=self._skill, owner=owner, tools=[tool])
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        return {"version": f"0.0.0+{digest[:16]}", **content}
+        return manifest_of(self._skill, stated.owner if stated.owner is not None else engine.default_owner, tool)
 
     def _scale(self, engine: Farebox) -> int:
         return engine._scale(self.pricing.currency)
@@ -451,6 +448,13 @@ class Meter:
     def _key(self, payment: Payment, call: str) -> bytes:
         owner = payment.run if payment.run is not None else payment.payer
         return _fitted(f"{owner}/{call}/{self.pricing.tool}".encode("utf-8", "surrogatepass"))
+
+
+def manifest_of(skill: str, owner: str | None, tool: dict[str, Any]) -> dict[str, Any]:
+    """Returns the manifest of a skill of one tool, its version derived from its content."""
+    content = _stated(id=skill, owner=owner, tools=[tool])
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return {"version": f"0.0.0+{digest[:16]}", **content}
 
 
 def _stated(**fields: Any) -> dict[str, Any]:

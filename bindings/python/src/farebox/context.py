@@ -12,6 +12,7 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable
 
+from . import _layout as layout
 from . import _statuses as status
 from ._frames import text_bytes
 from .errors import RequestError
@@ -19,6 +20,7 @@ from .money import to_decimal
 from .values import Quantity, Receipt, Usage
 
 if TYPE_CHECKING:
+    from ._library import Library
     from .engine import Farebox
 
 __all__ = ["Payment", "call_id", "record_usage"]
@@ -61,6 +63,16 @@ class Scope:
 
 
 scope_variable: ContextVar[Scope | None] = ContextVar("farebox_scope", default=None)
+_NOBODY = layout.Str(None, 0)
+
+
+def pay(library: Library, payment: Payment | None) -> None:
+    """Names who pays for the metered C functions that this thread calls.
+
+    A name that the library refuses is nobody's account: then nobody pays, and the calls say so.
+    """
+    if payment is None or library.pay(payment.payer_struct, payment.run_struct, None):
+        library.pay(_NOBODY, _NOBODY, None)
 
 
 class Payment:
@@ -79,6 +91,8 @@ class Payment:
         self.on_receipt = on_receipt
         self.payer_text = Borrowed(text_bytes(payer, "payer"))
         self.run_text = None if run is None else Borrowed(text_bytes(run, "run"))
+        self.payer_struct = layout.Str(self.payer_text.address, self.payer_text.size)
+        self.run_struct = _NOBODY if self.run_text is None else layout.Str(self.run_text.address, self.run_text.size)
         self.templates: dict[Any, Any] = {}
         self._entered = threading.local()
 
@@ -86,6 +100,7 @@ class Payment:
         tokens: list[Token[Scope | None]] = self._entered.__dict__.setdefault("tokens", [])
         outer = scope_variable.get()
         tokens.append(scope_variable.set(Scope(self, None if outer is None else outer.call)))
+        pay(self.engine._library, self)
         return self
 
     def __exit__(
@@ -96,6 +111,8 @@ class Payment:
             scope_variable.reset(token)
         except ValueError:  # left in another context than entered: that context keeps nothing of it
             scope_variable.set(None)
+        outer = scope_variable.get()
+        pay(self.engine._library, None if outer is None else outer.payment)
 
     def __repr__(self) -> str:
         return f"<Payment {self.payer}{'' if self.run is None else f' run {self.run}'}>"
