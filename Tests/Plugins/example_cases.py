@@ -120,7 +120,8 @@ EXAMPLES: dict[str, tuple[Case, ...]] = {
                 Call(
                     "redact.find",
                     {
-                        "text": "ana@example.org, 4111 1111 1111 1111 and DE89 3704 0044 0532 0130 00 A1, 4111111111111112"
+                        "text": "ana@example.org, 4111 1111 1111 1111 and DE89 3704 0044 0532 0130 00 A1, "
+                        "4111111111111112"
                     },
                     output={
                         "found": [
@@ -150,6 +151,8 @@ EXAMPLES: dict[str, tuple[Case, ...]] = {
                     usage={"units": "2.000000"},
                 ),
                 Call("redact.mask", {"text": ""}, output={"text": "", "masked": 0}),
+                Call("redact.mask", {"text": "x" * 1024}, usage={"units": "1.000000"}),
+                Call("redact.mask", {"text": "x" * 1025}, usage={"units": "2.000000"}),
                 Call("redact.mask", {"text": 1}, 2, error="input.text is not a text"),
                 Call("redact.mask", "[" * 100000, 2, error="the input is not JSON"),
                 Call("redact.nothing", {"text": ""}, 3),
