@@ -147,7 +147,7 @@ struct ServiceTables: @unchecked Sendable {
     guard let store = unsafe state.pointee.store else { return PluginStatus.denied }
     guard let key = unsafe StoreSession.key(name.bytes) else { return PluginStatus.invalidInput }
     let bytes = unsafe value.bytes
-    guard bytes.count <= Limits.skillValue else { return PluginStatus.full }
+    guard bytes.count <= Limits.skillValue else { return PluginStatus.invalidInput }
     return unsafe store.set(key, bytes.isEmpty ? nil : Array(bytes))
   }
 

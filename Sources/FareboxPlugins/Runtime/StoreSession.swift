@@ -31,7 +31,7 @@ final class StoreSession {
 
   /// Sets a key, or removes it where the value is nil.
   func set(_ key: String, _ value: [UInt8]?) -> farebox_plugin_status {
-    guard (value?.count ?? 0) <= Limits.skillValue else { return PluginStatus.full }
+    guard (value?.count ?? 0) <= Limits.skillValue else { return PluginStatus.invalidInput }
     if let index = writes.firstIndex(where: { $0.key == key }) {
       writes[index].value = value
       return PluginStatus.ok
