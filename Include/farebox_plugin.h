@@ -52,18 +52,18 @@ extern "C" {
 
 /* ---- 2. Statuses and text --------------------------------------------------------------------------------------- */
 
-/* What a function of the plugin, or of the host, answers. Another number is read as FAREBOX_PLUGIN_FAILED. */
+/* What a function of the plugin, or of the host, answers. Another number is read as FAREBOX_PLUGIN_STATUS_FAILED. */
 typedef int32_t farebox_plugin_status;
 enum {
-    FAREBOX_PLUGIN_OK = 0,
-    FAREBOX_PLUGIN_FAILED = 1,        /* it did not work; of a call: the payer pays nothing */
-    FAREBOX_PLUGIN_INVALID_INPUT = 2, /* the input cannot be used; the payer pays nothing */
-    FAREBOX_PLUGIN_UNKNOWN_TOOL = 3,  /* the plugin has no tool of this name */
-    FAREBOX_PLUGIN_UNAVAILABLE = 4,   /* not now; the same call may work later */
-    FAREBOX_PLUGIN_CANCELLED = 5,     /* stopped because the host asked for it */
-    FAREBOX_PLUGIN_FULL = 6,          /* of a sink or the store: there is no more room */
-    FAREBOX_PLUGIN_NOT_FOUND = 7,     /* of the store or the config: there is nothing of this name */
-    FAREBOX_PLUGIN_DENIED = 8         /* the manifest did not ask for this permission, or the host did not grant it */
+    FAREBOX_PLUGIN_STATUS_OK = 0,
+    FAREBOX_PLUGIN_STATUS_FAILED = 1,        /* it did not work; of a call: the payer pays nothing */
+    FAREBOX_PLUGIN_STATUS_INVALID_INPUT = 2, /* the input cannot be used; the payer pays nothing */
+    FAREBOX_PLUGIN_STATUS_UNKNOWN_TOOL = 3,  /* the plugin has no tool of this name */
+    FAREBOX_PLUGIN_STATUS_UNAVAILABLE = 4,   /* not now; the same call may work later */
+    FAREBOX_PLUGIN_STATUS_CANCELLED = 5,     /* stopped because the host asked for it */
+    FAREBOX_PLUGIN_STATUS_FULL = 6,          /* of a sink or the store: there is no more room */
+    FAREBOX_PLUGIN_STATUS_NOT_FOUND = 7,     /* of the store or the config: there is nothing of this name */
+    FAREBOX_PLUGIN_STATUS_DENIED = 8         /* the manifest did not ask for this permission, or the host did not grant it */
 };
 
 /* Borrowed UTF-8 or bytes. A NULL pointer or a length of 0 means absent. */

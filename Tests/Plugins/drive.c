@@ -82,7 +82,7 @@ static void print_table(const farebox_plugin *plugin)
 
 static int step(const char *name, farebox_plugin_status status)
 {
-    if (status != FAREBOX_PLUGIN_OK) {
+    if (status != FAREBOX_PLUGIN_STATUS_OK) {
         printf("{\"failed\":\"%s\",\"status\":%d}\n", name, status);
         return 3;
     }
@@ -93,7 +93,7 @@ static int step(const char *name, farebox_plugin_status status)
 static void perform(const farebox_plugin *plugin, void *instance, const char *name, const char *input)
 {
     if (strcmp(name, "@health") == 0) {
-        printf("{\"health\":%d}\n", HAS(plugin, health) ? plugin->health(instance) : FAREBOX_PLUGIN_OK);
+        printf("{\"health\":%d}\n", HAS(plugin, health) ? plugin->health(instance) : FAREBOX_PLUGIN_STATUS_OK);
     } else if (strcmp(name, "@wait") == 0) {
         const int64_t milliseconds = atoll(input);
         nanosleep(&(struct timespec){milliseconds / 1000, milliseconds % 1000 * 1000000}, NULL);
@@ -101,7 +101,7 @@ static void perform(const farebox_plugin *plugin, void *instance, const char *na
         call_tool(plugin, instance, name, input);
     } else if (HAS(plugin, configure)) {
         const farebox_plugin_status status = plugin->configure(instance, (farebox_plugin_str){input, strlen(input)});
-        if (status == FAREBOX_PLUGIN_OK) {
+        if (status == FAREBOX_PLUGIN_STATUS_OK) {
             settings.config = input;
         }
         printf("{\"configure\":%d}\n", status);

@@ -54,18 +54,18 @@ static farebox_plugin_status write_buffer(const farebox_plugin_sink *sink, const
     buffer *out = sink->context;
     if (!out->live) {
         late_writes++;
-        return FAREBOX_PLUGIN_FULL;
+        return FAREBOX_PLUGIN_STATUS_FULL;
     }
     if (out->full || len > out->limit - out->len || (len > 0 && bytes == NULL)) {
         out->full = 1;
-        return FAREBOX_PLUGIN_FULL;
+        return FAREBOX_PLUGIN_STATUS_FULL;
     }
     if (len > out->capacity - out->len) {
         const size_t capacity = (out->len + len) * 2;
         char *grown = realloc(out->bytes, capacity);
         if (grown == NULL) {
             out->full = 1;
-            return FAREBOX_PLUGIN_FULL;
+            return FAREBOX_PLUGIN_STATUS_FULL;
         }
         out->bytes = grown;
         out->capacity = capacity;
@@ -74,7 +74,7 @@ static farebox_plugin_status write_buffer(const farebox_plugin_sink *sink, const
         memcpy(out->bytes + out->len, bytes, len);
     }
     out->len += len;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 /* Static, so that a plugin that keeps them does no harm; of one call at a time. */
@@ -123,7 +123,7 @@ static farebox_plugin_status get_config(const farebox_plugin_host *of, farebox_p
                                         const farebox_plugin_sink *out)
 {
     (void)of;
-    return name.len > 0 ? FAREBOX_PLUGIN_NOT_FOUND : out->write(out, settings.config, strlen(settings.config));
+    return name.len > 0 ? FAREBOX_PLUGIN_STATUS_NOT_FOUND : out->write(out, settings.config, strlen(settings.config));
 }
 
 /* ---- Meter ---- */
@@ -147,13 +147,13 @@ static farebox_plugin_status add(const farebox_plugin_call *call, farebox_plugin
         const int64_t fraction = micros[k] + micro;
         if (count < 0 || (micro > 0 && strcmp(meters[k], "units") != 0) || micro >= 1000000 ||
             __builtin_add_overflow(counts[k], count, &sum) || __builtin_add_overflow(sum, fraction / 1000000, &sum)) {
-            return FAREBOX_PLUGIN_INVALID_INPUT;
+            return FAREBOX_PLUGIN_STATUS_INVALID_INPUT;
         }
         counts[k] = sum;
         micros[k] = fraction % 1000000;
-        return FAREBOX_PLUGIN_OK;
+        return FAREBOX_PLUGIN_STATUS_OK;
     }
-    return FAREBOX_PLUGIN_INVALID_INPUT;
+    return FAREBOX_PLUGIN_STATUS_INVALID_INPUT;
 }
 
 /* ---- Store: what is kept, and behind it what the call has set ---- */
@@ -183,25 +183,25 @@ static farebox_plugin_status get(const farebox_plugin_call *call, farebox_plugin
 {
     (void)call;
     if (!settings.grants_store) {
-        return FAREBOX_PLUGIN_DENIED;
+        return FAREBOX_PLUGIN_STATUS_DENIED;
     }
     const entry *found = find(staged, staged_count, key);
     found = found != NULL ? found : find(kept, kept_count, key);
-    return found == NULL || found->len == 0 ? FAREBOX_PLUGIN_NOT_FOUND : out->write(out, found->value, found->len);
+    return found == NULL || found->len == 0 ? FAREBOX_PLUGIN_STATUS_NOT_FOUND : out->write(out, found->value, found->len);
 }
 
 static farebox_plugin_status set(const farebox_plugin_call *call, farebox_plugin_str key, farebox_plugin_str value)
 {
     (void)call;
     if (!settings.grants_store) {
-        return FAREBOX_PLUGIN_DENIED;
+        return FAREBOX_PLUGIN_STATUS_DENIED;
     }
     if (key.ptr == NULL || key.len == 0 || key.len > KEY_BYTES || memchr(key.ptr, 0, key.len) != NULL ||
         value.len > VALUE_BYTES) {
-        return FAREBOX_PLUGIN_INVALID_INPUT;
+        return FAREBOX_PLUGIN_STATUS_INVALID_INPUT;
     }
     if (staged_count == SETS) {
-        return FAREBOX_PLUGIN_FULL;
+        return FAREBOX_PLUGIN_STATUS_FULL;
     }
     entry *to = &staged[staged_count++];
     memset(to, 0, sizeof *to);
@@ -209,7 +209,7 @@ static farebox_plugin_status set(const farebox_plugin_call *call, farebox_plugin
     if (value.ptr != NULL) {
         memcpy(to->value, value.ptr, to->len = value.len);
     }
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 static void keep_staged(void)
@@ -304,7 +304,7 @@ static void call_tool(const farebox_plugin *plugin, void *instance, const char *
     };
     const farebox_plugin_status status = plugin->call(instance, &call);
     output.live = sentence.live = 0;
-    if (status == FAREBOX_PLUGIN_OK) {
+    if (status == FAREBOX_PLUGIN_STATUS_OK) {
         keep_staged();
     }
     print_outcome(tool, status);

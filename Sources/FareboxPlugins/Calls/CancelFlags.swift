@@ -3,12 +3,12 @@ internal import FareboxCore
 
 /// The tool calls that are under way, by the ids that their callers gave them, so that another thread can cancel one.
 final class CancelFlags: Sendable {
+  /// Those without an id are together under the empty one.
   private let flags = Lock<[String: [CancelFlag]]>([:])
 
-  /// Runs a call that can be cancelled by its id while it runs; without an id it cannot.
+  /// Runs a call that can be cancelled while it runs: by its id, if it has one, and with all others.
   func with<Result>(_ call: String, _ body: (CancelFlag) throws(Failure) -> Result) throws(Failure) -> Result {
     let flag = CancelFlag()
-    guard !call.isEmpty else { return try body(flag) }
     flags.withLock { $0[call, default: []].append(flag) }
     defer {
       flags.withLock { flags in
@@ -21,6 +21,7 @@ final class CancelFlags: Sendable {
 
   /// Cancels the calls of an id; returns how many there were.
   func cancel(_ call: String) -> Int {
+    guard !call.isEmpty else { return 0 }
     let found = flags.withLock { $0[call] ?? [] }
     for flag in found { flag.cancel() }
     return found.count

@@ -3,15 +3,15 @@ internal import FareboxCore
 
 /// The statuses of `farebox_plugin.h`, and what they mean for the caller.
 enum PluginStatus {
-  static let ok = farebox_plugin_status(FAREBOX_PLUGIN_OK)
-  static let failed = farebox_plugin_status(FAREBOX_PLUGIN_FAILED)
-  static let invalidInput = farebox_plugin_status(FAREBOX_PLUGIN_INVALID_INPUT)
-  static let unknownTool = farebox_plugin_status(FAREBOX_PLUGIN_UNKNOWN_TOOL)
-  static let unavailable = farebox_plugin_status(FAREBOX_PLUGIN_UNAVAILABLE)
-  static let cancelled = farebox_plugin_status(FAREBOX_PLUGIN_CANCELLED)
-  static let full = farebox_plugin_status(FAREBOX_PLUGIN_FULL)
-  static let notFound = farebox_plugin_status(FAREBOX_PLUGIN_NOT_FOUND)
-  static let denied = farebox_plugin_status(FAREBOX_PLUGIN_DENIED)
+  static let ok = farebox_plugin_status(FAREBOX_PLUGIN_STATUS_OK)
+  static let failed = farebox_plugin_status(FAREBOX_PLUGIN_STATUS_FAILED)
+  static let invalidInput = farebox_plugin_status(FAREBOX_PLUGIN_STATUS_INVALID_INPUT)
+  static let unknownTool = farebox_plugin_status(FAREBOX_PLUGIN_STATUS_UNKNOWN_TOOL)
+  static let unavailable = farebox_plugin_status(FAREBOX_PLUGIN_STATUS_UNAVAILABLE)
+  static let cancelled = farebox_plugin_status(FAREBOX_PLUGIN_STATUS_CANCELLED)
+  static let full = farebox_plugin_status(FAREBOX_PLUGIN_STATUS_FULL)
+  static let notFound = farebox_plugin_status(FAREBOX_PLUGIN_STATUS_NOT_FOUND)
+  static let denied = farebox_plugin_status(FAREBOX_PLUGIN_STATUS_DENIED)
 
   /// The failure that a plugin's answer other than OK is.
   ///

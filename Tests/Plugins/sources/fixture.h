@@ -117,7 +117,7 @@ static inline farebox_plugin_status run_tool(const tool *tools, uint32_t count, 
             return tools[k].run(call);
         }
     }
-    return FAREBOX_PLUGIN_UNKNOWN_TOOL;
+    return FAREBOX_PLUGIN_STATUS_UNKNOWN_TOOL;
 }
 
 #endif

@@ -17,7 +17,7 @@ static farebox_plugin_status add(const farebox_plugin_call *call)
     long long sum;
     if (__builtin_add_overflow(number(call->input, "a", 0), number(call->input, "b", 0), &sum)) {
         say(call->error, "the sum does not fit");
-        return FAREBOX_PLUGIN_INVALID_INPUT;
+        return FAREBOX_PLUGIN_STATUS_INVALID_INPUT;
     }
     return say(call->output, "{\"sum\":%lld}", sum);
 }
@@ -48,12 +48,12 @@ static farebox_plugin_status keep(const farebox_plugin_sink *sink, const void *b
 {
     kept_text *to = sink->context;
     if (len >= sizeof to->bytes - to->len) {
-        return FAREBOX_PLUGIN_FULL;
+        return FAREBOX_PLUGIN_STATUS_FULL;
     }
     memcpy(to->bytes + to->len, bytes, len);
     to->len += len;
     to->bytes[to->len] = '\0';
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 /* Adds one to a number in the store; with "fail" it fails afterwards, and the number must stay as it was. */
@@ -65,18 +65,18 @@ static farebox_plugin_status tally(const farebox_plugin_call *call)
     kept_text value = {{0}, 0};
     const farebox_plugin_sink sink = {sizeof sink, 0, &value, keep};
     farebox_plugin_status status = has.store->get(call, key, &sink);
-    if (status != FAREBOX_PLUGIN_OK && status != FAREBOX_PLUGIN_NOT_FOUND) {
+    if (status != FAREBOX_PLUGIN_STATUS_OK && status != FAREBOX_PLUGIN_STATUS_NOT_FOUND) {
         return status;
     }
     char digits[24];
     const long long next = strtoll(value.bytes, NULL, 10) + 1;
     const int len = snprintf(digits, sizeof digits, "%lld", next);
     status = has.store->set(call, key, (farebox_plugin_str){digits, (size_t)len});
-    if (status == FAREBOX_PLUGIN_OK && number(call->input, "fail", 0) != 0) {
+    if (status == FAREBOX_PLUGIN_STATUS_OK && number(call->input, "fail", 0) != 0) {
         say(call->error, "it was asked to fail");
-        return FAREBOX_PLUGIN_FAILED;
+        return FAREBOX_PLUGIN_STATUS_FAILED;
     }
-    return status == FAREBOX_PLUGIN_OK ? say(call->output, "{\"value\":%lld}", next) : status;
+    return status == FAREBOX_PLUGIN_STATUS_OK ? say(call->output, "{\"value\":%lld}", next) : status;
 }
 
 static farebox_plugin_status config(const farebox_plugin_call *call)
@@ -88,7 +88,7 @@ static farebox_plugin_status sleep_tool(const farebox_plugin_call *call)
 {
     for (long long left = number(call->input, "ms", 0); left > 0; left--) {
         if (has.cancel->cancelled(call)) {
-            return FAREBOX_PLUGIN_CANCELLED;
+            return FAREBOX_PLUGIN_STATUS_CANCELLED;
         }
         nanosleep(&(struct timespec){0, 1000000}, NULL);
     }
@@ -104,8 +104,8 @@ static farebox_plugin_status text(const farebox_plugin_call *call)
 /* 0, 1, ... 255, 0, 1, ... */
 static farebox_plugin_status bytes(const farebox_plugin_call *call)
 {
-    farebox_plugin_status status = FAREBOX_PLUGIN_OK;
-    for (long long k = 0, end = number(call->input, "count", 256); status == FAREBOX_PLUGIN_OK && k < end; k++) {
+    farebox_plugin_status status = FAREBOX_PLUGIN_STATUS_OK;
+    for (long long k = 0, end = number(call->input, "count", 256); status == FAREBOX_PLUGIN_STATUS_OK && k < end; k++) {
         const unsigned char byte = (unsigned char)k;
         status = call->output->write(call->output, &byte, 1);
     }
@@ -143,7 +143,7 @@ static farebox_plugin_status fail(const farebox_plugin_call *call)
     has.meter->add(call, STR("units"), 1, 0);
     has.store->set(call, STR("failed"), STR("1"));
     say(call->error, "the moon is not full");
-    return (farebox_plugin_status)number(call->input, "status", FAREBOX_PLUGIN_FAILED);
+    return (farebox_plugin_status)number(call->input, "status", FAREBOX_PLUGIN_STATUS_FAILED);
 }
 
 static farebox_plugin_status version(const farebox_plugin_call *call)
@@ -165,7 +165,7 @@ static farebox_plugin_status configure(void *instance, farebox_plugin_str given)
     (void)instance;
     char buffer[64];
     const char *greeting = text_of(given, "greeting", "", buffer, sizeof buffer);
-    return strcmp(greeting, "refuse") == 0 ? FAREBOX_PLUGIN_INVALID_INPUT : FAREBOX_PLUGIN_OK;
+    return strcmp(greeting, "refuse") == 0 ? FAREBOX_PLUGIN_STATUS_INVALID_INPUT : FAREBOX_PLUGIN_STATUS_OK;
 }
 
 static farebox_plugin_status init(const farebox_plugin_host *host, farebox_plugin_str given, void **instance)
@@ -189,16 +189,16 @@ static void shutdown(void *instance)
 static farebox_plugin_status activate(void *instance)
 {
     (void)instance;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 static farebox_plugin_status health(void *instance)
 {
     (void)instance;
 #ifdef UNHEALTHY
-    return FAREBOX_PLUGIN_FAILED;
+    return FAREBOX_PLUGIN_STATUS_FAILED;
 #else
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 #endif
 }
 

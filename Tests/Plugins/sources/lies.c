@@ -60,7 +60,7 @@ static farebox_plugin_status init(const farebox_plugin_host *host, farebox_plugi
 #if defined(UNDEFINED)
     return no_library_has_this_function();
 #else
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 #endif
 }
 
@@ -78,13 +78,13 @@ static void nothing(void *instance)
 static farebox_plugin_status fine(void *instance)
 {
     (void)instance;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 static farebox_plugin_status configure(void *instance, farebox_plugin_str config)
 {
     (void)instance, (void)config;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 /* A plugin of a later minor version has members that this header lacks. */

@@ -10,7 +10,7 @@ enum { CRASH, EXIT, HANG, FAIL };
 static farebox_plugin_status at(int stage)
 {
     if (stage != STAGE) {
-        return FAREBOX_PLUGIN_OK;
+        return FAREBOX_PLUGIN_STATUS_OK;
     }
     switch (ACT) {
     case CRASH: *(volatile char *)8 = 1; break;
@@ -21,7 +21,7 @@ static farebox_plugin_status at(int stage)
         }
     default: break;
     }
-    return FAREBOX_PLUGIN_FAILED;
+    return FAREBOX_PLUGIN_STATUS_FAILED;
 }
 
 __attribute__((constructor)) static void constructor(void)
@@ -95,5 +95,5 @@ const farebox_plugin *farebox_plugin_entry(void)
         .health = health,
         .configure = configure,
     };
-    return at(ENTRY) == FAREBOX_PLUGIN_OK ? &table : NULL;
+    return at(ENTRY) == FAREBOX_PLUGIN_STATUS_OK ? &table : NULL;
 }

@@ -190,14 +190,14 @@ __attribute__((format(printf, 2, 3))) static inline farebox_plugin_status json_p
     va_start(arguments, format);
     const int len = vsnprintf(buffer, sizeof buffer, format, arguments);
     va_end(arguments);
-    return len < 0 || (size_t)len >= sizeof buffer ? FAREBOX_PLUGIN_FAILED : sink->write(sink, buffer, (size_t)len);
+    return len < 0 || (size_t)len >= sizeof buffer ? FAREBOX_PLUGIN_STATUS_FAILED : sink->write(sink, buffer, (size_t)len);
 }
 
 /* Writes a JSON string. */
 static inline farebox_plugin_status json_print_text(const farebox_plugin_sink *sink, const char *text, size_t len)
 {
     farebox_plugin_status status = sink->write(sink, "\"", 1);
-    for (size_t k = 0; status == FAREBOX_PLUGIN_OK && k < len;) {
+    for (size_t k = 0; status == FAREBOX_PLUGIN_STATUS_OK && k < len;) {
         size_t plain = k;
         while (plain < len && (unsigned char)text[plain] >= 0x20 && text[plain] != '"' && text[plain] != '\\') {
             plain++;
@@ -209,7 +209,7 @@ static inline farebox_plugin_status json_print_text(const farebox_plugin_sink *s
         }
         k = plain;
     }
-    return status == FAREBOX_PLUGIN_OK ? sink->write(sink, "\"", 1) : status;
+    return status == FAREBOX_PLUGIN_STATUS_OK ? sink->write(sink, "\"", 1) : status;
 }
 
 #endif

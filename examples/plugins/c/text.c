@@ -58,11 +58,11 @@ static farebox_plugin_status keep_digits(const farebox_plugin_sink *sink, const 
 {
     number_text *number = sink->context;
     if (len >= sizeof number->digits - number->len) {
-        return FAREBOX_PLUGIN_FULL;
+        return FAREBOX_PLUGIN_STATUS_FULL;
     }
     memcpy(number->digits + number->len, bytes, len);
     number->len += len;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 /* Adds to a number that the host keeps for this plugin. It is kept only where the call succeeds. */
@@ -72,7 +72,7 @@ static farebox_plugin_status add_to_store(const plugin *self, const farebox_plug
     number_text number = {{0}, 0};
     const farebox_plugin_sink sink = {sizeof sink, 0, &number, keep_digits};
     const farebox_plugin_status found = self->store->get(call, key, &sink);
-    if (found != FAREBOX_PLUGIN_OK && found != FAREBOX_PLUGIN_NOT_FOUND) {
+    if (found != FAREBOX_PLUGIN_STATUS_OK && found != FAREBOX_PLUGIN_STATUS_NOT_FOUND) {
         return found;
     }
     *total += strtoull(number.digits, NULL, 10);
@@ -85,7 +85,7 @@ static farebox_plugin_status count(const plugin *self, const farebox_plugin_call
     size_t len = 0;
     char *text = input_text(call, "text", &len);
     if (text == NULL) {
-        return refuse(call, FAREBOX_PLUGIN_INVALID_INPUT, "input.text is not a text");
+        return refuse(call, FAREBOX_PLUGIN_STATUS_INVALID_INPUT, "input.text is not a text");
     }
     uint64_t characters = 0, words = 0, lines = len > 0;
     for (size_t k = 0; k < len; k++) {
@@ -100,10 +100,10 @@ static farebox_plugin_status count(const plugin *self, const farebox_plugin_call
                    (unsigned long long)characters, (unsigned long long)words, (unsigned long long)lines);
     /* A host without a store, or one that does not grant it, gets the rest. */
     uint64_t total = words;
-    if (status == FAREBOX_PLUGIN_OK && self->store != NULL && add_to_store(self, call, &total) == FAREBOX_PLUGIN_OK) {
+    if (status == FAREBOX_PLUGIN_STATUS_OK && self->store != NULL && add_to_store(self, call, &total) == FAREBOX_PLUGIN_STATUS_OK) {
         status = json_print(call->output, ",\"words_ever\":%llu", (unsigned long long)total);
     }
-    return status == FAREBOX_PLUGIN_OK ? json_print(call->output, "}") : status;
+    return status == FAREBOX_PLUGIN_STATUS_OK ? json_print(call->output, "}") : status;
 }
 
 /* ---- text.slug ---- */
@@ -113,7 +113,7 @@ static farebox_plugin_status slug(const plugin *self, const farebox_plugin_call 
     size_t len = 0;
     char *text = input_text(call, "text", &len);
     if (text == NULL) {
-        return refuse(call, FAREBOX_PLUGIN_INVALID_INPUT, "input.text is not a text");
+        return refuse(call, FAREBOX_PLUGIN_STATUS_INVALID_INPUT, "input.text is not a text");
     }
     size_t out = 0; /* never beyond what has been read, so that one buffer is enough */
     int gap = 0;
@@ -140,11 +140,11 @@ static farebox_plugin_status slug(const plugin *self, const farebox_plugin_call 
         }
     }
     farebox_plugin_status status = json_print(call->output, "{\"slug\":");
-    if (status == FAREBOX_PLUGIN_OK) {
+    if (status == FAREBOX_PLUGIN_STATUS_OK) {
         status = json_print_text(call->output, text, out);
     }
     free(text);
-    return status == FAREBOX_PLUGIN_OK ? json_print(call->output, "}") : status;
+    return status == FAREBOX_PLUGIN_STATUS_OK ? json_print(call->output, "}") : status;
 }
 
 /* ---- text.distance ---- */
@@ -180,7 +180,7 @@ static farebox_plugin_status edits(const plugin *self, const farebox_plugin_call
     }
     for (size_t i = 0; i < a_count; i++) {
         if (self->cancel != NULL && self->cancel->cancelled(call)) {
-            return FAREBOX_PLUGIN_CANCELLED;
+            return FAREBOX_PLUGIN_STATUS_CANCELLED;
         }
         size_t corner = row[0]++;
         for (size_t k = 0; k < b_count; k++) {
@@ -189,7 +189,7 @@ static farebox_plugin_status edits(const plugin *self, const farebox_plugin_call
             row[k + 1] = least(replaced, 1 + least(row[k], row[k + 1]));
         }
     }
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 /* Tells the host what was used; the price makes money of it. */
@@ -197,7 +197,7 @@ static farebox_plugin_status charge_comparisons(const plugin *self, const farebo
                                                 uint64_t comparisons)
 {
     if (self->meter == NULL) {
-        return FAREBOX_PLUGIN_UNAVAILABLE;
+        return FAREBOX_PLUGIN_STATUS_UNAVAILABLE;
     }
     const uint64_t units = (comparisons + COMPARISONS_OF_A_UNIT - 1) / COMPARISONS_OF_A_UNIT;
     return self->meter->add(call, (farebox_plugin_str)FAREBOX_PLUGIN_STR("units"), (int64_t)units, 0);
@@ -212,18 +212,18 @@ static farebox_plugin_status distance(const plugin *self, const farebox_plugin_c
     uint32_t *b = b_text == NULL ? NULL : characters_of(b_text, b_len, &b_count);
     size_t *row = malloc((b_count + 1) * sizeof *row);
 
-    farebox_plugin_status status = FAREBOX_PLUGIN_OK;
+    farebox_plugin_status status = FAREBOX_PLUGIN_STATUS_OK;
     if (a_text == NULL || b_text == NULL) {
-        status = refuse(call, FAREBOX_PLUGIN_INVALID_INPUT, "input.a and input.b must be texts");
+        status = refuse(call, FAREBOX_PLUGIN_STATUS_INVALID_INPUT, "input.a and input.b must be texts");
     } else if (a == NULL || b == NULL || row == NULL) {
-        status = refuse(call, FAREBOX_PLUGIN_UNAVAILABLE, "there is not enough memory");
+        status = refuse(call, FAREBOX_PLUGIN_STATUS_UNAVAILABLE, "there is not enough memory");
     } else {
         status = edits(self, call, a, a_count, b, b_count, row);
     }
-    if (status == FAREBOX_PLUGIN_OK) {
+    if (status == FAREBOX_PLUGIN_STATUS_OK) {
         status = charge_comparisons(self, call, (uint64_t)a_count * b_count);
     }
-    if (status == FAREBOX_PLUGIN_OK) {
+    if (status == FAREBOX_PLUGIN_STATUS_OK) {
         status = json_print(call->output, "{\"distance\":%zu}", row[b_count]);
     }
     free(row);
@@ -248,14 +248,14 @@ static farebox_plugin_status configure(void *instance, farebox_plugin_str config
     farebox_plugin_str separator;
     self->separator = json_member(config, "separator", &separator) && separator.len == 3 ? separator.ptr[1] : '-';
     self->slug_bytes = (size_t)json_integer(config, "slug_bytes", 80);
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 static farebox_plugin_status init(const farebox_plugin_host *host, farebox_plugin_str config, void **instance)
 {
     plugin *self = calloc(1, sizeof *self);
     if (self == NULL) {
-        return FAREBOX_PLUGIN_UNAVAILABLE;
+        return FAREBOX_PLUGIN_STATUS_UNAVAILABLE;
     }
     self->meter = service(host, FAREBOX_PLUGIN_METER);
     self->store = service(host, FAREBOX_PLUGIN_STORE);
@@ -266,7 +266,7 @@ static farebox_plugin_status init(const farebox_plugin_host *host, farebox_plugi
         log->write(host, FAREBOX_PLUGIN_LOG_INFO, (farebox_plugin_str)FAREBOX_PLUGIN_STR("ready"));
     }
     *instance = self;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 static void shutdown(void *instance)
@@ -292,7 +292,7 @@ static farebox_plugin_status call_tool(void *instance, const farebox_plugin_call
             return functions[k](instance, call);
         }
     }
-    return FAREBOX_PLUGIN_UNKNOWN_TOOL;
+    return FAREBOX_PLUGIN_STATUS_UNKNOWN_TOOL;
 }
 
 const farebox_plugin *farebox_plugin_entry(void)

@@ -11,7 +11,7 @@ farebox_plugin_status unknown_status(const farebox_plugin_call *call)
 farebox_plugin_status no_output(const farebox_plugin_call *call)
 {
     (void)call;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 farebox_plugin_status invalid_utf8(const farebox_plugin_call *call)
@@ -28,8 +28,8 @@ farebox_plugin_status invalid_json(const farebox_plugin_call *call)
 farebox_plugin_status deep_json(const farebox_plugin_call *call)
 {
     const long long depth = number(call->input, "depth", 100000);
-    farebox_plugin_status status = FAREBOX_PLUGIN_OK;
-    for (long long k = 0; status == FAREBOX_PLUGIN_OK && k < 2 * depth; k++) {
+    farebox_plugin_status status = FAREBOX_PLUGIN_STATUS_OK;
+    for (long long k = 0; status == FAREBOX_PLUGIN_STATUS_OK && k < 2 * depth; k++) {
         status = call->output->write(call->output, k < depth ? "[" : "]", 1);
     }
     return status;
@@ -67,7 +67,7 @@ farebox_plugin_status bytes_any(const farebox_plugin_call *call)
 farebox_plugin_status error_invalid(const farebox_plugin_call *call)
 {
     call->error->write(call->error, "\xff\xfe\x00\x1b[31m\n", 9);
-    return FAREBOX_PLUGIN_FAILED;
+    return FAREBOX_PLUGIN_STATUS_FAILED;
 }
 
 /* A sentence of failure, and success. */

@@ -10,7 +10,7 @@ farebox_plugin_status segfault(const farebox_plugin_call *call)
 {
     (void)call;
     *(volatile char *)8 = 1;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 farebox_plugin_status trap(const farebox_plugin_call *call)
@@ -21,7 +21,7 @@ farebox_plugin_status trap(const farebox_plugin_call *call)
 #else
     __asm__ volatile("brk #1");
 #endif
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 farebox_plugin_status abort_tool(const farebox_plugin_call *call)
@@ -95,7 +95,7 @@ farebox_plugin_status corrupt_heap(const farebox_plugin_call *call)
     for (int k = 0; k < 64; k++) {
         free(blocks[k]);
     }
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 static jmp_buf back_to_activate;
@@ -103,7 +103,7 @@ static jmp_buf back_to_activate;
 /* Remembers a place in a function that returns. */
 farebox_plugin_status prepare_jump(void)
 {
-    return setjmp(back_to_activate) == 0 ? FAREBOX_PLUGIN_OK : FAREBOX_PLUGIN_FAILED;
+    return setjmp(back_to_activate) == 0 ? FAREBOX_PLUGIN_STATUS_OK : FAREBOX_PLUGIN_STATUS_FAILED;
 }
 
 /* Jumps there: over the host's frames, into one that is gone. */
@@ -156,7 +156,7 @@ farebox_plugin_status loop_until_cancelled(const farebox_plugin_call *call)
 {
     while (!has.cancel->cancelled(call)) {
     }
-    return FAREBOX_PLUGIN_CANCELLED;
+    return FAREBOX_PLUGIN_STATUS_CANCELLED;
 }
 
 /* Sleeps without asking whether to stop. */

@@ -76,7 +76,7 @@ static farebox_plugin_status init(const farebox_plugin_host *host, farebox_plugi
     (void)config;
     has = find_services(host);
     *instance = &has;
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 static farebox_plugin_status activate(void *instance)

@@ -13,11 +13,11 @@ farebox_plugin_status flood_output(const farebox_plugin_call *call)
     const long long most = number(call->input, "bytes", INT64_MAX);
     char letters[1024];
     memset(letters, 'x', sizeof letters);
-    for (long long bytes = 0; status == FAREBOX_PLUGIN_OK && bytes < most; bytes += (long long)sizeof letters) {
+    for (long long bytes = 0; status == FAREBOX_PLUGIN_STATUS_OK && bytes < most; bytes += (long long)sizeof letters) {
         status = call->output->write(call->output, letters, sizeof letters);
     }
     call->output->write(call->output, "\"}", 2);
-    return FAREBOX_PLUGIN_OK;
+    return FAREBOX_PLUGIN_STATUS_OK;
 }
 
 /* Never takes no for an answer. */
@@ -47,7 +47,7 @@ farebox_plugin_status flood_error(const farebox_plugin_call *call)
     for (int k = 0; k < 100; k++) {
         call->error->write(call->error, letters, sizeof letters);
     }
-    return FAREBOX_PLUGIN_FAILED;
+    return FAREBOX_PLUGIN_STATUS_FAILED;
 }
 
 /* A length without bytes, and one that no memory has. */
@@ -55,7 +55,7 @@ farebox_plugin_status write_null(const farebox_plugin_call *call)
 {
     const farebox_plugin_status nothing = call->output->write(call->output, NULL, 16);
     const farebox_plugin_status everything = call->output->write(call->output, kilobyte, SIZE_MAX);
-    return say(call->error, "%d %d", nothing, everything), FAREBOX_PLUGIN_FAILED;
+    return say(call->error, "%d %d", nothing, everything), FAREBOX_PLUGIN_STATUS_FAILED;
 }
 
 static const farebox_plugin_sink *_Atomic kept_sink;
@@ -92,7 +92,7 @@ farebox_plugin_status use_kept_sink(const farebox_plugin_call *call)
     const farebox_plugin_call *before = atomic_load(&kept_call);
     if (sink == NULL || before == NULL) {
         say(call->error, "keep_sink comes first");
-        return FAREBOX_PLUGIN_INVALID_INPUT;
+        return FAREBOX_PLUGIN_STATUS_INVALID_INPUT;
     }
     const int written = sink->write(sink, "stale", 5);
     const int metered = has.meter->add(before, STR("units"), 1000000, 0);
@@ -154,7 +154,7 @@ farebox_plugin_status meter_then_fail(const farebox_plugin_call *call)
     has.meter->add(call, STR("units"), 1000, 0);
     say(call->output, "{}");
     say(call->error, "it was used, and failed");
-    return FAREBOX_PLUGIN_FAILED;
+    return FAREBOX_PLUGIN_STATUS_FAILED;
 }
 
 /* The host counts the units of this tool by its manifest. */
@@ -183,14 +183,14 @@ farebox_plugin_status store_misuse(const farebox_plugin_call *call)
 /* Sets `count` keys, and says how many were taken and what the first that was not got. */
 farebox_plugin_status store_flood(const farebox_plugin_call *call)
 {
-    farebox_plugin_status status = FAREBOX_PLUGIN_OK;
+    farebox_plugin_status status = FAREBOX_PLUGIN_STATUS_OK;
     int taken = 0;
     const long long count = number(call->input, "count", 17);
-    while (status == FAREBOX_PLUGIN_OK && taken < count) {
+    while (status == FAREBOX_PLUGIN_STATUS_OK && taken < count) {
         char key[32];
         const int len = snprintf(key, sizeof key, "key-%d", taken);
         status = has.store->set(call, (farebox_plugin_str){key, (size_t)len}, STR("1"));
-        taken += status == FAREBOX_PLUGIN_OK;
+        taken += status == FAREBOX_PLUGIN_STATUS_OK;
     }
     return say(call->output, "{\"taken\":%d,\"status\":%d}", taken, status);
 }

@@ -2,12 +2,12 @@ import CFareboxPlugin
 
 /// The statuses of the header that this plugin answers.
 enum Answer {
-  static let ok = farebox_plugin_status(FAREBOX_PLUGIN_OK)
-  static let failed = farebox_plugin_status(FAREBOX_PLUGIN_FAILED)
-  static let invalidInput = farebox_plugin_status(FAREBOX_PLUGIN_INVALID_INPUT)
-  static let unknownTool = farebox_plugin_status(FAREBOX_PLUGIN_UNKNOWN_TOOL)
-  static let unavailable = farebox_plugin_status(FAREBOX_PLUGIN_UNAVAILABLE)
-  static let cancelled = farebox_plugin_status(FAREBOX_PLUGIN_CANCELLED)
+  static let ok = farebox_plugin_status(FAREBOX_PLUGIN_STATUS_OK)
+  static let failed = farebox_plugin_status(FAREBOX_PLUGIN_STATUS_FAILED)
+  static let invalidInput = farebox_plugin_status(FAREBOX_PLUGIN_STATUS_INVALID_INPUT)
+  static let unknownTool = farebox_plugin_status(FAREBOX_PLUGIN_STATUS_UNKNOWN_TOOL)
+  static let unavailable = farebox_plugin_status(FAREBOX_PLUGIN_STATUS_UNAVAILABLE)
+  static let cancelled = farebox_plugin_status(FAREBOX_PLUGIN_STATUS_CANCELLED)
 }
 
 /// Why a function of the plugin does not succeed: a status, and a sentence for a person.
