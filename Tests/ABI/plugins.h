@@ -36,12 +36,15 @@ static const char *fixtures_folder(void)
     return path;
 }
 
-/* Sets the policy of the process: the fixtures and the section's own folder, unsigned, and `more` members. */
+/* Sets the policy of the process: the fixtures and the section's own folder, unsigned, and `more` members. FAREBOX_WORKER
+ * names another worker than the one beside the library. */
 __attribute__((unused)) static farebox_status set_policy(const char *more)
 {
     char policy[8192];
-    snprintf(policy, sizeof policy, "{\"directories\":[\"%s\",\"%s\"],\"trust\":\"unsigned\"%s%s}", fixtures_folder(),
-             own_folder(), more[0] == '\0' ? "" : ",", more);
+    const char *worker = getenv("FAREBOX_WORKER");
+    snprintf(policy, sizeof policy, "{\"directories\":[\"%s\",\"%s\"],\"trust\":\"unsigned\"%s%s%s%s%s}", fixtures_folder(),
+             own_folder(), more[0] == '\0' ? "" : ",", more, worker == NULL ? "" : ",\"worker\":\"", worker == NULL ? "" : worker,
+             worker == NULL ? "" : "\"");
     farebox_error error = FAREBOX_ERROR_INIT;
     const farebox_status status = farebox_set_plugin_policy(str(policy), &error);
     if (status != FAREBOX_OK) {
