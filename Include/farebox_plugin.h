@@ -63,7 +63,7 @@ enum {
     FAREBOX_PLUGIN_STATUS_CANCELLED = 5,     /* stopped because the host asked for it */
     FAREBOX_PLUGIN_STATUS_FULL = 6,          /* of a sink or the store: there is no more room */
     FAREBOX_PLUGIN_STATUS_NOT_FOUND = 7,     /* of the store or the config: there is nothing of this name */
-    FAREBOX_PLUGIN_STATUS_DENIED = 8         /* the manifest did not ask for this permission, or the host did not grant it */
+    FAREBOX_PLUGIN_STATUS_DENIED = 8         /* the manifest did not ask for it, or the host did not grant it */
 };
 
 /* Borrowed UTF-8 or bytes. A NULL pointer or a length of 0 means absent. */

@@ -40,8 +40,9 @@ static void receipts(void)
         const char *tool, *input, *output;
         int64_t amount;
     } calls[] = {
-        {"good.echo", "{\"text\":\"Gr\xc3\xbc\xc3\x9f"
-                      "e\"}",
+        {"good.echo",
+         "{\"text\":\"Gr\xc3\xbc\xc3\x9f"
+         "e\"}",
          "{\"text\":\"Gr\xc3\xbc\xc3\x9f"
          "e\"}",
          10000000},
@@ -50,12 +51,14 @@ static void receipts(void)
         {"good.count", "{\"count\":0}", "{\"status\":0}", 0},
         {"good.count", "{\"count\":0,\"micro\":1}", "{\"status\":0}", 1},
         {"good.count", "{\"count\":5000}", "{\"status\":0}", 1000000000}, /* its price has a maximum */
-        {"good.measure", "{\"text\":\"Gr\xc3\xbc"
-                         "e\"}",
+        {"good.measure",
+         "{\"text\":\"Gr\xc3\xbc"
+         "e\"}",
          "{\"status\":2}", 5000000},
         {"good.measure", "{\"text\":\"\"}", "{\"status\":2}", 0},
-        {"good.text", "{}", "Gr\xc3\xbc\xc3\x9f"
-                            "e\n",
+        {"good.text", "{}",
+         "Gr\xc3\xbc\xc3\x9f"
+         "e\n",
          10000000},
     };
     int64_t paid = 0, share = 0;
@@ -80,7 +83,8 @@ static void receipts(void)
         const char *out = NULL;
         EXPECT(FAREBOX_OK, call_json(engine, &out, "transfer.get", "{\"id\":%" PRIu64 "}", given.receipt.id));
         CHECK(strstr(out, "\"kind\":\"capture\"") != NULL);
-        if (!CHECK(strstr(out, "org.farebox.test.good") != NULL && strstr(out, "1.0.0") != NULL && strstr(out, digest) != NULL)) {
+        if (!CHECK(strstr(out, "org.farebox.test.good") != NULL && strstr(out, "1.0.0") != NULL &&
+                   strstr(out, digest) != NULL)) {
             fprintf(stderr, "%s\n", out);
         }
     }
@@ -104,7 +108,8 @@ static void receipts(void)
     args.run = FAREBOX_STR("run-7");
     args.call = FAREBOX_STR("call-8");
     const answer context = call_with(engine, &args);
-    CHECK(strcmp(context.text, "{\"tool\":\"good.context\",\"account\":\"user:ana\",\"run\":\"run-7\",\"call\":\"call-8\"}") == 0);
+    CHECK(strcmp(context.text,
+                 "{\"tool\":\"good.context\",\"account\":\"user:ana\",\"run\":\"run-7\",\"call\":\"call-8\"}") == 0);
     close_sound(engine);
 }
 
@@ -341,8 +346,9 @@ static void two_doors(void)
     } calls[] = {
         {"good.add", "{\"a\":2,\"b\":40}", "\"output\":{\"sum\":42}"},
         {"good.count", "{\"count\":12,\"micro\":500000}", "\"output\":{\"status\":0}"},
-        {"good.text", "{}", "\"output\":\"Gr\xc3\xbc\xc3\x9f"
-                            "e\\n\""},
+        {"good.text", "{}",
+         "\"output\":\"Gr\xc3\xbc\xc3\x9f"
+         "e\\n\""},
         {"good.bytes", "{\"count\":3}", "\"output\":{\"base64\":\"AAEC\"}"},
     };
     for (size_t k = 0; k < sizeof calls / sizeof calls[0]; k++) {
@@ -356,7 +362,8 @@ static void two_doors(void)
             fprintf(stderr, "%s\n", out);
         }
         EQUAL(had - typed.receipt.amount, wallet(engine, "user:ana"));
-        CHECK(strstr(out, "\"plugin\":{\"plugin\":\"org.farebox.test.good\",\"version\":\"1.0.0\",\"sha256\":\"") != NULL);
+        CHECK(strstr(out, "\"plugin\":{\"plugin\":\"org.farebox.test.good\",\"version\":\"1.0.0\",\"sha256\":\"") !=
+              NULL);
         CHECK(json_first(out, "id") > (int64_t)typed.receipt.id);
     }
     /* Both doors share their keys, and refuse alike. */
@@ -364,18 +371,23 @@ static void two_doors(void)
     args.idempotency_key = FAREBOX_STR("shared");
     const answer first = call_with(engine, &args);
     const int64_t had = wallet(engine, "user:ana");
-    EXPECT(FAREBOX_OK, DO(engine, "tool.call", "{\"payer\":\"user:ana\",\"tool\":\"good.tally\",\"idempotency_key\":\"shared\"}"));
+    EXPECT(FAREBOX_OK,
+           DO(engine, "tool.call", "{\"payer\":\"user:ana\",\"tool\":\"good.tally\",\"idempotency_key\":\"shared\"}"));
     EQUAL(had, wallet(engine, "user:ana"));
     EXPECT(FAREBOX_OK, first.status);
     EXPECT(FAREBOX_PLUGIN_INPUT, DO(engine, "tool.call", "{\"payer\":\"user:ana\",\"tool\":\"good.add\"}"));
     EXPECT(FAREBOX_PLUGIN_FAILED, DO(engine, "tool.call", "{\"payer\":\"user:ana\",\"tool\":\"good.fail\"}"));
     CHECK(strcmp(why.message, "the moon is not full") == 0);
-    EXPECT(FAREBOX_INVALID_ARGUMENT, DO(engine, "tool.call", "{\"payer\":\"user:ana\",\"tool\":\"good.echo\",\"deadline_ms\":0}"));
-    EXPECT(FAREBOX_UNKNOWN_FIELD, DO(engine, "tool.call", "{\"payer\":\"user:ana\",\"tool\":\"good.echo\",\"uncharged\":true}"));
+    EXPECT(FAREBOX_INVALID_ARGUMENT,
+           DO(engine, "tool.call", "{\"payer\":\"user:ana\",\"tool\":\"good.echo\",\"deadline_ms\":0}"));
+    EXPECT(FAREBOX_UNKNOWN_FIELD,
+           DO(engine, "tool.call", "{\"payer\":\"user:ana\",\"tool\":\"good.echo\",\"uncharged\":true}"));
     EXPECT(FAREBOX_MISSING_FIELD, DO(engine, "tool.call", "{\"tool\":\"good.echo\"}"));
     const char *out = NULL;
-    EXPECT(FAREBOX_OK, call_json(engine, &out, "tool.call",
-                                 "{\"payer\":\"user:ana\",\"tool\":\"good.count\",\"input\":{\"count\":100},\"max_cost\":\"0.05\"}"));
+    EXPECT(
+        FAREBOX_OK,
+        call_json(engine, &out, "tool.call",
+                  "{\"payer\":\"user:ana\",\"tool\":\"good.count\",\"input\":{\"count\":100},\"max_cost\":\"0.05\"}"));
     EQUAL(had - 5 * CENT, wallet(engine, "user:ana"));
     close_sound(engine);
 }
@@ -454,9 +466,17 @@ static void *call_until_over(void *argument)
     while (!atomic_load(&is_over)) {
         char input[64], output[64];
         const uint64_t kind = random_below(&state, 10), number = random_below(&state, 100);
-        snprintf(input, sizeof input, kind == 0 ? "{\"status\":1}" : kind < 4 ? "{\"count\":%d}" : "{\"a\":%d,\"b\":1}", (int)number);
+        snprintf(input, sizeof input,
+                 kind == 0  ? "{\"status\":1}"
+                 : kind < 4 ? "{\"count\":%d}"
+                            : "{\"a\":%d,\"b\":1}",
+                 (int)number);
         snprintf(output, sizeof output, kind < 4 ? "{\"status\":0}" : "{\"sum\":%d}", (int)number + 1);
-        const answer given = call_tool(count->engine, kind == 0 ? "good.fail" : kind < 4 ? "good.count" : "good.add", input);
+        const answer given = call_tool(count->engine,
+                                       kind == 0  ? "good.fail"
+                                       : kind < 4 ? "good.count"
+                                                  : "good.add",
+                                       input);
         count->calls++;
         if (kind == 0) {
             EXPECT(FAREBOX_PLUGIN_FAILED, given.status);
@@ -475,7 +495,8 @@ static void many_threads(void)
 {
     MUST(set_policy("\"processes\":4"));
     farebox_engine *engine = open_memory();
-    MUST(json_call(engine, NULL, "account.deposit", "{\"account\":\"user:ana\",\"amount\":\"1000000\",\"asset\":\"USD\"}"));
+    MUST(json_call(engine, NULL, "account.deposit",
+                   "{\"account\":\"user:ana\",\"amount\":\"1000000\",\"asset\":\"USD\"}"));
     const process_state before = process_now();
     MUST(load(engine, "good-1.0.0"));
     const int64_t records_before = records(engine);
@@ -513,7 +534,7 @@ static void many_threads(void)
 int main(int count, char **arguments)
 {
     static const section sections[] = {
-        {"receipts", receipts}, {"caps", caps},           {"repeats", repeats},       {"refusals", refusals},
+        {"receipts", receipts},   {"caps", caps},           {"repeats", repeats},       {"refusals", refusals},
         {"uncharged", uncharged}, {"two_doors", two_doors}, {"cancelling", cancelling}, {"many_threads", many_threads},
     };
     return run_sections(sections, sizeof sections / sizeof sections[0], count, arguments, is_long() ? 600 : 60);

@@ -2,8 +2,8 @@
  *
  *   containment [NAME]   all sections, or the one of this name
  *
- * Every section runs in a process of its own, in its own process group. FAREBOX_SEED chooses the garbage on the protocol's
- * socket, FAREBOX_LONG makes more of it. */
+ * Every section runs in a process of its own, in its own process group. FAREBOX_SEED chooses the garbage on the
+ * protocol's socket, FAREBOX_LONG makes more of it. */
 #include "plugins.h"
 
 /* ---- One misdeed after another ---- */
@@ -246,8 +246,8 @@ static void recover(farebox_engine *engine)
     good_call(engine);
 }
 
-/* The host takes the bytes for what they are: the call fails, or gives an output that the plugin could have given anyway.
- * Nobody pays more than the price, and within two calls the plugin works again. */
+/* The host takes the bytes for what they are: the call fails, or gives an output that the plugin could have given
+ * anyway. Nobody pays more than the price, and within two calls the plugin works again. */
 static void forge(farebox_engine *engine, const unsigned char *bytes, size_t count)
 {
     char input[4200], hex[4096 + 1] = "";
@@ -268,7 +268,8 @@ static void forge(farebox_engine *engine, const unsigned char *bytes, size_t cou
 }
 
 /* A packet as a worker sends it: kind, request, the length of the message, and its body. */
-static size_t packet(unsigned char *out, unsigned kind, uint32_t request, uint64_t length, const void *body, size_t count)
+static size_t packet(unsigned char *out, unsigned kind, uint32_t request, uint64_t length, const void *body,
+                     size_t count)
 {
     memset(out, 0, 16);
     out[0] = (unsigned char)kind;
@@ -339,7 +340,8 @@ static void misusing_services(void)
     farebox_engine *engine = open_memory();
     MUST(load(engine, "hostile"));
     works(engine, "hostile.meter_misuse", "{}",
-          "{\"negative\":2,\"least\":2,\"unknown\":2,\"absent\":2,\"micro\":2,\"overflow\":2,\"two\":0}", CENT / 10 * 2);
+          "{\"negative\":2,\"least\":2,\"unknown\":2,\"absent\":2,\"micro\":2,\"overflow\":2,\"two\":0}",
+          CENT / 10 * 2);
     works(engine, "hostile.meter_declared", "{\"text\":\"four\"}", "{\"status\":2}", CENT / 10 * 4);
     works(engine, "hostile.service_misuse", "{}", "{\"unknown\":0,\"revision\":0,\"absent\":0,\"config\":7}", CENT);
     works(engine, "hostile.store_flood", "{\"count\":17}", "{\"taken\":16,\"status\":6}", CENT);
@@ -355,7 +357,8 @@ static void misusing_services(void)
 
     /* Lines beyond a hundred a second are dropped and counted, and no text of a plugin's can forge another line. */
     const char *out = NULL;
-    EXPECT(FAREBOX_OK, call_json(engine, &out, "plugin.logs", "{\"plugin\":\"org.farebox.test.hostile\",\"limit\":1000}"));
+    EXPECT(FAREBOX_OK,
+           call_json(engine, &out, "plugin.logs", "{\"plugin\":\"org.farebox.test.hostile\",\"limit\":1000}"));
     int lines = 0;
     for (const char *at = out; (at = strstr(at, "\"number\":")) != NULL; at++) {
         lines++;
@@ -367,7 +370,8 @@ static void misusing_services(void)
     const answer kept = call_tool(engine, "hostile.keep_sink", "{\"thread\":1}");
     CHECK(kept.status == FAREBOX_OK || kept.status == FAREBOX_PLUGIN_OUTPUT);
     const answer stale = call_tool(engine, "hostile.use_kept_sink", "{}");
-    CHECK(stale.status == FAREBOX_OK || stale.status == FAREBOX_PLUGIN_CRASHED || stale.status == FAREBOX_PLUGIN_OUTPUT);
+    CHECK(stale.status == FAREBOX_OK || stale.status == FAREBOX_PLUGIN_CRASHED ||
+          stale.status == FAREBOX_PLUGIN_OUTPUT);
     CHECK(stale.status != FAREBOX_OK || stale.receipt.amount == CENT);
     good_call(engine);
 
@@ -387,7 +391,8 @@ static void keeps_failing(void)
     const int64_t had = wallet(engine, "user:ana");
     int crashed = 0;
     int64_t turned_away = 0, first_crash = 0, fifth_crash = 0;
-    /* The second crash in a row is followed by 50 ms, the third by 100, the fourth by 200; the fifth opens the circuit. */
+    /* The second crash in a row is followed by 50 ms, the third by 100, the fourth by 200; the fifth opens the circuit.
+     */
     while (crashed < 5) {
         const answer given = call_tool(engine, "hostile.segfault", "{}");
         if (given.status == FAREBOX_PLUGIN_CRASHED) {
@@ -437,8 +442,10 @@ static void foreign(void)
         const char *tool;
         farebox_status expected;
     } misdeeds[] = {
-        {"foreign.crash", FAREBOX_PLUGIN_CRASHED},  {"foreign.loop", FAREBOX_PLUGIN_DEADLINE},
-        {"foreign.exit", FAREBOX_PLUGIN_CRASHED},   {"foreign.overrun", FAREBOX_PLUGIN_CRASHED},
+        {"foreign.crash", FAREBOX_PLUGIN_CRASHED},
+        {"foreign.loop", FAREBOX_PLUGIN_DEADLINE},
+        {"foreign.exit", FAREBOX_PLUGIN_CRASHED},
+        {"foreign.overrun", FAREBOX_PLUGIN_CRASHED},
     };
     for (size_t k = 0; k < sizeof misdeeds / sizeof misdeeds[0]; k++) {
         const int64_t had = wallet(engine, "user:ana");
@@ -461,10 +468,16 @@ static void foreign(void)
 int main(int count, char **arguments)
 {
     static const section sections[] = {
-        {"dying", dying},       {"hanging", hanging},     {"flooding", flooding},
-        {"lying", lying},       {"reaching", reaching},   {"leaking", leaking},
-        {"forging", forging},   {"services", misusing_services},
-        {"keeps_failing", keeps_failing}, {"foreign", foreign},
+        {"dying", dying},
+        {"hanging", hanging},
+        {"flooding", flooding},
+        {"lying", lying},
+        {"reaching", reaching},
+        {"leaking", leaking},
+        {"forging", forging},
+        {"services", misusing_services},
+        {"keeps_failing", keeps_failing},
+        {"foreign", foreign},
     };
     return run_sections(sections, sizeof sections / sizeof sections[0], count, arguments, is_long() ? 3600 : 120);
 }

@@ -3,8 +3,8 @@
 
     Tests/ABI/plugin_command.py PROGRAM
 
-FAREBOX_PLUGINS names the folder of the fixtures. What `validate` says of each must be what is wrong with it, the same for
-the same seed; the exit statuses are those that the program promises. Ends with one line of counts.
+FAREBOX_PLUGINS names the folder of the fixtures. What `validate` says of each must be what is wrong with it, and the same
+for the same seed; the exit statuses are those that the program promises. Ends with one line of counts.
 """
 
 from __future__ import annotations
@@ -125,7 +125,10 @@ def failures(report: dict[str, Any]) -> dict[str, str]:
 
 def check_valid(name: str, path: Path, *more: str) -> None:
     status, report = validate(path, *more)
-    check(status == 0 and report["valid"] is True, f"{name} is valid, but {status}: {failures(report)} {report.get('said', '')}")
+    check(
+        status == 0 and report["valid"] is True,
+        f"{name} is valid, but {status}: {failures(report)} {report.get('said', '')}",
+    )
     check(report.get("failed") == 0 and report.get("passed", 0) >= 6, f"{name}: counts of {report}")
 
 
@@ -149,8 +152,14 @@ def check_hostile(work: Path) -> None:
         message = found.get(f"tool.hostile.{test}", "")
         check(word in message and bool(message), f"hostile: {test} fails with {word}: {message!r}")
     for tool in HARMLESS:
-        check(not any(name.startswith(f"tool.hostile.{tool}.") for name in found), f"hostile: {tool} does nothing wrong")
-    reproductions = [test.get("reproduction") for test in report["tests"] if test["outcome"] == "failed" and test["name"].endswith(".generated")]
+        check(
+            not any(name.startswith(f"tool.hostile.{tool}.") for name in found), f"hostile: {tool} does nothing wrong"
+        )
+    reproductions = [
+        test.get("reproduction")
+        for test in report["tests"]
+        if test["outcome"] == "failed" and test["name"].endswith(".generated")
+    ]
     check(all(reproductions), "what failed says how it is seen again")
 
 
@@ -161,7 +170,9 @@ def check_seeds() -> None:
     check(json.loads(outputs[2])["seed"] == "8", "the report has its seed")
     chosen = json.loads(run("validate", path, "--rounds", "1").stdout)["seed"]
     again = run("validate", path, "--rounds", "1", "--seed", chosen)
-    check(again.returncode == 0 and json.loads(again.stdout)["seed"] == chosen, "a seed that was chosen can be given back")
+    check(
+        again.returncode == 0 and json.loads(again.stdout)["seed"] == chosen, "a seed that was chosen can be given back"
+    )
 
 
 def check_commands(work: Path) -> None:
@@ -197,7 +208,10 @@ def check_commands(work: Path) -> None:
     key = work / "key"
     signed = run("sign", path, key)
     check(signed.returncode == 0 and len(json.loads(signed.stdout)["public_key"]) == 44, f"sign: {signed}")
-    check((folder / (path.name + ".sig")).exists() and key.stat().st_mode & 0o077 == 0, "a signature, and a key for nobody else")
+    check(
+        (folder / (path.name + ".sig")).exists() and key.stat().st_mode & 0o077 == 0,
+        "a signature, and a key for nobody else",
+    )
     check(run("sign", path, key).stdout == signed.stdout, "the same key again")
 
     scanned = work / "scanned"
@@ -205,16 +219,34 @@ def check_commands(work: Path) -> None:
         shutil.copytree(PLUGINS / name, scanned / name)
     found = run("scan", scanned)
     states = {row["plugin"]: row["state"] for row in json.loads(found.stdout)["plugins"]}
-    check(found.returncode == 0 and states == {"org.farebox.test.good": "verified", "org.farebox.test.entry-crash": "quarantined"},
-          f"scan: {states}")
+    check(
+        found.returncode == 0
+        and states == {"org.farebox.test.good": "verified", "org.farebox.test.entry-crash": "quarantined"},
+        f"scan: {states}",
+    )
 
-    for arguments in ([], ["inspect"], ["teapot", good], ["quote", good], ["call", good], ["sign", good], ["inspect", good, good],
-                      ["validate", good, "--seed"], ["validate", good, "--teapot", "1"]):
+    for arguments in (
+        [],
+        ["inspect"],
+        ["teapot", good],
+        ["quote", good],
+        ["call", good],
+        ["sign", good],
+        ["inspect", good, good],
+        ["validate", good, "--seed"],
+        ["validate", good, "--teapot", "1"],
+    ):
         misused = run(*arguments)
         check(misused.returncode == 2 and misused.stdout == "" and "usage" in misused.stderr, f"{arguments}: {misused}")
-    for arguments in (["inspect", "/nonexistent.farebox.json"], ["validate", good, "--seed", "many"], ["validate", good, "--rounds", "0"],
-                      ["validate", good, "--config", "{"], ["call", good, "good.add", "{"], ["inspect", PLUGINS / "fixtures.json"],
-                      ["call", good, "good.add", "--permissions", '{"more":1}']):
+    for arguments in (
+        ["inspect", "/nonexistent.farebox.json"],
+        ["validate", good, "--seed", "many"],
+        ["validate", good, "--rounds", "0"],
+        ["validate", good, "--config", "{"],
+        ["call", good, "good.add", "{"],
+        ["inspect", PLUGINS / "fixtures.json"],
+        ["call", good, "good.add", "--permissions", '{"more":1}'],
+    ):
         result = run(*arguments)
         check(result.returncode == 1 and result.stderr.startswith("farebox-plugin: "), f"{arguments}: {result}")
 
@@ -226,7 +258,9 @@ def main() -> int:
         jobs.append(pool.submit(check_valid, "good-1.0.0", manifest(PLUGINS / "good-1.0.0")))
         jobs += [pool.submit(check_valid, name, manifest(EXAMPLES / name)) for name in ("zlib", "libm", "sqlite")]
         text = work / "text"
-        subprocess.run(["make", "--silent", "-C", str(EXAMPLES / "c"), f"OUT={text}"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["make", "--silent", "-C", str(EXAMPLES / "c"), f"OUT={text}"], check=True, stdout=subprocess.DEVNULL
+        )
         jobs.append(pool.submit(check_valid, "text", manifest(text)))
         jobs += [pool.submit(check_broken, name, test) for name, test in BROKEN.items()]
         for job in jobs:

@@ -1,4 +1,5 @@
-/* Host survival, of the functions about plugins: whatever a host does wrong has a status of its own, and the host lives.
+/* Host survival, of the functions about plugins: whatever a host does wrong has a status of its own, and the host
+ * lives.
  *
  *   plugin_misuse [NAME]   all sections, or the one of this name
  *
@@ -46,7 +47,8 @@ static farebox_plugin_status built_call(void *instance, const farebox_plugin_cal
         farebox_text text = {NULL, 0};
         callback_statuses[1] = farebox_call_tool(callback_engine, &args, &text, NULL, NULL);
         farebox_text_free(&text);
-        callback_statuses[2] = farebox_call(callback_engine, FAREBOX_STR("plugin.list"), FAREBOX_STR("{}"), &text, NULL);
+        callback_statuses[2] =
+            farebox_call(callback_engine, FAREBOX_STR("plugin.list"), FAREBOX_STR("{}"), &text, NULL);
         farebox_text_free(&text);
     }
     if (is_tool(call, "built.nothing")) {
@@ -94,15 +96,17 @@ static const farebox_plugin *null_entry(void)
     return NULL;
 }
 
-static const char built_manifest[] =
-    "{\"manifest\":1,\"id\":\"org.farebox.built\",\"version\":\"1.0.0\",\"license\":\"MIT\",\"contact\":\"mailto:a@b.example\","
-    "\"kind\":\"native\",\"abi\":{\"minimum\":\"1.0\"},"
-    "\"files\":[{\"platform\":\"linux-x86_64\",\"path\":\"none.so\",\"sha256\":"
-    "\"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f\"},"
-    "{\"platform\":\"linux-aarch64\",\"path\":\"none-arm.so\",\"sha256\":"
-    "\"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f\"}],"
-    "\"owner\":\"user:author\",\"revenue_share\":\"0.70\",\"tools\":[{\"name\":\"built.echo\",\"pricing\":{\"cost\":\"0.01\"}},"
-    "{\"name\":\"built.back\",\"pricing\":{\"cost\":\"0.01\"}},{\"name\":\"built.nothing\",\"pricing\":{\"cost\":\"0.01\"}}]}";
+static const char built_manifest[] = "{\"manifest\":1,\"id\":\"org.farebox.built\",\"version\":\"1.0.0\",\"license\":"
+                                     "\"MIT\",\"contact\":\"mailto:a@b.example\","
+                                     "\"kind\":\"native\",\"abi\":{\"minimum\":\"1.0\"},"
+                                     "\"files\":[{\"platform\":\"linux-x86_64\",\"path\":\"none.so\",\"sha256\":"
+                                     "\"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f\"},"
+                                     "{\"platform\":\"linux-aarch64\",\"path\":\"none-arm.so\",\"sha256\":"
+                                     "\"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f\"}],"
+                                     "\"owner\":\"user:author\",\"revenue_share\":\"0.70\",\"tools\":[{\"name\":"
+                                     "\"built.echo\",\"pricing\":{\"cost\":\"0.01\"}},"
+                                     "{\"name\":\"built.back\",\"pricing\":{\"cost\":\"0.01\"}},{\"name\":\"built."
+                                     "nothing\",\"pricing\":{\"cost\":\"0.01\"}}]}";
 
 static farebox_status register_built(farebox_engine *engine, const farebox_plugin *(*entry)(void))
 {
@@ -124,8 +128,8 @@ static void every_function(farebox_engine *engine, farebox_status expected)
         EXPECT(expected, farebox_call_tool(engine, &args, &text, &receipt, error));
         CHECK(text.ptr == NULL);
         EXPECT(expected, farebox_register_plugin(engine, str(built_manifest), built_entry, error));
-        static const char *const operations[] = {"plugin.load", "plugin.scan", "plugin.list", "tool.call", "tool.cancel",
-                                                 "plugin.unload", "plugin.metrics"};
+        static const char *const operations[] = {"plugin.load", "plugin.scan",   "plugin.list",   "tool.call",
+                                                 "tool.cancel", "plugin.unload", "plugin.metrics"};
         for (size_t k = 0; k < sizeof operations / sizeof operations[0]; k++) {
             EXPECT(expected, farebox_call(engine, str(operations[k]), FAREBOX_STR("{}"), &text, error));
             CHECK(text.ptr == NULL);
@@ -193,7 +197,8 @@ static void arguments(void)
     }
     char large[300];
     memset(large, 'a', sizeof large);
-    const farebox_str bad = {"\xff\xfe", 2}, huge = {"a", SIZE_MAX}, half = {"a", (size_t)INT64_MAX}, long_text = {large, sizeof large};
+    const farebox_str bad = {"\xff\xfe", 2}, huge = {"a", SIZE_MAX}, half = {"a", (size_t)INT64_MAX},
+                      long_text = {large, sizeof large};
     REFUSED(FAREBOX_RESERVED, "reserved", reserved[0] = 1);
     REFUSED(FAREBOX_RESERVED, "reserved", reserved[31] = 1);
     REFUSED(FAREBOX_RESERVED, "flags", flags = 2);
@@ -279,8 +284,11 @@ static void registering(void)
     farebox_engine *engine = open_memory();
     EXPECT(FAREBOX_INVALID_ARGUMENT, register_built(engine, NULL));
     EXPECT(FAREBOX_PLUGIN_BROKEN, register_built(engine, null_entry));
-    static const farebox_plugin_str more[] = {FAREBOX_PLUGIN_STR("built.echo"), FAREBOX_PLUGIN_STR("built.echo"),
-                                              FAREBOX_PLUGIN_STR("built.back"), {NULL, 9}, {"x", SIZE_MAX}};
+    static const farebox_plugin_str more[] = {FAREBOX_PLUGIN_STR("built.echo"),
+                                              FAREBOX_PLUGIN_STR("built.echo"),
+                                              FAREBOX_PLUGIN_STR("built.back"),
+                                              {NULL, 9},
+                                              {"x", SIZE_MAX}};
     altered_table = built_table;
     ALTERED(FAREBOX_PLUGIN_BROKEN, struct_size = 0);
     ALTERED(FAREBOX_PLUGIN_BROKEN, struct_size = 16);
@@ -297,14 +305,16 @@ static void registering(void)
     ALTERED(FAREBOX_PLUGIN_BROKEN, call = NULL);
     ALTERED(FAREBOX_PLUGIN_ABI, abi_major = 2);
     ALTERED(FAREBOX_PLUGIN_ABI, abi_major = 0);
-    EXPECT(FAREBOX_INVALID_JSON, farebox_register_plugin(engine, FAREBOX_STR("{"), built_entry, NULL) == FAREBOX_PLUGIN_MANIFEST
-                                     ? FAREBOX_INVALID_JSON
-                                     : FAREBOX_OK);
+    EXPECT(FAREBOX_INVALID_JSON,
+           farebox_register_plugin(engine, FAREBOX_STR("{"), built_entry, NULL) == FAREBOX_PLUGIN_MANIFEST
+               ? FAREBOX_INVALID_JSON
+               : FAREBOX_OK);
     EXPECT(FAREBOX_PLUGIN_MANIFEST, farebox_register_plugin(engine, FAREBOX_STR("{}"), built_entry, NULL));
     EXPECT(FAREBOX_PLUGIN_MANIFEST, farebox_register_plugin(engine, FAREBOX_STR("\xff"), built_entry, NULL));
     EXPECT(FAREBOX_PLUGIN_MANIFEST, farebox_register_plugin(engine, (farebox_str){NULL, 5}, built_entry, NULL));
     EXPECT(FAREBOX_TOO_LONG, farebox_register_plugin(engine, (farebox_str){"{}", SIZE_MAX}, built_entry, NULL));
-    EXPECT(FAREBOX_TOO_LONG, farebox_register_plugin(engine, (farebox_str){"{}", (size_t)INT64_MAX}, built_entry, NULL));
+    EXPECT(FAREBOX_TOO_LONG,
+           farebox_register_plugin(engine, (farebox_str){"{}", (size_t)INT64_MAX}, built_entry, NULL));
     EXPECT(FAREBOX_TOO_LONG, farebox_register_plugin(engine, (farebox_str){"{}", (1 << 20) + 1}, built_entry, NULL));
     EQUAL(0, inits);
     EXPECT(FAREBOX_PLUGIN_NOT_FOUND, DO(engine, "plugin.health", "{\"plugin\":\"org.farebox.built\"}"));
@@ -362,7 +372,8 @@ static void clock_callback(void)
     options.clock = nosy_clock;
     farebox_engine *engine = NULL;
     MUST(farebox_open(&engine, FAREBOX_STR("memory:"), &options, NULL));
-    MUST(json_call(engine, NULL, "account.deposit", "{\"account\":\"user:ana\",\"amount\":\"1000\",\"asset\":\"USD\"}"));
+    MUST(
+        json_call(engine, NULL, "account.deposit", "{\"account\":\"user:ana\",\"amount\":\"1000\",\"asset\":\"USD\"}"));
     MUST(register_built(engine, built_entry));
     clock_engine = engine;
     works(engine, "built.echo", "{}", "{}", CENT);
@@ -438,7 +449,8 @@ static void *call_until_closed(void *argument)
 {
     const int kind = atomic_fetch_add(&under_way, 1) % 3;
     for (;;) {
-        farebox_tool_args args = a_call(kind == 0 ? "good.sleep" : "good.add", kind == 0 ? "{\"ms\":5000}" : "{\"a\":1,\"b\":1}");
+        farebox_tool_args args =
+            a_call(kind == 0 ? "good.sleep" : "good.add", kind == 0 ? "{\"ms\":5000}" : "{\"a\":1,\"b\":1}");
         farebox_text text = {NULL, 0};
         const farebox_status status = farebox_call_tool(argument, &args, &text, NULL, NULL);
         farebox_text_free(&text);
@@ -460,7 +472,8 @@ static void closing(void)
     for (int round = 0; round < 5; round++) {
         farebox_engine *engine = NULL;
         MUST(farebox_open(&engine, str(path), NULL, NULL));
-        MUST(json_call(engine, NULL, "account.deposit", "{\"account\":\"user:ana\",\"amount\":\"1000\",\"asset\":\"USD\"}"));
+        MUST(json_call(engine, NULL, "account.deposit",
+                       "{\"account\":\"user:ana\",\"amount\":\"1000\",\"asset\":\"USD\"}"));
         MUST(load(engine, "good-1.0.0"));
         pthread_t threads[8];
         atomic_store(&under_way, 0);
@@ -500,8 +513,8 @@ static void closing(void)
 int main(int count, char **arguments_given)
 {
     static const section sections[] = {
-        {"handles", handles}, {"arguments", arguments}, {"registering", registering},
-        {"clock", clock_callback}, {"forked", forked}, {"closing", closing},
+        {"handles", handles},      {"arguments", arguments}, {"registering", registering},
+        {"clock", clock_callback}, {"forked", forked},       {"closing", closing},
     };
     return run_sections(sections, sizeof sections / sizeof sections[0], count, arguments_given, 60);
 }

@@ -36,15 +36,15 @@ static const char *fixtures_folder(void)
     return path;
 }
 
-/* Sets the policy of the process: the fixtures and the section's own folder, unsigned, and `more` members. FAREBOX_WORKER
- * names another worker than the one beside the library. */
+/* Sets the policy of the process: the fixtures and the section's own folder, unsigned, and `more` members.
+ * FAREBOX_WORKER names another worker than the one beside the library. */
 __attribute__((unused)) static farebox_status set_policy(const char *more)
 {
     char policy[8192];
     const char *worker = getenv("FAREBOX_WORKER");
-    snprintf(policy, sizeof policy, "{\"directories\":[\"%s\",\"%s\"],\"trust\":\"unsigned\"%s%s%s%s%s}", fixtures_folder(),
-             own_folder(), more[0] == '\0' ? "" : ",", more, worker == NULL ? "" : ",\"worker\":\"", worker == NULL ? "" : worker,
-             worker == NULL ? "" : "\"");
+    snprintf(policy, sizeof policy, "{\"directories\":[\"%s\",\"%s\"],\"trust\":\"unsigned\"%s%s%s%s%s}",
+             fixtures_folder(), own_folder(), more[0] == '\0' ? "" : ",", more, worker == NULL ? "" : ",\"worker\":\"",
+             worker == NULL ? "" : worker, worker == NULL ? "" : "\"");
     farebox_error error = FAREBOX_ERROR_INIT;
     const farebox_status status = farebox_set_plugin_policy(str(policy), &error);
     if (status != FAREBOX_OK) {
@@ -91,7 +91,8 @@ __attribute__((unused, format(printf, 1, 2))) static void shell(const char *form
     }
 }
 
-/* A copy of a fixture in the section's own folder; the path of its manifest is valid until the thread asks for another. */
+/* A copy of a fixture in the section's own folder; the path of its manifest is valid until the thread asks for another.
+ */
 __attribute__((unused)) static const char *copied(const char *name, const char *as)
 {
     char folder[1024];
@@ -106,7 +107,8 @@ __attribute__((unused)) static farebox_engine *open_at(const char *url)
 {
     farebox_engine *engine = NULL;
     MUST(farebox_open(&engine, str(url), NULL, NULL));
-    MUST(json_call(engine, NULL, "account.deposit", "{\"account\":\"user:ana\",\"amount\":\"1000\",\"asset\":\"USD\"}"));
+    MUST(
+        json_call(engine, NULL, "account.deposit", "{\"account\":\"user:ana\",\"amount\":\"1000\",\"asset\":\"USD\"}"));
     return engine;
 }
 
@@ -169,8 +171,8 @@ __attribute__((unused)) static void close_sound(farebox_engine *engine)
 __attribute__((unused)) static _Thread_local farebox_error why;
 
 /* An operation that takes any JSON; its output is as with json_call. */
-__attribute__((unused, format(printf, 4, 5))) static farebox_status call_json(farebox_engine *engine, const char **out,
-                                                                             const char *operation, const char *format, ...)
+__attribute__((unused, format(printf, 4, 5))) static farebox_status
+call_json(farebox_engine *engine, const char **out, const char *operation, const char *format, ...)
 {
     static _Thread_local char input[1 << 16], output[1 << 20];
     va_list arguments;
@@ -239,7 +241,8 @@ __attribute__((unused)) static answer call_with(farebox_engine *engine, const fa
     CHECK(given.status == FAREBOX_OK ? text.ptr != NULL && text.ptr[text.len] == '\0' : text.ptr == NULL);
     CHECK(given.status == FAREBOX_OK || given.error.message[0] != '\0');
     given.len = text.len;
-    memcpy(given.text, text.ptr == NULL ? "" : text.ptr, text.len < sizeof given.text ? text.len : sizeof given.text - 1);
+    memcpy(given.text, text.ptr == NULL ? "" : text.ptr,
+           text.len < sizeof given.text ? text.len : sizeof given.text - 1);
     farebox_text_free(&text);
     return given;
 }
@@ -251,8 +254,8 @@ __attribute__((unused)) static answer call_tool(farebox_engine *engine, const ch
 }
 
 /* A call that must succeed with this output and this charge. */
-__attribute__((unused)) static void works(farebox_engine *engine, const char *tool, const char *input, const char *output,
-                                          int64_t amount)
+__attribute__((unused)) static void works(farebox_engine *engine, const char *tool, const char *input,
+                                          const char *output, int64_t amount)
 {
     const int64_t before = wallet(engine, "user:ana");
     const answer given = call_tool(engine, tool, input);

@@ -81,7 +81,8 @@ static void off(void)
     /* Manifests can be read and quoted all the same. */
     EXPECT(FAREBOX_OK, call_json(engine, &out, "plugin.inspect", "{\"path\":\"%s\"}", fixture("good-1.0.0")));
     CHECK(strstr(out, "\"plugin\":\"org.farebox.test.good\"") != NULL);
-    EXPECT(FAREBOX_OK, call_json(engine, &out, "plugin.quote", "{\"path\":\"%s\",\"tool\":\"good.count\",\"usage\":{\"units\":\"12.5\"}}",
+    EXPECT(FAREBOX_OK, call_json(engine, &out, "plugin.quote",
+                                 "{\"path\":\"%s\",\"tool\":\"good.count\",\"usage\":{\"units\":\"12.5\"}}",
                                  fixture("good-1.0.0")));
     CHECK(strstr(out, "\"total\":\"0.0125\"") != NULL);
     close_sound(engine);
@@ -102,7 +103,8 @@ typedef struct tightening {
 static farebox_status set_member(const char *member, const char *value, farebox_error *error)
 {
     char policy[4096];
-    snprintf(policy, sizeof policy, "{%s%s%s%s}", strcmp(member, "directories") == 0 ? "" : "\"directories\":[\"/opt/a\"]",
+    snprintf(policy, sizeof policy, "{%s%s%s%s}",
+             strcmp(member, "directories") == 0 ? "" : "\"directories\":[\"/opt/a\"]",
              value[0] == '\0' || strcmp(member, "directories") == 0 ? "" : ",", value,
              strncmp(member, "trust", 5) == 0 ? "" : ",\"trust\":\"unsigned\"");
     return farebox_set_plugin_policy(str(policy), error);
@@ -145,8 +147,8 @@ static void tightens_only(void)
         {"pins", pins[0], pins[1], pins[2]},
         {"revoked", "\"revoked\":[\"org.a.b\"]", "\"revoked\":[\"org.a.b\",\"org.a.c@1.0.0\"]", "\"revoked\":[]"},
         {"in_process", "\"in_process\":[\"org.a.b\"]", "\"in_process\":[]", "\"in_process\":[\"org.a.b\",\"org.a.c\"]"},
-        {"permissions.network", "\"permissions\":{\"network\":false,\"subprocess\":true}", "\"permissions\":{\"network\":false}",
-         "\"permissions\":{\"network\":true,\"subprocess\":true}"},
+        {"permissions.network", "\"permissions\":{\"network\":false,\"subprocess\":true}",
+         "\"permissions\":{\"network\":false}", "\"permissions\":{\"network\":true,\"subprocess\":true}"},
         {"permissions.subprocess", "\"permissions\":{\"network\":true}", "\"permissions\":{}",
          "\"permissions\":{\"subprocess\":true,\"network\":true}"},
         {"permissions.read", "\"permissions\":{\"read\":[\"/srv/a\"]}", "\"permissions\":{\"read\":[\"/srv/a/b\"]}",
@@ -155,15 +157,16 @@ static void tightens_only(void)
          "\"permissions\":{\"write\":[\"/srv/a\",\"/srv/b\"]}"},
         {"permissions.environment", "\"permissions\":{\"environment\":[\"LANG\"]}", "\"permissions\":{}",
          "\"permissions\":{\"environment\":[\"LANG\",\"TZ\"]}"},
-        {"permissions.memory_bytes", "\"permissions\":{\"memory_bytes\":100000000}", "\"permissions\":{\"memory_bytes\":99999999}",
-         "\"permissions\":{\"memory_bytes\":100000001}"},
-        {"permissions.output_bytes", "\"permissions\":{\"output_bytes\":1000}", "\"permissions\":{\"output_bytes\":999}",
-         "\"permissions\":{\"output_bytes\":1001}"},
+        {"permissions.memory_bytes", "\"permissions\":{\"memory_bytes\":100000000}",
+         "\"permissions\":{\"memory_bytes\":99999999}", "\"permissions\":{\"memory_bytes\":100000001}"},
+        {"permissions.output_bytes", "\"permissions\":{\"output_bytes\":1000}",
+         "\"permissions\":{\"output_bytes\":999}", "\"permissions\":{\"output_bytes\":1001}"},
         {"permissions.deadline_ms", "\"permissions\":{\"deadline_ms\":1000}", "\"permissions\":{\"deadline_ms\":999}",
          "\"permissions\":{\"deadline_ms\":1001}"},
         {"permissions.descriptors", "\"permissions\":{\"descriptors\":32}", "\"permissions\":{\"descriptors\":31}",
          "\"permissions\":{\"descriptors\":33}"},
-        {"lock", "\"lock\":\"/opt/lock\",\"processes\":2", "\"lock\":\"/opt/lock\"", "\"lock\":\"/opt/other\",\"processes\":2"},
+        {"lock", "\"lock\":\"/opt/lock\",\"processes\":2", "\"lock\":\"/opt/lock\"",
+         "\"lock\":\"/opt/other\",\"processes\":2"},
         {"cache", "\"cache\":\"/opt/cache\",\"processes\":2", "\"cache\":\"/opt/cache\"", "\"processes\":2"},
         {"worker", "\"worker\":\"/opt/worker\",\"processes\":2", "\"worker\":\"/opt/worker\"",
          "\"worker\":\"/opt/other\",\"processes\":2"},
@@ -225,7 +228,8 @@ static char signer[64], changed_manifest[1024];
 static farebox_status set_raw(const char *members)
 {
     char policy[4096];
-    snprintf(policy, sizeof policy, "{%s%s}", members, strstr(members, "\"trust\"") == NULL ? ",\"trust\":\"unsigned\"" : "");
+    snprintf(policy, sizeof policy, "{%s%s}", members,
+             strstr(members, "\"trust\"") == NULL ? ",\"trust\":\"unsigned\"" : "");
     farebox_error error = FAREBOX_ERROR_INIT;
     const farebox_status status = farebox_set_plugin_policy(str(policy), &error);
     if (status != FAREBOX_OK) {
@@ -270,10 +274,12 @@ static void stops(void)
 {
     /* A copy of the good plugin that wants the network too, and is signed. */
     snprintf(changed_manifest, sizeof changed_manifest, "%s", copied("good-1.0.0", "changed"));
-    shell("sed -i 's|\"store\": true|\"store\": true, \"network\": true, \"environment\": [\"LANG\"]|' '%s'", changed_manifest);
+    shell("sed -i 's|\"store\": true|\"store\": true, \"network\": true, \"environment\": [\"LANG\"]|' '%s'",
+          changed_manifest);
     const char *out = NULL;
     farebox_engine *engine = open_memory();
-    MUST(call_json(engine, &out, "plugin.sign", "{\"path\":\"%s\",\"key\":\"%s/key\"}", changed_manifest, own_folder()));
+    MUST(
+        call_json(engine, &out, "plugin.sign", "{\"path\":\"%s\",\"key\":\"%s/key\"}", changed_manifest, own_folder()));
     CHECK(sscanf(strstr(out, "\"public_key\":"), "\"public_key\":\"%63[^\"]", signer) == 1);
     MUST(farebox_close(engine, NULL));
     char manifest_digest[65], file_digest[65], base[2048], library[1200];
@@ -281,8 +287,8 @@ static void stops(void)
     snprintf(library, sizeof library, "%s/changed/libgood.so", own_folder());
     snprintf(file_digest, sizeof file_digest, "%s", digest_of(library));
     const char permissions[] = "\"permissions\":{\"network\":true,\"environment\":[\"LANG\"]}";
-    snprintf(base, sizeof base, "\"directories\":[\"%s\"],\"pins\":[\"%s\"],\"keys\":{\"k\":\"%s\"}", own_folder(), manifest_digest,
-             signer);
+    snprintf(base, sizeof base, "\"directories\":[\"%s\"],\"pins\":[\"%s\"],\"keys\":{\"k\":\"%s\"}", own_folder(),
+             manifest_digest, signer);
     char texts[24][4096];
     int count = 0;
 #define POLICY(...) (snprintf(texts[count], sizeof texts[count], __VA_ARGS__), texts[count++])
@@ -298,15 +304,22 @@ static void stops(void)
         {"key revoked", texts[0], POLICY("%s,%s,\"revoked\":[\"%s\"]", base, permissions, signer), "revoked"},
         {"network", texts[0], POLICY("%s,\"permissions\":{\"environment\":[\"LANG\"]}", base), "permissions.network"},
         {"environment", texts[0], POLICY("%s,\"permissions\":{\"network\":true}", base), "permissions.environment"},
-        {"store", texts[0], POLICY("%s,\"permissions\":{\"network\":true,\"environment\":[\"LANG\"],\"store\":false}", base),
+        {"store", texts[0],
+         POLICY("%s,\"permissions\":{\"network\":true,\"environment\":[\"LANG\"],\"store\":false}", base),
          "permissions.store"},
-        {"trust", texts[0], POLICY("\"directories\":[\"%s\"],\"trust\":\"pinned\",%s", own_folder(), permissions), "trust"},
+        {"trust", texts[0], POLICY("\"directories\":[\"%s\"],\"trust\":\"pinned\",%s", own_folder(), permissions),
+         "trust"},
         {"pin kept", POLICY("%s,\"trust\":\"pinned\",%s", base, permissions),
-         POLICY("\"directories\":[\"%s\"],\"trust\":\"pinned\",\"pins\":[\"%s\"],%s", own_folder(), manifest_digest, permissions), NULL},
+         POLICY("\"directories\":[\"%s\"],\"trust\":\"pinned\",\"pins\":[\"%s\"],%s", own_folder(), manifest_digest,
+                permissions),
+         NULL},
         {"key kept", POLICY("%s,\"trust\":\"signed\",%s", base, permissions),
-         POLICY("\"directories\":[\"%s\"],\"trust\":\"signed\",\"keys\":{\"k\":\"%s\"},%s", own_folder(), signer, permissions), NULL},
+         POLICY("\"directories\":[\"%s\"],\"trust\":\"signed\",\"keys\":{\"k\":\"%s\"},%s", own_folder(), signer,
+                permissions),
+         NULL},
         {"key removed", POLICY("%s,\"trust\":\"signed\",%s", base, permissions),
-         POLICY("\"directories\":[\"%s\"],\"trust\":\"signed\",\"pins\":[\"%s\"],%s", own_folder(), manifest_digest, permissions),
+         POLICY("\"directories\":[\"%s\"],\"trust\":\"signed\",\"pins\":[\"%s\"],%s", own_folder(), manifest_digest,
+                permissions),
          "trust"},
         {"in process", POLICY("%s,%s,\"in_process\":[\"%s\"]", base, permissions, good_id), texts[0], "in_process"},
     };
@@ -360,8 +373,10 @@ static void swapped(void)
     changed(engine, FAREBOX_PLUGIN_NOT_FOUND, "rm *.json");
     changed(engine, FAREBOX_PLUGIN_UNTRUSTED, "mv *.json m && ln -s m org.farebox.test.good.farebox.json");
     changed(engine, FAREBOX_PLUGIN_BROKEN, "sed -i 's/\"version\": \"1.0.0\"/\"version\": \"1.0.1\"/' *.json");
-    changed(engine, FAREBOX_PLUGIN_BROKEN, "sed -i 's/\"id\": \"org.farebox.test.good\"/\"id\": \"org.farebox.test.evil\"/' *.json");
-    changed(engine, FAREBOX_PLUGIN_UNTRUSTED, "sed -i 's/\"sha256\": \"./\"sha256\": \"/; s/\\(\"sha256\": \"[^\"]*\\)/\\10/' *.json");
+    changed(engine, FAREBOX_PLUGIN_BROKEN,
+            "sed -i 's/\"id\": \"org.farebox.test.good\"/\"id\": \"org.farebox.test.evil\"/' *.json");
+    changed(engine, FAREBOX_PLUGIN_UNTRUSTED,
+            "sed -i 's/\"sha256\": \"./\"sha256\": \"/; s/\\(\"sha256\": \"[^\"]*\\)/\\10/' *.json");
     changed(engine, FAREBOX_PLUGIN_MANIFEST, "sed -i 's/\"license\"/\"licence\"/' *.json");
     changed(engine, FAREBOX_PLUGIN_UNTRUSTED, "chmod o+w libgood.so");
     changed(engine, FAREBOX_PLUGIN_UNTRUSTED, "chmod g+w *.json");
@@ -376,11 +391,13 @@ static void swapped(void)
     snprintf(outside, sizeof outside, "%s-outside", own_folder());
     shell("rm -rf '%s' && cp -rp '%s/swapped' '%s'", outside, own_folder(), outside);
     EXPECT(FAREBOX_PLUGIN_POLICY, load_at(engine, manifest_in(outside)));
-    EXPECT(FAREBOX_INVALID_ARGUMENT, DO(engine, "plugin.load", "{\"path\":\"%s/../swapped/x.farebox.json\"}", own_folder()));
+    EXPECT(FAREBOX_INVALID_ARGUMENT,
+           DO(engine, "plugin.load", "{\"path\":\"%s/../swapped/x.farebox.json\"}", own_folder()));
     EXPECT(FAREBOX_INVALID_ARGUMENT, load_at(engine, "org.farebox.test.good.farebox.json"));
     EXPECT(FAREBOX_INVALID_ARGUMENT, load_at(engine, "/etc/passwd"));
     shell("ln -s '%s' '%s/link'", outside, own_folder());
-    EXPECT(FAREBOX_PLUGIN_UNTRUSTED, DO(engine, "plugin.load", "{\"path\":\"%s/link/%s.farebox.json\"}", own_folder(), good_id));
+    EXPECT(FAREBOX_PLUGIN_UNTRUSTED,
+           DO(engine, "plugin.load", "{\"path\":\"%s/link/%s.farebox.json\"}", own_folder(), good_id));
     shell("rm -rf '%s'", outside);
 
     /* What runs stays what was verified, also in workers that are started later. */
@@ -469,7 +486,8 @@ static void raced(void)
 static void load_once(const void *expected)
 {
     char lock[1200];
-    snprintf(lock, sizeof lock, "\"lock\":\"%s/farebox.lock\"%s", own_folder(), *(const int *)expected < 0 ? ",\"locked\":true" : "");
+    snprintf(lock, sizeof lock, "\"lock\":\"%s/farebox.lock\"%s", own_folder(),
+             *(const int *)expected < 0 ? ",\"locked\":true" : "");
     MUST(set_policy(lock));
     farebox_engine *engine = open_memory();
     const farebox_status status = load_at(engine, changed_manifest);
@@ -482,7 +500,8 @@ static void load_once(const void *expected)
 
 static void locked(void)
 {
-    const int works_now = FAREBOX_OK, untrusted = FAREBOX_PLUGIN_UNTRUSTED, untrusted_where_locked = -FAREBOX_PLUGIN_UNTRUSTED;
+    const int works_now = FAREBOX_OK, untrusted = FAREBOX_PLUGIN_UNTRUSTED,
+              untrusted_where_locked = -FAREBOX_PLUGIN_UNTRUSTED;
     snprintf(changed_manifest, sizeof changed_manifest, "%s", copied("good-1.0.0", "locked"));
     in_child("unknown, and locked", load_once, &untrusted_where_locked);
     in_child("first use", load_once, &works_now);
@@ -503,8 +522,8 @@ static void locked(void)
 int main(int count, char **arguments)
 {
     static const section sections[] = {
-        {"off", off},         {"tightens_only", tightens_only}, {"stops", stops},
-        {"swapped", swapped}, {"raced", raced},                 {"locked", locked},
+        {"off", off},       {"tightens_only", tightens_only}, {"stops", stops}, {"swapped", swapped}, {"raced", raced},
+        {"locked", locked},
     };
     return run_sections(sections, sizeof sections / sizeof sections[0], count, arguments, is_long() ? 1800 : 90);
 }

@@ -187,7 +187,8 @@ static farebox_plugin_status get(const farebox_plugin_call *call, farebox_plugin
     }
     const entry *found = find(staged, staged_count, key);
     found = found != NULL ? found : find(kept, kept_count, key);
-    return found == NULL || found->len == 0 ? FAREBOX_PLUGIN_STATUS_NOT_FOUND : out->write(out, found->value, found->len);
+    return found == NULL || found->len == 0 ? FAREBOX_PLUGIN_STATUS_NOT_FOUND
+                                            : out->write(out, found->value, found->len);
 }
 
 static farebox_plugin_status set(const farebox_plugin_call *call, farebox_plugin_str key, farebox_plugin_str value)

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What the manifest says: 0.001 and 0.01 USD for a million bytes, in atomic units of a thousand-millionth of a dollar. */
+/* What the manifest says: 0.001 and 0.01 USD for a million bytes, in atomic units of a thousand-millionth of a dollar.
+ */
 enum { CRC32_PER_BYTE = 1, COMPRESS_PER_BYTE = 10 };
 
 static int differences;
@@ -43,7 +44,8 @@ static void call(farebox_engine *engine, const char *operation, const char *json
 static void allow(const char *manifest)
 {
     char policy[PATH_MAX + 100];
-    snprintf(policy, sizeof policy, "{\"directories\": [\"%.*s\"], \"trust\": \"unsigned\", \"system_libraries\": true}",
+    snprintf(policy, sizeof policy,
+             "{\"directories\": [\"%.*s\"], \"trust\": \"unsigned\", \"system_libraries\": true}",
              (int)(strrchr(manifest, '/') - manifest), manifest);
     farebox_error error = FAREBOX_ERROR_INIT;
     check("policy", farebox_set_plugin_policy(text_of(policy), &error), &error);
@@ -150,7 +152,8 @@ int main(int count, char **arguments)
     printf("level 17: %s: %s\n", farebox_status_name(status), error.message);
     equal("its status", FAREBOX_PLUGIN_FAILED, status);
     equal("all that Ana has paid", 1000000000 - paid, balance_of(engine, "user:ana"));
-    printf("Ana has paid 0.%09" PRId64 " USD, of which the author has 0.%09" PRId64 "\n", paid, balance_of(engine, "user:author"));
+    printf("Ana has paid 0.%09" PRId64 " USD, of which the author has 0.%09" PRId64 "\n", paid,
+           balance_of(engine, "user:author"));
     check("close", farebox_close(engine, &error), &error);
     printf("%d differences\n", differences);
     return differences == 0 ? 0 : 1;

@@ -53,7 +53,9 @@ package final class PluginHost: EngineCompanion {
     calls.cancelAll()
     for plugin in plugins { stop(plugin, within: deadline - farebox_worker_steady_clock()) }
     // What they hold is released while the engine still can.
-    while underWay.load(ordering: .sequentiallyConsistent) > 0, farebox_worker_steady_clock() < deadline { usleep(1_000) }
+    while underWay.load(ordering: .sequentiallyConsistent) > 0, farebox_worker_steady_clock() < deadline {
+      usleep(1_000)
+    }
   }
 
   /// Runs a call, for whose end a close of the engine waits.

@@ -47,7 +47,8 @@ struct Registry: Sendable {
     let file = manifest.map { Registry.file(of: $0, at: path) } ?? before?.file ?? ""
     entries[path] = Entry(
       path: path, id: manifest?.id ?? before?.id ?? "", version: manifest?.version ?? before?.version ?? "",
-      state: state, reason: reason, isSettled: isSettled, stamp: FileStamp(path), file: file, fileStamp: FileStamp(file))
+      state: state, reason: reason, isSettled: isSettled, stamp: FileStamp(path), file: file,
+      fileStamp: FileStamp(file))
     isDirty = true
   }
 
@@ -112,8 +113,8 @@ extension Registry {
         path: path, id: object["plugin"]?.string ?? "", version: object["version"]?.string ?? "",
         // Nothing is active in a process that has just begun.
         state: state == .active ? .verified : state, reason: object["reason"]?.string ?? "",
-        isSettled: object["settled"]?.bool ?? false, stamp: FileStamp(object["stamp"]), file: object["file"]?.string ?? "",
-        fileStamp: FileStamp(object["file_stamp"]))
+        isSettled: object["settled"]?.bool ?? false, stamp: FileStamp(object["stamp"]),
+        file: object["file"]?.string ?? "", fileStamp: FileStamp(object["file_stamp"]))
     }
   }
 

@@ -190,7 +190,8 @@ __attribute__((format(printf, 2, 3))) static inline farebox_plugin_status json_p
     va_start(arguments, format);
     const int len = vsnprintf(buffer, sizeof buffer, format, arguments);
     va_end(arguments);
-    return len < 0 || (size_t)len >= sizeof buffer ? FAREBOX_PLUGIN_STATUS_FAILED : sink->write(sink, buffer, (size_t)len);
+    return len < 0 || (size_t)len >= sizeof buffer ? FAREBOX_PLUGIN_STATUS_FAILED
+                                                   : sink->write(sink, buffer, (size_t)len);
 }
 
 /* Writes a JSON string. */

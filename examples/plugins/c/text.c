@@ -100,7 +100,8 @@ static farebox_plugin_status count(const plugin *self, const farebox_plugin_call
                    (unsigned long long)characters, (unsigned long long)words, (unsigned long long)lines);
     /* A host without a store, or one that does not grant it, gets the rest. */
     uint64_t total = words;
-    if (status == FAREBOX_PLUGIN_STATUS_OK && self->store != NULL && add_to_store(self, call, &total) == FAREBOX_PLUGIN_STATUS_OK) {
+    if (status == FAREBOX_PLUGIN_STATUS_OK && self->store != NULL &&
+        add_to_store(self, call, &total) == FAREBOX_PLUGIN_STATUS_OK) {
         status = json_print(call->output, ",\"words_ever\":%llu", (unsigned long long)total);
     }
     return status == FAREBOX_PLUGIN_STATUS_OK ? json_print(call->output, "}") : status;
