@@ -14,10 +14,11 @@ public func farebox_register_plugin(
     guard let entry = unsafe entry else {
       throw Failure(.invalidArgument, field: "entry", "The pointer is null.")
     }
-    guard unsafe manifest.len <= PluginManifest.longest else {
+    let given = unsafe BorrowedText(manifest)
+    guard given.count <= PluginManifest.longest else {
       throw Failure(.tooLong, field: "manifest", "A manifest has at most \(PluginManifest.longest) bytes.")
     }
-    let bytes = unsafe [UInt8](BorrowedText(manifest).bytes)
+    let bytes = unsafe [UInt8](given.bytes)
     // The engine's module does not know the table's type.
     let pointer = unsafe unsafeBitCast(entry, to: PluginEntry.self)
     try unsafe PluginHost.of(open).register(open, manifest: bytes, entry: pointer)

@@ -11,7 +11,26 @@ extension PluginHost {
   ///   whose status says what may have happened.
   package func call(_ engine: Engine, _ request: ToolRequest) throws(Failure) -> ToolResult {
     try engine.checkUsable()
-    let (plugin, tool) = try find(engine, request.tool)
+    // Who pays has this done by the reservation.
+    if request.isUncharged { try request.checkTexts() }
+    return try whileOpen { () throws(Failure) in
+      while true {
+        let (plugin, tool) = try find(engine, request.tool)
+        do throws(Failure) {
+          return try call(engine, request, plugin, tool)
+        } catch {
+          // Another version may have taken its place since it was found: the call goes to that one.
+          guard error.status == .pluginInactive, let now = self.tool(tool.declared.name), now.plugin !== plugin else {
+            throw error
+          }
+        }
+      }
+    }
+  }
+
+  private func call(
+    _ engine: Engine, _ request: ToolRequest, _ plugin: Plugin, _ tool: Plugin.Tool
+  ) throws(Failure) -> ToolResult {
     plugin.metrics.calls.add(1, ordering: .relaxed)
     do throws(Failure) {
       let supervisor = try plugin.checkActive()

@@ -1,4 +1,5 @@
 package import Farebox
+internal import FareboxCore
 
 /// What a call of a plugin's tool asks for; texts are borrowed for the length of the call.
 package struct ToolRequest {
@@ -19,6 +20,19 @@ package struct ToolRequest {
   package var isUncharged = false
 
   package init() {}
+
+  /// Refuses texts that no call may have, wherever they are not looked at anyway.
+  func checkTexts() throws(Failure) {
+    for (text, field, most) in [
+      (payer, "payer", Limits.accountName), (key, "idempotency_key", Limits.key), (run, "run", Limits.runID),
+      (call, "call", Limits.runID),
+    ] {
+      guard text.count <= most else { throw Failure(.tooLong, field: field, "It has at most \(most) bytes.") }
+    }
+    for (text, field) in [(payer, "payer"), (run, "run"), (call, "call")] where !text.isText {
+      throw Failure(.invalidUTF8, field: field, "It is not UTF-8 text.")
+    }
+  }
 }
 
 /// What a call of a plugin's tool gave.

@@ -15,15 +15,11 @@ extension PluginHost {
   func scan(_ engine: Engine, probes: Bool) throws(Failure) -> [JSON] {
     guard let policy = PluginPolicy.current else { throw PluginHost.off }
     return try change { () throws(Failure) in
-      registry.withLock { registry in
-        if registry.entries.isEmpty, let cache = policy.cache, let json = RegistryCache.read(cache) {
-          registry.load(json)
-        }
-      }
+      loadRegistry(policy)
       let (folders, passedOver) = policy.searchFolders()
       let paths = folders.flatMap { ManifestFinder.find(below: $0) }
       registry.withLock { $0.keep(Set(paths)) }
-      for path in paths where registry.withLock({ $0.known(path) }) == nil {
+      for path in paths where !registry.withLock({ $0.isSettled(path) }) {
         look(engine, path, policy, probes: probes)
       }
       saveRegistry(policy)
@@ -37,7 +33,9 @@ extension PluginHost {
       let found = try Verification.verify(manifestAt: path, under: policy)
       manifest = found.manifest
       if probes { try probe(found, policy) }
-      registry.withLock { $0.note(path, manifest: manifest, state: .verified, reason: "") }
+      registry.withLock {
+        $0.note(path, manifest: manifest, state: .verified, reason: "", isSettled: probes)
+      }
     } catch {
       let state: PluginState =
         switch error.status {
@@ -45,7 +43,11 @@ extension PluginHost {
         case .pluginBroken, .pluginFailed: .failed
         default: .refused
         }
-      registry.withLock { $0.note(path, manifest: manifest, state: state, reason: error.message) }
+      // That the machine cannot do it now says nothing of the plugin.
+      let isSettled = error.status != .pluginUnavailable
+      registry.withLock {
+        $0.note(path, manifest: manifest, state: state, reason: error.message, isSettled: isSettled)
+      }
       try? engine.raiseEvent(
         "plugin.refused",
         ["path": .string(path), "status": .string(error.status.name), "reason": .string(error.message)])
@@ -64,10 +66,18 @@ extension PluginHost {
     process.deactivate()
   }
 
+  /// Takes what the cache says, as long as nothing else is known.
+  func loadRegistry(_ policy: PluginPolicy) {
+    guard let cache = policy.cache, registry.withLock({ $0.entries.isEmpty }), let json = RegistryCache.read(cache)
+    else { return }
+    registry.withLock { $0.load(json) }
+  }
+
   /// Writes the cache, if the policy names one and something has changed.
   func saveRegistry(_ policy: PluginPolicy) {
     guard let cache = policy.cache else { return }
-    let json: JSON? = registry.withLock { $0.isDirty ? $0.json : nil }
+    // Spelt out, because of a nil beside a JSON the compiler would make JSON's null.
+    let json = registry.withLock { registry -> JSON? in registry.isDirty ? .some(registry.json) : .none }
     guard let json else { return }
     // A cache that cannot be written costs time at the next start and nothing else.
     if RegistryCache.write(json, to: cache) { registry.withLock { $0.noteSaved() } }

@@ -45,6 +45,7 @@ extension PluginHost {
   package func register(
     _ engine: Engine, manifest bytes: [UInt8], entry: @escaping PluginEntry
   ) throws(Failure) {
+    try engine.checkUsable()
     try change { () throws(Failure) in
       let manifest = try PluginManifest.parse(bytes)
       guard manifest.kind == .native else {
@@ -109,6 +110,7 @@ extension PluginHost {
   private func verified(_ engine: Engine, path: String) throws(Failure) -> Plugin {
     let generation = PluginPolicy.generation.load(ordering: .acquiring)
     guard let policy = PluginPolicy.current else { throw PluginHost.off }
+    loadRegistry(policy)
     do throws(Failure) {
       if let reason = registry.withLock({ $0.quarantine(path) }) {
         throw Failure(.pluginQuarantined, field: "path", "The plugin was put into quarantine: \(reason)")
@@ -117,7 +119,12 @@ extension PluginHost {
       try checkRequirements(found.manifest)
       return Plugin(found, policy: policy, generation: generation)
     } catch {
-      registry.withLock { $0.note(path, manifest: nil, state: .refused, reason: error.message) }
+      switch error.status {
+      // Quarantine lasts until the file changes, however often somebody tries; and what a plugin requires, or the machine
+      // cannot do now, may be there the next time.
+      case .pluginQuarantined, .pluginInactive, .pluginUnavailable: break
+      default: registry.withLock { $0.note(path, manifest: nil, state: .refused, reason: error.message) }
+      }
       raise(
         engine, "plugin.refused",
         ["path": .string(path), "status": .string(error.status.name), "reason": .string(error.message)])
@@ -154,6 +161,7 @@ extension PluginHost {
     let state: PluginState = isDangerous ? .quarantined : .failed
     plugin.become(state, failure.message)
     note(plugin, state, failure.message)
+    if isDangerous, let policy = PluginPolicy.current { saveRegistry(policy) }
     plugin.supervisor?.drain(until: farebox_worker_steady_clock())
     raise(
       engine, "plugin.refused",

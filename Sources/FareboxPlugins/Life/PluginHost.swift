@@ -1,6 +1,8 @@
 package import Farebox
 package import FareboxCore
 internal import CWorker
+internal import Glibc
+internal import Synchronization
 
 /// The plugins of one engine: loads them, lends them to calls, and ends with the engine.
 ///
@@ -19,9 +21,11 @@ package final class PluginHost: EngineCompanion {
   /// What discovery and attempts to load have found, by the manifest's path.
   let registry = Lock(Registry())
   let calls = CancelFlags()
+  /// Calls that have begun and have not yet settled their money.
+  let underWay = Atomic<Int>(0)
   /// Whether somebody is loading, replacing or unloading.
   private let isChanging = Lock(false)
-  private let isClosed = Lock(false)
+  private let isClosed = Atomic<Bool>(false)
 
   private init() {}
 
@@ -36,16 +40,33 @@ package final class PluginHost: EngineCompanion {
   }
 
   package func engineWillClose() {
-    isClosed.withLock { $0 = true }
-    calls.cancelAll()
+    isClosed.store(true, ordering: .sequentiallyConsistent)
+    let deadline = farebox_worker_steady_clock() + PluginHost.drainTime
     let plugins = catalog.withLock { catalog in
       let plugins = Array(catalog.plugins.values)
       catalog.plugins = [:]
       catalog.tools = [:]
       return plugins
     }
-    for plugin in plugins { stop(plugin, within: PluginHost.drainTime) }
+    // No call can reach an instance after this, so that none escapes being cancelled.
+    for plugin in plugins { plugin.supervisor?.turnAway() }
+    calls.cancelAll()
+    for plugin in plugins { stop(plugin, within: deadline - farebox_worker_steady_clock()) }
+    // What they hold is released while the engine still can.
+    while underWay.load(ordering: .sequentiallyConsistent) > 0, farebox_worker_steady_clock() < deadline {
+      usleep(1_000)
+    }
   }
+
+  /// Runs a call, for whose end a close of the engine waits.
+  func whileOpen<Result>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+    underWay.add(1, ordering: .sequentiallyConsistent)
+    defer { underWay.subtract(1, ordering: .sequentiallyConsistent) }
+    if isClosed.load(ordering: .sequentiallyConsistent) { throw PluginHost.closed }
+    return try body()
+  }
+
+  private static let closed = Failure(.closed, "The engine was closed.")
 
   /// How long calls that are under way may go on when their plugin is to stop, in nanoseconds.
   static let drainTime: Int64 = 10_000_000_000
@@ -59,7 +80,7 @@ package final class PluginHost: EngineCompanion {
     }
     guard isMine else { throw Failure(.busy, "Another plugin is being loaded, replaced or unloaded; try again.") }
     defer { isChanging.withLock { $0 = false } }
-    if isClosed.withLock({ $0 }) { throw Failure(.closed, "The engine was closed.") }
+    if isClosed.load(ordering: .sequentiallyConsistent) { throw PluginHost.closed }
     return try body()
   }
 

@@ -12,6 +12,8 @@ struct Registry: Sendable {
     var version = ""
     var state: PluginState
     var reason = ""
+    /// Whether another look would find the same, as long as no file changes.
+    var isSettled = true
     /// The manifest's, and that of the file that it names for this platform.
     var stamp: FileStamp?
     var file = ""
@@ -33,12 +35,20 @@ struct Registry: Sendable {
   static let capacity = 10_000
 
   /// Remembers what became of a manifest.
-  mutating func note(_ path: String, manifest: PluginManifest?, state: PluginState, reason: String) {
-    guard entries[path] != nil || entries.count < Registry.capacity else { return }
-    let file = manifest.map { Registry.file(of: $0, at: path) } ?? ""
+  ///
+  /// - Parameters:
+  ///   - manifest: nil where it could not be read; then it goes by the id that it had.
+  ///   - isSettled: false where the next look may find something else though no file has changed.
+  mutating func note(
+    _ path: String, manifest: PluginManifest?, state: PluginState, reason: String, isSettled: Bool = true
+  ) {
+    let before = entries[path]
+    guard before != nil || entries.count < Registry.capacity else { return }
+    let file = manifest.map { Registry.file(of: $0, at: path) } ?? before?.file ?? ""
     entries[path] = Entry(
-      path: path, id: manifest?.id ?? "", version: manifest?.version ?? "", state: state, reason: reason,
-      stamp: FileStamp(path), file: file, fileStamp: FileStamp(file))
+      path: path, id: manifest?.id ?? before?.id ?? "", version: manifest?.version ?? before?.version ?? "",
+      state: state, reason: reason, isSettled: isSettled, stamp: FileStamp(path), file: file,
+      fileStamp: FileStamp(file))
     isDirty = true
   }
 
@@ -48,6 +58,11 @@ struct Registry: Sendable {
       entry.fileStamp == FileStamp(entry.file)
     else { return nil }
     return entry
+  }
+
+  /// Whether nothing new would be found by another look at a manifest.
+  func isSettled(_ path: String) -> Bool {
+    known(path)?.isSettled ?? false
   }
 
   /// The path of the file that a manifest names for this platform; empty for a library of the system.
@@ -78,6 +93,7 @@ extension Registry {
       "entries": .array(
         entries.values.sorted { $0.path < $1.path }.map { entry in
           var object = entry.json.object ?? JSONObject()
+          object.append("settled", .bool(entry.isSettled))
           object.append("stamp", entry.stamp?.json ?? .null)
           object.append("file", .string(entry.file))
           object.append("file_stamp", entry.fileStamp?.json ?? .null)
@@ -97,8 +113,8 @@ extension Registry {
         path: path, id: object["plugin"]?.string ?? "", version: object["version"]?.string ?? "",
         // Nothing is active in a process that has just begun.
         state: state == .active ? .verified : state, reason: object["reason"]?.string ?? "",
-        stamp: FileStamp(object["stamp"]), file: object["file"]?.string ?? "",
-        fileStamp: FileStamp(object["file_stamp"]))
+        isSettled: object["settled"]?.bool ?? false, stamp: FileStamp(object["stamp"]),
+        file: object["file"]?.string ?? "", fileStamp: FileStamp(object["file_stamp"]))
     }
   }
 

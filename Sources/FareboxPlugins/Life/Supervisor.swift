@@ -153,12 +153,17 @@ final class Supervisor: Sendable {
     return generation
   }
 
+  /// Turns new calls away from now on.
+  func turnAway() {
+    gate.with { $0.isDraining = true }
+  }
+
   /// Turns new calls away and waits for those under way; then stops all instances.
   ///
   /// - Returns: whether all calls had ended by the deadline; those that had not end with theirs.
   @discardableResult
   func drain(until deadline: Int64) -> Bool {
-    gate.with { $0.isDraining = true }
+    turnAway()
     let isEmpty =
       gate.wait(until: deadline) { state in state.live == state.idle.count ? true : nil } ?? false
     let idle = gate.with { state in
@@ -168,6 +173,8 @@ final class Supervisor: Sendable {
       return idle
     }
     for instance in idle { Supervisor.end(instance) }
+    // Those that were killed before may have gone in the meantime.
+    Reaper.sweep()
     return isEmpty
   }
 
