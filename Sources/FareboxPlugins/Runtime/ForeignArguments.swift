@@ -140,7 +140,7 @@ final class ForeignArguments {
     switch scalar {
     case .double:
       guard unsafe value.number.isFinite else {
-        throw Failure(.pluginOutput, field: "result", "is a number that JSON does not have")
+        throw Failure(.pluginFailed, field: "result", "The function gave a number that JSON does not have.")
       }
       return .number(unsafe value.number.description)
     case .string:
