@@ -152,7 +152,7 @@ static void rolling_back(void)
     works(engine, "good.echo", "{}", "{}", CENT);
     const process_state before = process_now();
     const int64_t count = records(engine);
-    EXPECT(FAREBOX_PLUGIN_UNAVAILABLE, replace(engine, "good-1.2.0"));
+    EXPECT(FAREBOX_PLUGIN_FAILED, replace(engine, "good-1.2.0"));
     CHECK(strstr(why.message, "healthy") != NULL);
     EQUAL(count + 1, records(engine)); /* the refusal */
     holds_as_before(before);
@@ -161,7 +161,7 @@ static void rolling_back(void)
     EXPECT(FAREBOX_OK, replace(engine, "good-1.1.0"));
     CHECK(strstr(call_tool(engine, "good.version", "{}").text, "\"version\":\"1.1.0\"") != NULL);
     works(engine, "good.echo", "{}", "{}", 3 * CENT);
-    EXPECT(FAREBOX_PLUGIN_UNAVAILABLE, replace(engine, "good-1.2.0"));
+    EXPECT(FAREBOX_PLUGIN_FAILED, replace(engine, "good-1.2.0"));
     works(engine, "good.echo", "{}", "{}", 3 * CENT);
     /* Versions that break the manifest, or are somebody else's, replace nothing. */
     EXPECT(FAREBOX_PLUGIN_MANIFEST, replace(engine, "manifest-unknown"));
