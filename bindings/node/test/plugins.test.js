@@ -133,7 +133,7 @@ withFolder('a plugin is loaded, called, charged and refused', async (folder, con
       'user:ana',
       'text.slug',
       { text: 'Hello, world!' },
-      { maxCost: '0.0001', deadlineMs: 5000 },
+      { maxCost: '0.01', deadlineMs: 5000 },
     );
     assert.deepEqual([slug.text, slug.receipt.amountUnits], ['{"slug":"hello-world"}', 100_000n]);
     const free = await engine.callTool(null, 'text.slug', { text: 'On the house' }, { uncharged: true });
