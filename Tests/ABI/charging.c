@@ -153,6 +153,39 @@ static void *same_key(void *engine)
     return NULL;
 }
 
+static void *slow_twin(void *engine)
+{
+    farebox_tool_args args = a_call("good.sleep", "{\"ms\":400}");
+    args.idempotency_key = FAREBOX_STR("twins");
+    const answer given = call_with(engine, &args);
+    EXPECT(FAREBOX_OK, given.status);
+    EQUAL(CENT, given.receipt.amount);
+    return NULL;
+}
+
+/* Two tries of one call share its hold. The one that fails gives the money back, and the one that works pays all the same,
+ * once however often it is tried afterwards. */
+static void twins(farebox_engine *engine)
+{
+    const int64_t had = wallet(engine, "user:ana");
+    pthread_t twin;
+    CHECK(pthread_create(&twin, NULL, slow_twin, engine) == 0);
+    while (balance_of(engine, "user:ana").held == 0) {
+        sched_yield();
+    }
+    farebox_tool_args args = a_call("good.sleep", "{\"ms\":9000}");
+    args.idempotency_key = FAREBOX_STR("twins");
+    args.deadline_ms = 20;
+    EXPECT(FAREBOX_PLUGIN_DEADLINE, call_with(engine, &args).status);
+    EQUAL(0, balance_of(engine, "user:ana").held);
+    pthread_join(twin, NULL);
+    EQUAL(had - CENT, wallet(engine, "user:ana"));
+    args.input = FAREBOX_STR("{\"ms\":1}");
+    args.deadline_ms = 0;
+    EXPECT(FAREBOX_OK, call_with(engine, &args).status);
+    EQUAL(had - CENT, wallet(engine, "user:ana"));
+}
+
 static void repeats(void)
 {
     MUST(set_policy("\"processes\":4"));
@@ -219,6 +252,7 @@ static void repeats(void)
         }
         EQUAL(had - 2 * CENT, wallet(engine, "user:ana"));
     }
+    twins(engine);
     close_sound(engine);
 }
 

@@ -37,8 +37,7 @@ extension PluginHost {
       do throws(Failure) {
         try plugin.checkPolicy()
       } catch {
-        withdraw(plugin)
-        stop(plugin, within: PluginHost.drainTime, why: error.message)
+        stopForGood(engine, plugin, why: error.message)
         throw error
       }
       let prepared = try PreparedCall(plugin, tool, request)
@@ -98,7 +97,15 @@ extension PluginHost {
     } catch {
       throw giveUp(engine, hold, error)
     }
-    let receipt = try capture(engine, plugin, hold, prepared, outcome, tool, request)
+    var receipt: Receipt?
+    do throws(Failure) {
+      receipt = try capture(engine, plugin, hold, prepared, outcome, tool, request)
+    } catch {
+      // Another try of the same call shared the hold, and failed: this one did not, and pays for itself.
+      guard error.status == .holdReleased || error.status == .holdExpired else { throw error }
+      let next = try reserve(engine, prepared, request)
+      receipt = try capture(engine, plugin, next, prepared, outcome, tool, request)
+    }
     return ToolResult(
       output: outcome.output, kind: tool.declared.output, receipt: receipt, attribution: plugin.attribution)
   }

@@ -72,6 +72,16 @@ extension PluginHost {
     }
   }
 
+  /// Stops a plugin that the policy no longer allows.
+  func stopForGood(_ engine: Engine, _ plugin: Plugin, why: String) {
+    withdraw(plugin)
+    stop(plugin, within: PluginHost.drainTime, why: why)
+    note(plugin, .stopped, why)
+    var facts = plugin.facts
+    facts.append("reason", .string(why))
+    raise(engine, "plugin.unloaded", facts)
+  }
+
   /// Gives an active plugin another configuration, or leaves it with the one that it has.
   func configure(_ engine: Engine, _ id: String, _ configuration: JSON) throws(Failure) -> Plugin {
     try change { () throws(Failure) in
