@@ -126,7 +126,8 @@ extension PluginHost {
     reservation.usage = prepared.usage
     var terms = HoldTerms()
     terms.overCapture = request.maxCost > 0 ? .cap : .overflow
-    terms.expiresInMilliseconds = prepared.milliseconds + PluginHost.holdMargin
+    // Not the caller's deadline, or a repeat that has another would be another request.
+    terms.expiresInMilliseconds = max(terms.expiresInMilliseconds, prepared.longest + PluginHost.holdMargin)
     guard !request.key.isEmpty else { return try engine.reserve(reservation, terms) }
     for attempt in 0..<PluginHost.mostAttempts {
       let key = attempt == 0 ? nil : AttemptKey(request.key, attempt)
@@ -144,7 +145,7 @@ extension PluginHost {
       "\(PluginHost.mostAttempts) tries with this key have failed; use another one.")
   }
 
-  /// A hold outlives its call's deadline by this many milliseconds.
+  /// A hold outlives the longest call of its tool by this many milliseconds.
   private static let holdMargin: Int64 = 60_000
   private static let mostAttempts = 64
 

@@ -12,8 +12,8 @@ struct PreparedCall {
   let usage: Usage
   /// When the call ends at the latest, by the steady clock.
   let deadline: Int64
-  /// The same in milliseconds from its beginning.
-  let milliseconds: Int64
+  /// How many milliseconds a call of the tool may take, whatever its caller says.
+  let longest: Int64
 
   private static let empty: [UInt8] = [UInt8(ascii: "{"), UInt8(ascii: "}")]
 
@@ -41,10 +41,9 @@ struct PreparedCall {
     var usage = Usage.oneRequest
     try tool.measure.count(json, inputBytes: input.count, outputBytes: nil, into: &usage)
     self.usage = usage
-    var milliseconds = tool.declared.deadlineMilliseconds ?? plugin.grants.deadlineMilliseconds
-    milliseconds = min(milliseconds, plugin.grants.deadlineMilliseconds)
-    if request.deadlineMilliseconds > 0 { milliseconds = min(milliseconds, request.deadlineMilliseconds) }
-    self.milliseconds = milliseconds
+    let granted = plugin.grants.deadlineMilliseconds
+    longest = min(tool.declared.deadlineMilliseconds ?? granted, granted)
+    let milliseconds = request.deadlineMilliseconds > 0 ? min(longest, request.deadlineMilliseconds) : longest
     deadline = farebox_worker_steady_clock() + milliseconds * 1_000_000
   }
 
