@@ -64,6 +64,8 @@ public final class PostgreSQLStore: Store {
     durableLevel = isDistributed ? nil : level == "off" ? "on" : level
     var settings = [
       ("lock_timeout", "\(patience)"), ("statement_timeout", "\(patience + 1_000)"),
+      // None of the others ends a server's process that is sending while it has the turn, to somebody who takes nothing.
+      ("tcp_user_timeout", "\(max(1_000, patience / 2))"),
       // An engine that hangs with the turn in its hands loses it before others lose their patience.
       ("idle_in_transaction_session_timeout", "\(max(PostgreSQLStore.leastIdleMilliseconds, patience / 2))"),
     ]
