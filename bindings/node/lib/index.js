@@ -2,7 +2,7 @@
 
 /* Farebox: the payment engine that lives inside an agent runtime. index.d.ts says what everything here does. */
 
-const { Payment, callId, recordUsage } = require('./context');
+const { Payment, callId, recordAmount, recordUsage } = require('./context');
 const { estimateTokens } = require('./counting');
 const { Farebox, describe, setPluginPolicy } = require('./engine');
 const {
@@ -20,7 +20,8 @@ const {
 } = require('./errors');
 const { Hold } = require('./hold');
 const { libraryPath } = require('./library');
-const { isFailedResult, meter, pricing } = require('./pricing');
+const { isFailedResult } = require('./metering');
+const { meter, pricing } = require('./pricing');
 const { STATUSES } = require('./statuses');
 const { Balance, Quote, QuoteLine, Receipt, ToolResult } = require('./values');
 const { verifyWebhook } = require('./webhooks');
@@ -53,6 +54,7 @@ module.exports = {
   libraryPath,
   meter,
   pricing,
+  recordAmount,
   recordUsage,
   setPluginPolicy,
   verifyWebhook,

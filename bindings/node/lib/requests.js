@@ -114,7 +114,7 @@ function chargePlan(core, payer, given, known = CHARGE) {
     flags: amount != null && tool !== undefined ? AMOUNT_GIVEN : 0,
     amount: amount == null ? 0n : unitsOf(amount, scaleOf, 'amount'),
     maxCost: maxCost == null ? 0n : unitsOf(maxCost, scaleOf, 'maxCost'),
-    counts: usage == null ? undefined : usageCounts([usage], scaleOf),
+    counts: usage == null ? undefined : usageCounts(usage, scaleOf),
     durability: durabilityOf(options.durability),
   };
 }
@@ -168,7 +168,7 @@ function capturePlan(core, hold, given) {
     flags,
     amount: amount == null ? 0n : unitsOf(amount, scaleOf, 'amount'),
     maxCost: 0n,
-    counts: usage == null ? undefined : usageCounts([usage], scaleOf),
+    counts: usage == null ? undefined : usageCounts(usage, scaleOf),
     durability: durabilityOf(options.durability),
   };
 }
@@ -191,7 +191,7 @@ function pricePlan(core, tool, given) {
     flags: 0,
     amount: 0n,
     maxCost: maxCost == null ? 0n : unitsOf(maxCost, scaleOf, 'maxCost'),
-    counts: usage == null ? undefined : usageCounts([usage], scaleOf),
+    counts: usage == null ? undefined : usageCounts(usage, scaleOf),
     durability: 0,
     at: at == null ? 0n : microsecondsOf(at, 'at'),
   };

@@ -8,7 +8,7 @@
 #include "engine.h"
 #include "farebox.h"
 
-enum { ARENA_BYTES = 4096 };
+enum { ARENA_BYTES = 4096, NUMBERS_FEW = 96 };
 
 /* The numbers of a request, in a BigInt64Array; one layout for every function of the typed door. */
 enum {
@@ -74,6 +74,16 @@ struct job {
         } extend;
         farebox_tool_args tool;
         farebox_meter_args meter;
+        farebox_begin_args begin;
+        struct {
+            farebox_tally tally;
+            farebox_str usage;
+        } record;
+        struct {
+            farebox_metered_call call;
+            farebox_finish_args args;
+            farebox_tally recorded;
+        } finish;
         struct {
             farebox_str payer, run;
             struct function *function;
@@ -82,6 +92,7 @@ struct job {
     } in;
     union {
         farebox_receipt receipt;
+        farebox_metered_call metered;
         farebox_balance_result balance;
         farebox_tick_result tick;
         farebox_quote quote;

@@ -21,6 +21,9 @@
     X(capture)                                                                                                         \
     X(release)                                                                                                         \
     X(extend)                                                                                                          \
+    X(begin)                                                                                                           \
+    X(record)                                                                                                          \
+    X(finish)                                                                                                          \
     X(balance)                                                                                                         \
     X(verify_webhook)                                                                                                  \
     X(call)                                                                                                            \
