@@ -12,6 +12,8 @@ const REPLAYED = 1;
 const UNCOMMITTED = 2;
 const FINAL = 4;
 const CAPPED = 8;
+const UNREPORTED = 16;
+const RELEASED = 32;
 
 /* `scale` is null where it could not be asked for, such as after the engine was closed. */
 function decimal(units, scale) {
@@ -30,7 +32,7 @@ function plain(value, names) {
 
 /** Proof of a charge, hold, capture or release. */
 class Receipt {
-  constructor(status, flags, id, hold, amount, holdRemaining, balance, available, time, priceVersion, asset, scale) {
+  constructor(status, flags, id, hold, amount, holdRemaining, balance, available, time, priceVersion, asset, scale, shortfall) {
     this.status = status;
     this.flags = flags;
     this.id = id;
@@ -43,6 +45,7 @@ class Receipt {
     this.priceVersion = priceVersion;
     this.asset = asset;
     this.scale = scale;
+    this.shortfallUnits = shortfall;
   }
 
   get ok() {
@@ -94,9 +97,21 @@ class Receipt {
     return (this.flags & CAPPED) !== 0;
   }
 
+  get unreported() {
+    return (this.flags & UNREPORTED) !== 0;
+  }
+
+  get released() {
+    return (this.flags & RELEASED) !== 0;
+  }
+
+  get shortfall() {
+    return decimal(this.shortfallUnits, this.scale);
+  }
+
   toJSON() {
     const names = ['status', 'id', 'hold', 'amount', 'holdRemaining', 'balance', 'available', 'asset', 'time'];
-    return plain(this, [...names, 'priceVersion', 'replayed', 'uncommitted', 'final', 'capped']);
+    return plain(this, [...names, 'priceVersion', 'replayed', 'uncommitted', 'final', 'capped', 'unreported', 'shortfall']);
   }
 }
 

@@ -66,32 +66,49 @@ function asynchronous(meter, fn) {
   };
 }
 
+/* A generator begins its call at its first step, and the payer is that of the context in which it was made: it may be
+ * consumed anywhere. */
+function made(store) {
+  return store?.payment === undefined ? (work) => work() : (work) => storage.run(store, work);
+}
+
+/* Gives a function the kind of another, as `constructor.name` and `Symbol.toStringTag` tell it. */
+function likewise(fn, metered) {
+  return Object.setPrototypeOf(metered, Object.getPrototypeOf(fn));
+}
+
 function generator(meter, fn) {
-  return function* metered(...args) {
-    const call = new Running(meter, meter.beginSync(this, args), args);
+  const steps = function* (receiver, args, there) {
+    const call = new Running(meter, there(() => meter.beginSync(receiver, args)), args);
     let inner;
     try {
-      inner = call.inside(() => fn.apply(this, args));
+      inner = call.inside(() => fn.apply(receiver, args));
     } catch (error) {
       call.failSync(error);
       throw error;
     }
     return yield* iterator(call, inner);
   };
+  return likewise(fn, function metered(...args) {
+    return steps(this, args, made(storage.getStore()));
+  });
 }
 
 function asyncGenerator(meter, fn) {
-  return async function* metered(...args) {
-    const call = new Running(meter, await meter.begin(this, args), args);
+  const steps = async function* (receiver, args, there) {
+    const call = new Running(meter, await there(() => meter.begin(receiver, args)), args);
     let inner;
     try {
-      inner = call.inside(() => fn.apply(this, args));
+      inner = call.inside(() => fn.apply(receiver, args));
     } catch (error) {
       await call.fail(error);
       throw error;
     }
     return yield* asyncIterator(call, inner);
   };
+  return likewise(fn, function metered(...args) {
+    return steps(this, args, made(storage.getStore()));
+  });
 }
 
 module.exports = { wrap };
