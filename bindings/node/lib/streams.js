@@ -112,7 +112,7 @@ class Running {
   stream(result) {
     if (result === null || typeof result !== 'object') return undefined;
     if (result instanceof ReadableStream) return result.locked ? undefined : webStream(this, result);
-    if (isReadable(result)) return readable(this, result);
+    if (isNodeStream(result)) return isReadable(result) ? readable(this, result) : undefined;
     if (typeof result[Symbol.asyncIterator] === 'function') {
       return typeof result.next === 'function' ? asyncIterator(this, result) : asyncIterable(this, result);
     }
@@ -243,9 +243,12 @@ function derived(call, result) {
 
 // ---- Node's streams ----
 
+function isNodeStream(value) {
+  return typeof value.pipe === 'function' && typeof value.on === 'function';
+}
+
 /* A connection that can be written to is a thing to work with, and no result that ends. */
 function isReadable(value) {
-  if (typeof value.pipe !== 'function' || typeof value.on !== 'function') return false;
   if (value instanceof Duplex && !(value instanceof Transform)) return value.readable && !value.writable;
   return value instanceof Readable || value.readable === true;
 }
@@ -255,7 +258,10 @@ function readable(call, inner) {
   const items = source[Symbol.asyncIterator]();
   const isObjects = source.readableObjectMode;
   let seen; // weak, so that a stream that is dropped can be collected
-  const fail = (error) => call.fail(error).then(() => seen.deref()?.destroy(error));
+  const fail = async (error) => {
+    const reason = await call.fail(error).then(() => error, (refusal) => refusal);
+    seen.deref()?.destroy(reason);
+  };
   const read = async () => {
     for (;;) {
       const { done, value } = await call.inside(() => items.next());
@@ -269,7 +275,7 @@ function readable(call, inner) {
   const outer = new Readable({
     objectMode: isObjects,
     encoding: source.readableEncoding ?? undefined,
-    highWaterMark: isObjects ? 1 : undefined,
+    highWaterMark: 0, // the stream behind reads ahead already
     read() {
       read().then((item) => {
         if (item !== null) call.delivered = true;
@@ -279,7 +285,7 @@ function readable(call, inner) {
     destroy(error, done) {
       if (call.ended === undefined) call.isLeft = true;
       inner.destroy?.();
-      call.return().then(() => done(error), done);
+      call.return().then(() => done(error), (refusal) => done(error ?? refusal));
     },
   });
   seen = new WeakRef(outer);
