@@ -501,8 +501,8 @@ static void texts(void)
     }
     everywhere(engine, hold, (farebox_str){"a\0b", 3}, &has_nul);
 
-    /* Names of 64 KiB, also where the pointer ends at the end of a page. */
-    enum { LONG = 65536 };
+    /* Names of more than 64 KiB, also where the pointer ends at the end of a page. */
+    enum { LONG = 65536 + 4096 };
     char *memory = mmap(NULL, LONG + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memset(memory, 'n', LONG);
     mprotect(memory + LONG, 4096, PROT_NONE);
@@ -515,7 +515,7 @@ static void texts(void)
     /* The longest that is allowed, and one more. */
     const struct {
         size_t offset, limit;
-    } limits[] = {{CHARGE(idempotency_key), 255}, {CHARGE(run), 255}, {CHARGE(call), 255}, {CHARGE(description), 500}};
+    } limits[] = {{CHARGE(idempotency_key), 255}, {CHARGE(run), 65536}, {CHARGE(call), 65536}, {CHARGE(description), 500}};
     for (size_t k = 0; k < sizeof limits / sizeof limits[0]; k++) {
         EXPECT(FAREBOX_OK, charge_with(engine, limits[k].offset, (farebox_str){memory, limits[k].limit}));
         EXPECT(FAREBOX_TOO_LONG, charge_with(engine, limits[k].offset, (farebox_str){memory, limits[k].limit + 1}));

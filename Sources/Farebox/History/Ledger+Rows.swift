@@ -39,9 +39,11 @@ extension Ledger {
 
   /// A record as JSON.
   ///
-  /// - Parameter explains: whether to tell how the price came about.
+  /// - Parameters:
+  ///   - explains: whether to tell how the price came about.
+  ///   - origins: finds the run and the call where another record has them. The store must not be lending the record.
   func json(
-    _ number: UInt64, _ record: Record, _ heap: Heap, explains: Bool, in store: any Store
+    _ number: UInt64, _ record: Record, _ heap: Heap, explains: Bool, origins: Origins = Origins(), in store: any Store
   ) throws(Failure) -> JSON {
     guard let kind = RecordKind(rawValue: record.kind) else { throw Segment.corrupt("A record has an unknown kind.") }
     var row: JSONObject = [
@@ -55,7 +57,11 @@ extension Ledger {
     if record.reference > 0 { row.append("reference", Shapes.number(record.reference)) }
     if let hold = receipt(number, record).hold.nonZero { row.append("hold", Shapes.number(hold)) }
     if record.price > 0 { row.append("price_version", Shapes.number(UInt64(record.price))) }
-    for (field, name) in [(HeapField.run, "run"), (.call, "call"), (.description, "description"), (.name, "name")] {
+    let origin = try origins.find(number, record, heap, self, in: store)
+    for (name, text) in [("run", origin.run), ("call", origin.call)] where !text.isEmpty {
+      row.append(name, .string(text))
+    }
+    for (field, name) in [(HeapField.description, "description"), (.name, "name")] {
       if let text = heap[field].string, !text.isEmpty { row.append(name, .string(text)) }
     }
     if !heap[.key].isEmpty { row.append("idempotency_key", .string(heap[.key].keyText)) }

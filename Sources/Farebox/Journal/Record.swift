@@ -84,6 +84,9 @@ struct Record {
   var price: UInt32 = 0
   /// A small number whose meaning the kind decides.
   var detail: UInt32 = 0
+  /// Tells which runs and calls the record cannot belong to, where their ids are in a record that it refers to; see
+  /// `OriginTag`.
+  var origin: UInt32 = 0
   /// The record that this one is about: the hold captured, the charge refunded.
   var reference: UInt64 = 0
   /// Expiry of a hold; the part of a capture beyond its hold; when a refunded charge was made.

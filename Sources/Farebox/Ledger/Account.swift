@@ -69,6 +69,8 @@ struct Hold {
   var expires: Int64
   /// Hash of the run, or 0.
   let run: UInt64
+  /// Of the run and the call; see `OriginTag`.
+  let origin: UInt32
 }
 
 /// How a hold ended; kept in memory for recent holds, found in the history for older ones.
