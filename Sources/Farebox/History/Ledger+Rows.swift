@@ -13,6 +13,7 @@ extension RecordKind {
     case .expire: "expire"
     case .extend: "extend"
     case .refund: "refund"
+    case .increase: "increase"
     case .asset: "asset"
     case .account: "account"
     case .accountState: "account_state"
@@ -83,7 +84,9 @@ extension Ledger {
     row.append("asset", .string(asset.code))
     row.append("balance", text(record.balance))
     row.append("available", text(record.available))
-    if kind == .reserve || kind == .capture { row.append("hold_remaining", text(record.remaining)) }
+    if kind == .reserve || kind == .increase || kind == .capture {
+      row.append("hold_remaining", text(record.remaining))
+    }
     if kind == .reserve || kind == .extend { row.append("expires", .int(record.extra)) }
     if kind == .capture { row.append("final", .bool(record.flags & RecordFlags.final != 0)) }
     if record.flags & RecordFlags.capped != 0 { row.append("capped", true) }

@@ -47,7 +47,7 @@ extension RecordKind {
   /// Whether the run and the call are in the record that this one refers to.
   var refersToOrigin: Bool {
     switch self {
-    case .capture, .release, .expire, .extend, .refund: true
+    case .capture, .release, .expire, .extend, .refund, .increase: true
     default: false
     }
   }

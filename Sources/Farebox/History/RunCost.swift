@@ -90,6 +90,7 @@ final class RunCost {
       sum.tools[record.tool, default: (0, 0)].amount -= Int128(record.amount)
     case .reserve:
       if !ended.contains(number) { sum.held += Int128(record.amount) + (changes[number] ?? 0) }
+    case .increase: changes[record.reference, default: 0] += Int128(record.amount)
     case .release, .expire: ended.insert(record.reference)
     default: break
     }

@@ -104,7 +104,7 @@ struct Ledger: ~Copyable {
     receipt.isCapped = record.flags & RecordFlags.capped != 0
     switch RecordKind(rawValue: record.kind) {
     case .reserve: receipt.hold = HoldID(number: number, tag: HoldID.tag(in: record.detail)).value
-    case .capture, .release, .expire, .extend:
+    case .increase, .capture, .release, .expire, .extend:
       receipt.hold = HoldID(number: record.reference, tag: HoldID.tag(in: record.detail)).value
     default: receipt.hold = 0
     }

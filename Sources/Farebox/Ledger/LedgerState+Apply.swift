@@ -21,6 +21,7 @@ extension LedgerState {
     case .release: try applyEnd(record, number, .released)
     case .expire: try applyEnd(record, number, .expired)
     case .extend: try applyExtend(record, number)
+    case .increase: try applyIncrease(record, number)
     case .refund: try applyRefund(record, number, heap)
     case .transfer: try applyTransfer(record, number, heap)
     case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits, .customerPrice, .access:
@@ -72,7 +73,7 @@ extension LedgerState {
   }
 
   /// Puts a record into the history of its payer, and of the wallet that pays for it.
-  private mutating func notePayer(_ account: UInt32, _ number: UInt64) {
+  mutating func notePayer(_ account: UInt32, _ number: UInt64) {
     note(account, number)
     let paying = wallet(of: account)
     if paying != account { note(paying, number) }
@@ -116,7 +117,7 @@ extension LedgerState {
     open.captured &+= record.amount
     if isFinal {
       holds[record.reference] = nil
-      ended.add(record.reference, .captured)
+      ended.add(record.reference, .captured, increased: open.increased)
     } else {
       holds[record.reference] = open
     }
@@ -128,7 +129,7 @@ extension LedgerState {
     notePayer(open.account, number)
     settle(open, record.reference, freed: open.remaining, spent: 0, ended: true, counts: open.captured > 0)
     holds[record.reference] = nil
-    ended.add(record.reference, end)
+    ended.add(record.reference, end, increased: open.increased)
   }
 
   private mutating func applyExtend(_ record: Record, _ number: UInt64) throws(Failure) {

@@ -34,7 +34,7 @@ import Testing
   @Test func `kinds and fields have the numbers that are on disk`() {
     let kinds: [(RecordKind, UInt8)] = [
       (.transfer, 1), (.charge, 2), (.reserve, 3), (.capture, 4), (.release, 5), (.expire, 6), (.extend, 7),
-      (.refund, 8), (.asset, 20), (.account, 21), (.accountState, 22), (.skill, 23), (.toolState, 24),
+      (.refund, 8), (.increase, 9), (.asset, 20), (.account, 21), (.accountState, 22), (.skill, 23), (.toolState, 24),
       (.rateCard, 25), (.budget, 26), (.limits, 27), (.webhook, 28), (.event, 29), (.seal, 30), (.customerPrice, 31),
       (.access, 32), (.value, 33),
     ]

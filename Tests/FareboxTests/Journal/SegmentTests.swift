@@ -35,7 +35,8 @@ import Testing
     left.kind == right.kind && left.flags == right.flags && left.asset == right.asset && left.account == right.account
       && left.time == right.time && left.amount == right.amount && left.tool == right.tool
       && left.beneficiary == right.beneficiary && left.price == right.price && left.detail == right.detail
-      && left.origin == right.origin && left.reference == right.reference && left.extra == right.extra && left.remaining == right.remaining
+      && left.origin == right.origin && left.reference == right.reference && left.extra == right.extra
+      && left.remaining == right.remaining
       && left.balance == right.balance && left.available == right.available
   }
 
