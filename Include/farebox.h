@@ -503,6 +503,33 @@ typedef struct farebox_reserve_args {
 FAREBOX_API farebox_status farebox_reserve(farebox_engine *engine, const farebox_reserve_args *args,
                                            farebox_receipt *out, farebox_error *error);
 
+/* One increase of an open hold. */
+typedef struct farebox_increase_args {
+    uint32_t struct_size;
+    uint32_t flags; /* 0 */
+    uint64_t hold;
+    farebox_str idempotency_key;
+    farebox_str description;
+    farebox_str metadata;
+    int64_t amount; /* atomic units that are added; not negative */
+    farebox_durability durability;
+    uint8_t reserved[28];
+} farebox_increase_args;
+
+#define FAREBOX_INCREASE_ARGS_INIT                                                                                     \
+    {sizeof(farebox_increase_args), 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, {0}}
+
+/* Adds to an open hold, in one atomic decision over wallet, budgets and caps: all of `amount` is held, or nothing more.
+ * Rate limits do not count it again. The call as a whole must stay within the caps; the budgets of the hold count it in
+ * the windows in which the hold began.
+ * Ownership: args borrowed; *out is the caller's and may be NULL; its amount is what was added.
+ * Threads:   any; calls of many threads share one commit.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, hold family, state family, refused family, KEY_CONFLICT,
+ *            STORE_*, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_increase(farebox_engine *engine, const farebox_increase_args *args,
+                                            farebox_receipt *out, farebox_error *error);
+
 enum {
     FAREBOX_CAPTURE_PARTIAL = 1, /* keep the rest of the hold open */
     FAREBOX_CAPTURE_AMOUNT = 2,  /* take `amount`, which may be 0 */

@@ -123,6 +123,21 @@ public func farebox_reserve(
   }
 }
 
+@_cdecl("farebox_increase") @implementation
+public func farebox_increase(
+  _ engine: OpaquePointer?, _ args: UnsafePointer<farebox_increase_args>?,
+  _ out: UnsafeMutablePointer<farebox_receipt>?, _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    let open = try unsafe Handles.engine(engine)
+    let given = try unsafe Structs.read(args, "args")
+    try unsafe Structs.check(out, "out")
+    let durability = try unsafe Durability.read(given.durability, "args.durability")
+    let receipt = try open.increase(unsafe IncreaseRequest(given), durability: durability)
+    unsafe out?.pointee.fill(receipt)
+  }
+}
+
 @_cdecl("farebox_capture") @implementation
 public func farebox_capture(
   _ engine: OpaquePointer?, _ args: UnsafePointer<farebox_capture_args>?, _ out: UnsafeMutablePointer<farebox_receipt>?,

@@ -199,6 +199,35 @@ static void holds(farebox_engine *engine, int64_t *now)
     EXPECT(FAREBOX_HOLD_NOT_FOUND, farebox_release(engine, UINT64_MAX, NULL, NULL));
     EXPECT(FAREBOX_HOLD_NOT_FOUND, capture(engine, 0, 0, 0, &receipt));
 
+    /* Increase: all of it or nothing, once a key; a capture counts all that is held then. */
+    hold = reserve(engine, 2 * USD, "hold-10", FAREBOX_OVER_CAPTURE_REJECT);
+    farebox_increase_args more = FAREBOX_INCREASE_ARGS_INIT;
+    more.hold = hold.hold;
+    more.amount = 3 * USD;
+    more.idempotency_key = str("more-1");
+    more.description = str("more to do");
+    for (int round = 0; round < 2; round++) {
+        receipt = (farebox_receipt)FAREBOX_RECEIPT_INIT;
+        EXPECT(FAREBOX_OK, farebox_increase(engine, &more, &receipt, NULL));
+        EQUAL(3 * USD, receipt.amount);
+        EQUAL(5 * USD, receipt.hold_remaining);
+        EQUAL(hold.hold, receipt.hold);
+        CHECK(receipt.id != hold.id && receipt.id != 0);
+        CHECK(((receipt.flags & FAREBOX_RECEIPT_REPLAYED) != 0) == (round == 1));
+        EQUAL(5 * USD, held_on(engine, "user:ana"));
+    }
+    more.amount = 4 * USD;
+    EXPECT(FAREBOX_KEY_CONFLICT, farebox_increase(engine, &more, NULL, &error));
+    CHECK(strcmp(error.field, "amount") == 0);
+    more.idempotency_key = str("more-2");
+    more.amount = 5000 * USD;
+    EXPECT(FAREBOX_INSUFFICIENT_FUNDS, farebox_increase(engine, &more, NULL, NULL));
+    EQUAL(5 * USD, held_on(engine, "user:ana"));
+    EXPECT(FAREBOX_OK, capture(engine, hold.hold, 0, 0, &receipt));
+    EQUAL(5 * USD, receipt.amount);
+    more.amount = 1 * USD;
+    EXPECT(FAREBOX_HOLD_CAPTURED, farebox_increase(engine, &more, NULL, NULL));
+
     /* Extend, and expire; the tick is not needed but says what it did. */
     hold = reserve(engine, 2 * USD, "hold-7", FAREBOX_OVER_CAPTURE_REJECT);
     EXPECT(FAREBOX_OK, farebox_extend(engine, hold.hold, 2000000, &receipt, NULL));

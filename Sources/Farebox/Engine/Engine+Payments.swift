@@ -70,6 +70,13 @@ extension Engine {
     }
   }
 
+  /// Adds to an open hold; all of it or nothing.
+  public func increase(_ request: IncreaseRequest, durability: Durability? = nil) throws(Failure) -> Receipt {
+    try receipt(durability ?? holdDurability) { ledger, context throws(Rejection) in
+      try ledger.increase(request, at: context.time, in: context.store)
+    }
+  }
+
   /// Charges a hold, in part or as a whole.
   public func capture(_ request: CaptureRequest, durability: Durability? = nil) throws(Failure) -> Receipt {
     try receipt(durability ?? options.durability) { ledger, context throws(Rejection) in

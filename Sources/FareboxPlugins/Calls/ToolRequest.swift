@@ -24,8 +24,8 @@ package struct ToolRequest {
   /// Refuses texts that no call may have, wherever they are not looked at anyway.
   func checkTexts() throws(Failure) {
     for (text, field, most) in [
-      (payer, "payer", Limits.accountName), (key, "idempotency_key", Limits.key), (run, "run", Limits.runID),
-      (call, "call", Limits.runID),
+      (payer, "payer", Limits.accountName), (key, "idempotency_key", Limits.key), (run, "run", Limits.identifier),
+      (call, "call", Limits.identifier),
     ] {
       guard text.count <= most else { throw Failure(.tooLong, field: field, "It has at most \(most) bytes.") }
     }
