@@ -116,6 +116,8 @@ enum RecordFlags {
   static let capped: UInt8 = 2
   /// The amount was given, not priced.
   static let explicit: UInt8 = 4
+  /// A capture of several lines, or a refund of one; they are in the fields.
+  static let lines: UInt8 = 8
 }
 
 /// A field of variable length: tag, 24-bit length, bytes.
@@ -133,6 +135,8 @@ enum HeapField: UInt8 {
   case requested = 10
   /// The caller's max_cost, where there was one.
   case maxCost = 11
+  /// The lines of a capture; see `StoredLine`.
+  case lines = 12
 }
 
 /// One leg of a transfer as it stands in its field: 16 bytes.
