@@ -261,6 +261,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -271,12 +273,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Whether a metered call was charged what was held, as its usage never came. */
-      unreported?: boolean | null;
-      /** Whether a metered call was charged nothing; the amount is back with the payer. */
-      released?: boolean | null;
-      /** What the payer could not pay of a metered call's price. */
-      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Pays money of an account out. */
@@ -312,6 +310,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -322,12 +322,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Whether a metered call was charged what was held, as its usage never came. */
-      unreported?: boolean | null;
-      /** Whether a metered call was charged nothing; the amount is back with the payer. */
-      released?: boolean | null;
-      /** What the payer could not pay of a metered call's price. */
-      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Tells what an account's wallet has, now or at a time in the past. */
@@ -390,6 +386,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -400,12 +398,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Whether a metered call was charged what was held, as its usage never came. */
-      unreported?: boolean | null;
-      /** Whether a metered call was charged nothing; the amount is back with the payer. */
-      released?: boolean | null;
-      /** What the payer could not pay of a metered call's price. */
-      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Undoes a transfer with its mirror image, once. */
@@ -435,6 +429,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -445,12 +441,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Whether a metered call was charged what was held, as its usage never came. */
-      unreported?: boolean | null;
-      /** Whether a metered call was charged nothing; the amount is back with the payer. */
-      released?: boolean | null;
-      /** What the payer could not pay of a metered call's price. */
-      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Tells everything about one entry of the journal, with how its price came about. */
@@ -482,7 +474,7 @@ export interface Operations {
       run?: string | null;
       /** The id of the call, found in the same way. */
       call?: string | null;
-      /** How the price came about. */
+      /** How the price came about; of a capture of several lines these, each with its own lines. */
       lines?: any[] | null;
     };
   };
@@ -562,6 +554,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -572,12 +566,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Whether a metered call was charged what was held, as its usage never came. */
-      unreported?: boolean | null;
-      /** Whether a metered call was charged nothing; the amount is back with the payer. */
-      released?: boolean | null;
-      /** What the payer could not pay of a metered call's price. */
-      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Charges many in one commit; each stands or falls alone. */
@@ -622,6 +612,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -632,12 +624,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Whether a metered call was charged what was held, as its usage never came. */
-      unreported?: boolean | null;
-      /** Whether a metered call was charged nothing; the amount is back with the payer. */
-      released?: boolean | null;
-      /** What the payer could not pay of a metered call's price. */
-      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Sets money aside for a call that is about to run, against every limit that applies. */
@@ -691,6 +679,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -701,12 +691,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Whether a metered call was charged what was held, as its usage never came. */
-      unreported?: boolean | null;
-      /** Whether a metered call was charged nothing; the amount is back with the payer. */
-      released?: boolean | null;
-      /** What the payer could not pay of a metered call's price. */
-      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Adds to an open hold, decided like a reservation: all of it or nothing. */
@@ -742,6 +728,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -752,15 +740,11 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Whether a metered call was charged what was held, as its usage never came. */
-      unreported?: boolean | null;
-      /** Whether a metered call was charged nothing; the amount is back with the payer. */
-      released?: boolean | null;
-      /** What the payer could not pay of a metered call's price. */
-      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
-  /** Charges a hold: all of it, an amount, or the price of a usage. */
+  /** Charges a hold: all of it, an amount, the price of a usage, or several lines. */
   'hold.capture': {
     input: {
       /** The hold's number. */
@@ -769,6 +753,8 @@ export interface Operations {
       amount?: string | number;
       /** Take the price of this usage, at the price of the reservation. */
       usage?: object;
+      /** Take the sum of these: each a usage of the hold's tool, another tool with its usage (or the amount of a dynamic price), or an amount and its payee; each may have a description. */
+      lines?: readonly unknown[];
       /** Whether the rest returns to the payer; true where absent. */
       final?: boolean;
       /** The same key and request give the first receipt again. */
@@ -797,6 +783,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -807,12 +795,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Whether a metered call was charged what was held, as its usage never came. */
-      unreported?: boolean | null;
-      /** Whether a metered call was charged nothing; the amount is back with the payer. */
-      released?: boolean | null;
-      /** What the payer could not pay of a metered call's price. */
-      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Returns what is left of a hold to the payer. */
@@ -838,6 +822,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -848,12 +834,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Whether a metered call was charged what was held, as its usage never came. */
-      unreported?: boolean | null;
-      /** Whether a metered call was charged nothing; the amount is back with the payer. */
-      released?: boolean | null;
-      /** What the payer could not pay of a metered call's price. */
-      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Moves the expiry of an open hold to a time from now. */
@@ -881,6 +863,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -891,12 +875,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Whether a metered call was charged what was held, as its usage never came. */
-      unreported?: boolean | null;
-      /** Whether a metered call was charged nothing; the amount is back with the payer. */
-      released?: boolean | null;
-      /** What the payer could not pay of a metered call's price. */
-      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Tells the state of a hold. */
@@ -945,114 +925,6 @@ export interface Operations {
       holds?: any[] | null;
       /** The next page's after, or null. */
       next?: number | bigint | null;
-    };
-  };
-  /** Holds money for a call of a tool that is about to run. */
-  'call.begin': {
-    input: {
-      /** The account that is charged; its wallet pays. */
-      payer: string;
-      /** The tool whose price applies. */
-      tool: string;
-      /** The run that the call belongs to. */
-      run?: string;
-      /** The id that the framework gave the call; a repeat of it is charged once. */
-      call?: string;
-      /** Of a call made inside another one: that call's key. */
-      parent?: string;
-      /** What the tool is given: the same id with other arguments is another call. */
-      arguments?: unknown;
-      /** Counts calls that are alike in all of the above; 0 where absent. */
-      ordinal?: number | bigint | string | Date;
-      /** A key instead of the one derived from the above. */
-      idempotency_key?: string;
-      /** An estimate of the usage: an object of counts by meter, or a number of units. */
-      expected?: unknown;
-      /** What this call costs, where the tool's price is dynamic. */
-      amount?: string | number;
-      /** Charge at most this. */
-      max_cost?: string | number;
-      /** Allow a price by usage without an estimate and without a maximum. */
-      charge_afterwards?: boolean;
-      /** A call whose usage is never reported costs nothing. */
-      release_unreported?: boolean;
-      /** How long the hold lasts; 900,000 where absent. */
-      expires_in_ms?: number | bigint | string | Date;
-      /** `full`, `normal` or `relaxed`; what the engine was opened with where absent. */
-      durability?: string;
-    };
-    output: {
-      /** The hold's number, which finishes the call. */
-      hold?: number | bigint | null;
-      /** What is held. */
-      held?: string | null;
-      /** What the call can cost at the most; null where nothing limits it. */
-      maximum?: string | null;
-      /** The asset of both. */
-      asset?: string | null;
-      /** The price that applies. */
-      price_version?: number | bigint | null;
-      /** The parent of calls made inside this one; null where no call id is known. */
-      key?: string | null;
-      /** Whether an earlier try of the call was charged: this one costs nothing more. */
-      paid?: boolean | null;
-      /** Whether another try of the call is under way and holds the money for both. */
-      shared?: boolean | null;
-    };
-  };
-  /** Charges a call that ended, or gives back what was held for it; again, it gives the first receipt. */
-  'call.finish': {
-    input: {
-      /** The hold's number. */
-      hold: Hold | number | bigint | string;
-      /** `returned`, `reported_failure`, `failed` or `left`; returned where absent. */
-      ending?: string;
-      /** Whether items of a stream were delivered before the end. */
-      delivered?: boolean;
-      /** What was used: an object of counts by meter, or a number of units. */
-      usage?: unknown;
-      /** Of a dynamic price: replaces what the beginning said. */
-      amount?: string | number;
-      /** For people. */
-      description?: string;
-      /** For programs. */
-      metadata?: object;
-      /** `full`, `normal` or `relaxed`; what the engine was opened with where absent. */
-      durability?: string;
-    };
-    output: {
-      /** The transfer's number. */
-      id?: number | bigint | null;
-      /** The hold's number, where there is one. */
-      hold?: number | bigint | null;
-      /** Charged, held, captured or returned. */
-      amount?: string | null;
-      /** The amount's asset. */
-      asset?: string | null;
-      /** Left on the hold after this, where there is one. */
-      hold_remaining?: string | null;
-      /** Of the paying wallet after this. */
-      balance?: string | null;
-      /** Balance less held plus credit line, after this. */
-      available?: string | null;
-      /** Microseconds since 1970. */
-      time?: number | bigint | null;
-      /** The price that applied; 0 for a given amount. */
-      price_version?: number | bigint | null;
-      /** Whether this is the receipt of an earlier call with the same key. */
-      replayed?: boolean | null;
-      /** Whether it is not in the store yet. */
-      uncommitted?: boolean | null;
-      /** Whether the hold is closed. */
-      final?: boolean | null;
-      /** Whether a maximum bound the amount. */
-      capped?: boolean | null;
-      /** Whether a metered call was charged what was held, as its usage never came. */
-      unreported?: boolean | null;
-      /** Whether a metered call was charged nothing; the amount is back with the payer. */
-      released?: boolean | null;
-      /** What the payer could not pay of a metered call's price. */
-      shortfall?: string | null;
     };
   };
   /** Limits what an account and all below it may spend, or how often, in a window of time. */
