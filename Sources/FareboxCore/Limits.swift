@@ -30,6 +30,8 @@ public enum Limits {
   public static let jsonDepth = 64
   /// Postings in one transfer.
   public static let postings = 1_000
+  /// Lines of one capture.
+  public static let captureLines = 32
   /// Recipients of one split.
   public static let recipients = 32
   /// Requests in one batch.

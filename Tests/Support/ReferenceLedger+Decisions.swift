@@ -42,7 +42,8 @@ extension ReferenceLedger {
       return outcome(coin, amount, wallet(account))
     case .charge(let payment): return charge(payment, serial)
     case .reserve(let payment, let milliseconds, let policy): return reserve(payment, milliseconds, policy, serial)
-    case .capture(let hold, let taking, let isFinal): return capture(hold, taking, isFinal, serial)
+    case .increase(let hold, let amount, _): return increase(hold, amount)
+    case .capture(let hold, let taking, let isFinal, _): return capture(hold, taking, isFinal, serial)
     case .release(let hold):
       return withOpenHold(hold) { ledger, index in
         let hold = ledger.holds[index]
@@ -112,6 +113,7 @@ extension ReferenceLedger {
     let coin: Coin
     let sharing: Sharing
     var tariff: Tariff?
+    var tool: Int?
     var isCapped = false
   }
 
@@ -123,10 +125,11 @@ extension ReferenceLedger {
       guard let tool = skill?.tools[index] else { return nil }
       let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
       if isHold, let most = payment.maxCost {
-        return Order(amount: scaled(most, tool.coin), coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff)
+        return Order(
+          amount: scaled(most, tool.coin), coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, tool: index)
       }
       return Order(
-        amount: amount, coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, isCapped: isCapped)
+        amount: amount, coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, tool: index, isCapped: isCapped)
     }
   }
 
@@ -162,15 +165,22 @@ extension ReferenceLedger {
     return order.amount > available(wallet(payment.payer), order.coin) ? .insufficientFunds : nil
   }
 
-  private func runRefusal(_ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Status? {
-    runTotalPassed(payer, run, coin, amount) == nil ? nil : .overRunCap
+  private func runRefusal(
+    _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128, since spending: Int = .max
+  ) -> Status? {
+    runTotalPassed(payer, run, coin, amount, since: spending) == nil ? nil : .overRunCap
   }
 
   /// What a run has cost so far, where an amount on top of it passes a cap.
-  private func runTotalPassed(_ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Int128? {
+  ///
+  /// - Parameter spending: caps that do not count it do not limit what is added to it.
+  private func runTotalPassed(
+    _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128, since spending: Int = .max
+  ) -> Int128? {
     guard run != 0 else { return nil }
     for account in path(payer) {
       guard let limit = limits[account]?.terms, limit.coin == coin, let most = limit.perRun else { continue }
+      if spending < limits[account]?.runsSince ?? 0 { continue }
       let total = runSpendings(account, run).reduce(0) { $0 + $1.spent + $1.held }
       if total + amount > most { return total }
     }
@@ -178,9 +188,11 @@ extension ReferenceLedger {
   }
 
   /// A refusal, with what it tells of the run.
-  private func refused(_ status: Status, _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Outcome {
+  private func refused(
+    _ status: Status, _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128, since spending: Int = .max
+  ) -> Outcome {
     var outcome = Outcome(status: status, coin: coin)
-    if status == .overRunCap { outcome.spent = runTotalPassed(payer, run, coin, amount) }
+    if status == .overRunCap { outcome.spent = runTotalPassed(payer, run, coin, amount, since: spending) }
     return outcome
   }
 
@@ -197,21 +209,22 @@ extension ReferenceLedger {
       Spending(
         account: payment.payer, coin: order.coin, time: now, run: payment.run, spent: order.amount, held: 0,
         counts: true, isHeld: false))
-    pay(payment.payer, order.coin, order.sharing, order.amount, spendings.count - 1, serial)
+    pay(payment.payer, order.coin, [(order.sharing, order.amount)], spendings.count - 1, serial)
     note()
     var outcome = outcome(order.coin, order.amount, wallet(payment.payer))
     outcome.isCapped = order.isCapped
     return outcome
   }
 
-  /// Moves an amount from a payer to those who share it.
+  /// Moves amounts from a payer to those who share them.
   private mutating func pay(
-    _ payer: Int, _ coin: Coin, _ sharing: Sharing, _ amount: Int128, _ spending: Int, _ serial: Int
+    _ payer: Int, _ coin: Coin, _ lines: [(sharing: Sharing, amount: Int128)], _ spending: Int, _ serial: Int
   ) {
-    post(wallet(payer), coin, -amount)
-    for (account, share) in zip(sharing.accounts, sharing.shares(of: amount)) { post(wallet(account), coin, share) }
-    charges.append(
-      Charge(serial: serial, spending: spending, payer: payer, coin: coin, sharing: sharing, amount: amount))
+    for (sharing, amount) in lines {
+      post(wallet(payer), coin, -amount)
+      for (account, share) in zip(sharing.accounts, sharing.shares(of: amount)) { post(wallet(account), coin, share) }
+    }
+    charges.append(Charge(serial: serial, spending: spending, payer: payer, coin: coin, lines: lines))
   }
 
   private mutating func reserve(
@@ -228,7 +241,8 @@ extension ReferenceLedger {
     holds.append(
       Hold(
         serial: serial, spending: spendings.count - 1, account: payment.payer, coin: order.coin,
-        sharing: order.sharing, tariff: order.tariff, policy: policy, remaining: order.amount, captured: 0,
+        sharing: order.sharing, tariff: order.tariff, tool: order.tool, policy: policy, remaining: order.amount,
+        captured: 0,
         expires: now + milliseconds * 1_000))
     note()
     var outcome = outcome(order.coin, order.amount, wallet(payment.payer))
@@ -246,12 +260,58 @@ extension ReferenceLedger {
     return body(&self, index)
   }
 
+  private mutating func increase(_ serial: Int, _ amount: Int128) -> Outcome {
+    withOpenHold(serial) { ledger, index in
+      let hold = ledger.holds[index]
+      if let refusal = ledger.increaseRefusal(hold, amount) {
+        let run = ledger.spendings[hold.spending].run
+        return ledger.refused(refusal, hold.account, run, hold.coin, amount, since: hold.spending)
+      }
+      ledger.holds[index].remaining += amount
+      ledger.spendings[hold.spending].held += amount
+      ledger.note()
+      var outcome = ledger.outcome(hold.coin, amount, ledger.wallet(hold.account))
+      outcome.remaining = hold.remaining + amount
+      return outcome
+    }
+  }
+
+  /// The first reason not to add to a hold.
+  private func increaseRefusal(_ hold: Hold, _ amount: Int128) -> Status? {
+    if isFrozen(hold.account) { return .accountFrozen }
+    for account in path(hold.account) {
+      if let limit = limits[account]?.terms, limit.coin == hold.coin, let most = limit.perCall,
+        hold.captured + hold.remaining + amount > most
+      {
+        return .overCallCap
+      }
+    }
+    let run = spendings[hold.spending].run
+    if let status = runRefusal(hold.account, run, hold.coin, amount, since: hold.spending) { return status }
+    for account in path(hold.account) {
+      for budget in budgets where budget.terms.account == account && budget.terms.coin == hold.coin {
+        guard amount > 0, hold.spending >= budget.since, keeps(budget, hold) else { continue }
+        let (spent, held) = counted(budget, around: spendings[hold.spending].time)
+        if spent + held + amount > budget.terms.limit { return .overBudget }
+      }
+    }
+    return amount > available(wallet(hold.account), hold.coin) ? .insufficientFunds : nil
+  }
+
   private mutating func capture(_ serial: Int, _ taking: Taking, _ isFinal: Bool, _ charge: Int) -> Outcome {
     withOpenHold(serial) { ledger, index in
       let hold = ledger.holds[index]
       var amount = hold.remaining
       var isCapped = false
+      var lines: [(sharing: Sharing, amount: Int128)] = []
       switch taking {
+      case .lines(let asked):
+        for line in asked {
+          guard let priced = ledger.priced(line, hold) else { return Outcome(status: ledger.refusal(line, hold)) }
+          lines.append((priced.sharing, priced.amount))
+          isCapped = isCapped || priced.isCapped
+        }
+        amount = lines.reduce(0) { $0 + $1.amount }
       case .rest: break
       case .amount(let given, _): amount = given
       case .units(let units):
@@ -261,7 +321,14 @@ extension ReferenceLedger {
       if amount > hold.remaining {
         switch hold.policy {
         case .reject: return Outcome(status: .overCapture)
-        case .cap: (amount, isCapped) = (hold.remaining, true)
+        case .cap:
+          var left = amount - hold.remaining
+          for index in lines.indices.reversed() {
+            let part = min(left, lines[index].amount)
+            lines[index].amount -= part
+            left -= part
+          }
+          (amount, isCapped) = (hold.remaining, true)
         case .overflow:
           if let refusal = ledger.refusal(hold, amount) {
             let run = ledger.spendings[hold.spending].run
@@ -274,7 +341,8 @@ extension ReferenceLedger {
       ledger.holds[index].captured += amount
       ledger.spendings[hold.spending].spent += amount
       ledger.spendings[hold.spending].held -= amount - excess
-      ledger.pay(hold.account, hold.coin, hold.sharing, amount, hold.spending, charge)
+      if lines.isEmpty { lines = [(hold.sharing, amount)] }
+      ledger.pay(hold.account, hold.coin, lines, hold.spending, charge)
       if isFinal { ledger.finish(index, .holdCaptured) }
       ledger.note()
       var outcome = ledger.outcome(hold.coin, amount, ledger.wallet(hold.account))
@@ -283,6 +351,31 @@ extension ReferenceLedger {
       outcome.isCapped = isCapped
       return outcome
     }
+  }
+
+  /// What a line of a capture costs, and who gets it; nil where it cannot be.
+  private func priced(_ line: Line, _ hold: Hold) -> (sharing: Sharing, amount: Int128, isCapped: Bool)? {
+    switch line {
+    case .amount(let amount, let payee):
+      return (payee.map { Sharing(accounts: [$0], parts: [1]) } ?? hold.sharing, amount, false)
+    case .units(let units):
+      guard let tariff = hold.tariff else { return nil }
+      let (amount, isCapped) = tariff.cost(Int128(units))
+      return (hold.sharing, amount, isCapped)
+    case .tool(let index, let units):
+      if index == hold.tool, let tariff = hold.tariff {
+        let (amount, isCapped) = tariff.cost(Int128(units ?? 1))
+        return (hold.sharing, amount, isCapped)
+      }
+      guard let tool = skill?.tools[index], tool.coin == hold.coin else { return nil }
+      let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
+      return (tool.sharing, amount, isCapped)
+    }
+  }
+
+  private func refusal(_ line: Line, _ hold: Hold) -> Status {
+    if case .tool(let index, _) = line { return skill?.tools[index] == nil ? .toolNotFound : .assetMismatch }
+    return .invalidArgument
   }
 
   /// The first reason not to capture beyond a hold.
@@ -315,11 +408,15 @@ extension ReferenceLedger {
     let left = charge.amount - charge.refunded
     let amount = amount ?? left
     guard amount <= left, left > 0 || charge.amount == 0 else { return Outcome(status: .overRefund) }
-    let before = charge.sharing.shares(of: charge.refunded)
-    let after = charge.sharing.shares(of: charge.refunded + amount)
     post(wallet(charge.payer), charge.coin, amount)
-    for index in before.indices {
-      post(wallet(charge.sharing.accounts[index]), charge.coin, before[index] - after[index])
+    let partsBefore = charge.parts(of: charge.refunded)
+    let partsAfter = charge.parts(of: charge.refunded + amount)
+    for (index, line) in charge.lines.enumerated() {
+      let before = line.sharing.shares(of: partsBefore[index])
+      let after = line.sharing.shares(of: partsAfter[index])
+      for position in before.indices {
+        post(wallet(line.sharing.accounts[position]), charge.coin, before[position] - after[position])
+      }
     }
     charges[index].refunded += amount
     spendings[charge.spending].refunded += amount

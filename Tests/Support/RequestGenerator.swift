@@ -67,8 +67,14 @@ package struct RequestGenerator {
         random.chance(70)
         ? .reserve(changed(payment), milliseconds: milliseconds, policy)
         : .reserve(payment, milliseconds: milliseconds + 1, policy)
-    case .capture(let hold, let taking, let isFinal):
-      request.action = .capture(hold: hold, taking, isFinal: !isFinal)
+    case .increase(let hold, let amount, let coin):
+      request.action = .increase(hold: hold, amount + 1, coin)
+    case .capture(let hold, .lines(let lines), let isFinal, let coin) where random.chance(50):
+      // Another order is another request.
+      request.action = .capture(
+        hold: hold, .lines([.amount(1, payee: nil)] + lines.reversed()), isFinal: isFinal, coin: coin)
+    case .capture(let hold, let taking, let isFinal, let coin):
+      request.action = .capture(hold: hold, taking, isFinal: !isFinal, coin: coin)
     case .refund(let charge, let amount, let coin):
       request.action = .refund(charge: charge, (amount ?? 0) + 1, coin)
     case .transfer(let legs):
@@ -82,7 +88,7 @@ package struct RequestGenerator {
   private mutating func changed(_ payment: Payment) -> Payment {
     var payment = payment
     switch random.below(4) {
-    case 0: payment.maxCost = (payment.maxCost ?? 0) + 1
+    case 0: payment.maxCost = payment.maxCost.map { $0 + 1 } ?? 0
     case 1: payment.payer = random.pick(Cast.payers.filter { $0 != payment.payer })
     case 2:
       switch payment.cost {
@@ -99,7 +105,7 @@ package struct RequestGenerator {
     serial += 1
     var takesKey = true
     switch action {
-    case .charge, .reserve, .capture, .refund, .transfer, .reverse, .deposit, .withdraw: break
+    case .charge, .reserve, .increase, .capture, .refund, .transfer, .reverse, .deposit, .withdraw: break
     default: takesKey = false
     }
     let request = Request(action, key: takesKey ? key : "", serial: serial)
@@ -136,8 +142,10 @@ package struct RequestGenerator {
     case 8..<10:
       let coin = coin()
       return .withdraw(random.pick(Cast.everybody), coin, amount(coin) / 2 + 1)
-    case 10..<34: return .charge(payment(in: world))
-    case 34..<53: return reservation(in: world)
+    case 10..<31: return .charge(payment(in: world))
+    case 31..<35:
+      if let hold = hold(in: world, ids) { return increase(hold, in: world) }
+    case 35..<53: return reservation(in: world)
     case 53..<69:
       if let hold = hold(in: world, ids) { return capture(hold, in: world) }
     case 69..<73:
@@ -175,7 +183,7 @@ package struct RequestGenerator {
     if random.chance(35), let tools = world.skill?.tools {
       let tool = random.below(tools.count)
       payment.cost = .tool(tool, units: tools[tool].tariff.isFlat ? nil : random.below(400) + 2)
-      if random.chance(25) { payment.maxCost = Int128(random.below(40_000_000)) + 1 }
+      if random.chance(25) { payment.maxCost = random.chance(10) ? 0 : Int128(random.below(40_000_000)) + 1 }
     } else {
       let coin = coin()
       if random.chance(40) { payment.run = random.below(3) + 1 }
@@ -183,7 +191,7 @@ package struct RequestGenerator {
       let edges = world.edges(for: payment.payer, coin, run: payment.run)
       if !edges.isEmpty, random.chance(15) { units = random.pick(edges) + (random.chance(50) ? 1 : 0) }
       payment.cost = .amount(units, coin, payee: random.pick(Cast.payees))
-      if random.chance(10) { payment.maxCost = max(1, units * Int128(random.below(150)) / 100) }
+      if random.chance(10) { payment.maxCost = units * Int128(random.below(150)) / 100 }
       return payment
     }
     if random.chance(40) { payment.run = random.below(3) + 1 }
@@ -203,22 +211,57 @@ package struct RequestGenerator {
     return known.isEmpty ? nil : random.pick(known)
   }
 
+  private mutating func increase(_ hold: ReferenceLedger.Hold, in world: ReferenceLedger) -> Action {
+    let edges = world.increaseEdges(of: hold)
+    if !edges.isEmpty, random.chance(25) {
+      return .increase(hold: hold.serial, random.pick(edges) + (random.chance(50) ? 1 : 0), hold.coin)
+    }
+    return .increase(hold: hold.serial, amount(hold.coin), hold.coin)
+  }
+
   private mutating func capture(_ hold: ReferenceLedger.Hold, in world: ReferenceLedger) -> Action {
     let isFinal = random.chance(60)
+    if random.chance(25) { return lines(hold, in: world, isFinal: isFinal) }
     if hold.tariff != nil, hold.tariff?.isFlat == false, random.chance(40) {
-      return .capture(hold: hold.serial, .units(random.below(500) + 2), isFinal: isFinal)
+      return .capture(hold: hold.serial, .units(random.below(500) + 2), isFinal: isFinal, coin: hold.coin)
     }
-    if random.chance(30) { return .capture(hold: hold.serial, .rest, isFinal: isFinal) }
+    if random.chance(30) { return .capture(hold: hold.serial, .rest, isFinal: isFinal, coin: hold.coin) }
     if hold.policy == .overflow, hold.end == nil, random.chance(40) {
       let edges = world.edges(of: hold)
       if !edges.isEmpty {
         let most = random.pick(edges) + (random.chance(50) ? 1 : 0)
-        return .capture(hold: hold.serial, .amount(most, hold.coin), isFinal: isFinal)
+        return .capture(hold: hold.serial, .amount(most, hold.coin), isFinal: isFinal, coin: hold.coin)
       }
     }
     let most = hold.remaining > 0 ? hold.remaining : 1_000_000
     return .capture(
-      hold: hold.serial, .amount(most * Int128(random.below(160)) / 100, hold.coin), isFinal: isFinal)
+      hold: hold.serial, .amount(most * Int128(random.below(160)) / 100, hold.coin), isFinal: isFinal,
+      coin: hold.coin)
+  }
+
+  /// A capture of several lines, which mostly fit into what is left of the hold.
+  private mutating func lines(
+    _ hold: ReferenceLedger.Hold, in world: ReferenceLedger, isFinal: Bool
+  ) -> Action {
+    let count = random.below(4) + 1
+    var lines: [Line] = []
+    for _ in 0..<count {
+      switch random.below(4) {
+      case 0 where hold.tariff?.isFlat != true: lines.append(.units(random.below(300) + 2))
+      case 1:
+        let tool = random.below(Cast.tools.count)
+        // The first tool is flat, the others never.
+        if Cast.toolCoins[tool] == hold.coin || random.chance(10) {
+          lines.append(.tool(tool, units: tool == 0 ? nil : random.below(300) + 2))
+        }
+      default:
+        let most = hold.remaining > 0 ? hold.remaining : 1_000_000
+        let amount = most * Int128(random.below(120)) / 100 / Int128(count)
+        lines.append(.amount(amount, payee: random.chance(50) ? random.pick(Cast.payees) : nil))
+      }
+    }
+    if lines.isEmpty { lines.append(.amount(Int128(random.below(1_000)), payee: nil)) }
+    return .capture(hold: hold.serial, .lines(lines), isFinal: isFinal, coin: hold.coin)
   }
 
   private mutating func transfer() -> Action {

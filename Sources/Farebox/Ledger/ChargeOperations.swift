@@ -37,12 +37,12 @@ enum ChargeOperations {
     let requests = inputs
     let durability = try Shapes.durability(input) ?? engine.options.durability
     let (outcome, isUncommitted) = try engine.write(durability, isBatch: true) { ledger, context throws(Rejection) in
-      var rows: [Result<(Receipt, Asset), Failure>] = []
+      var rows: [Result<(Receipt, ReceiptDetail), Failure>] = []
       for input in requests {
         do throws(Rejection) {
           let request = try ledger.chargeRequest(input, arena, at: context.time)
           let receipt = try ledger.charge(request, at: context.time, in: context.store)
-          rows.append(.success((receipt, ledger.state.catalog.assets[Int(receipt.asset)])))
+          rows.append(.success((receipt, try ledger.detailed(receipt, in: context.store))))
         } catch {
           if error.storeFailure != nil { throw error }
           rows.append(.failure(ledger.failure(error)))
@@ -65,10 +65,10 @@ enum ChargeOperations {
           rows.map { row in
             switch row {
             case .failure(let failure): return ["error": failure.json]
-            case .success(let (receipt, asset)):
+            case .success(let (receipt, detail)):
               var receipt = receipt
               receipt.isUncommitted = isUncommitted
-              return Shapes.json(receipt, asset)
+              return Shapes.json(receipt, detail)
             }
           })
       ]

@@ -261,6 +261,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -271,6 +273,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Pays money of an account out. */
@@ -306,6 +310,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -316,6 +322,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Tells what an account's wallet has, now or at a time in the past. */
@@ -378,6 +386,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -388,6 +398,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Undoes a transfer with its mirror image, once. */
@@ -417,6 +429,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -427,6 +441,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Tells everything about one entry of the journal, with how its price came about. */
@@ -454,7 +470,11 @@ export interface Operations {
       tool?: string | null;
       /** The hold captured, the charge refunded. */
       reference?: number | bigint | null;
-      /** How the price came about. */
+      /** The run; of a capture or refund that of its reservation or charge. */
+      run?: string | null;
+      /** The id of the call, found in the same way. */
+      call?: string | null;
+      /** How the price came about; of a capture of several lines these, each with its own lines. */
       lines?: any[] | null;
     };
   };
@@ -465,8 +485,10 @@ export interface Operations {
       account?: string;
       /** Only calls of this tool. */
       tool?: string;
-      /** Only this run. */
+      /** Only what belongs to this run: holds, captures, refunds and all that became of them. */
       run?: string;
+      /** Only what belongs to the call of this id. */
+      call?: string;
       /** Only this kind: charge, reserve, capture, release, expire, refund, transfer ... */
       kind?: string;
       /** Not before this time. */
@@ -532,6 +554,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -542,6 +566,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Charges many in one commit; each stands or falls alone. */
@@ -586,6 +612,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -596,6 +624,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Sets money aside for a call that is about to run, against every limit that applies. */
@@ -649,6 +679,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -659,9 +691,60 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
-  /** Charges a hold: all of it, an amount, or the price of a usage. */
+  /** Adds to an open hold, decided like a reservation: all of it or nothing. */
+  'hold.increase': {
+    input: {
+      /** The hold's number. */
+      hold: Hold | number | bigint | string;
+      /** What is added, in the hold's asset. */
+      amount: string | number;
+      /** The same key and request give the first receipt again. */
+      idempotency_key?: string;
+      /** For people. */
+      description?: string;
+      /** For programs. */
+      metadata?: object;
+      /** `full`, `normal` or `relaxed`; what the engine was opened with where absent. */
+      durability?: string;
+    };
+    output: {
+      /** The transfer's number. */
+      id?: number | bigint | null;
+      /** The hold's number, where there is one. */
+      hold?: number | bigint | null;
+      /** Charged, held, captured or returned. */
+      amount?: string | null;
+      /** The amount's asset. */
+      asset?: string | null;
+      /** Left on the hold after this, where there is one. */
+      hold_remaining?: string | null;
+      /** Of the paying wallet after this. */
+      balance?: string | null;
+      /** Balance less held plus credit line, after this. */
+      available?: string | null;
+      /** Microseconds since 1970. */
+      time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The price that applied; 0 for a given amount. */
+      price_version?: number | bigint | null;
+      /** Whether this is the receipt of an earlier call with the same key. */
+      replayed?: boolean | null;
+      /** Whether it is not in the store yet. */
+      uncommitted?: boolean | null;
+      /** Whether the hold is closed. */
+      final?: boolean | null;
+      /** Whether a maximum bound the amount. */
+      capped?: boolean | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
+    };
+  };
+  /** Charges a hold: all of it, an amount, the price of a usage, or several lines. */
   'hold.capture': {
     input: {
       /** The hold's number. */
@@ -670,6 +753,8 @@ export interface Operations {
       amount?: string | number;
       /** Take the price of this usage, at the price of the reservation. */
       usage?: object;
+      /** Take the sum of these: each a usage of the hold's tool, another tool with its usage (or the amount of a dynamic price), or an amount and its payee; each may have a description. */
+      lines?: readonly unknown[];
       /** Whether the rest returns to the payer; true where absent. */
       final?: boolean;
       /** The same key and request give the first receipt again. */
@@ -698,6 +783,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -708,6 +795,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Returns what is left of a hold to the payer. */
@@ -733,6 +822,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -743,6 +834,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Moves the expiry of an open hold to a time from now. */
@@ -770,6 +863,8 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -780,6 +875,8 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Tells the state of a hold. */
@@ -797,8 +894,10 @@ export interface Operations {
       account?: string | null;
       /** The tool. */
       tool?: string | null;
-      /** What was held first. */
+      /** What was held, with all increases. */
       amount?: string | null;
+      /** What of it was added after the reservation. */
+      increased?: string | null;
       /** What still is; while it is open. */
       remaining?: string | null;
       /** What was charged so far; while it is open. */
@@ -1343,6 +1442,31 @@ export interface Operations {
     output: {
       /** True; anything else is an error. */
       verified?: boolean | null;
+    };
+  };
+  /** Adds up what a run cost: charges and captures less refunds, what it holds, and how much each tool took. */
+  'run.cost': {
+    input: {
+      /** The run. */
+      run: string;
+      /** Only what this account was charged; reads its history alone, not the whole journal. */
+      payer?: string;
+      /** Only the call of this id. */
+      call?: string;
+      /** Only this asset; each that the run was charged in where absent. */
+      asset?: string;
+      /** Reads nothing before this time, such as when the run began. */
+      from?: number | bigint | string | Date;
+    };
+    output: {
+      /** The run as the ledger keeps it. */
+      run?: string | null;
+      /** For each asset spent (charged and captured less refunded), charged, captured, refunded, held, count of charges and captures, and tools: for each tool, skill, amount less refunds, and count. */
+      assets?: any[] | null;
+      /** Time of the first record that belongs to the run, or null. */
+      first?: number | bigint | null;
+      /** Time of the last one, or null. */
+      last?: number | bigint | null;
     };
   };
   /** Reads the whole journal, checks its hash chain, and compares what it amounts to with the balances. */
