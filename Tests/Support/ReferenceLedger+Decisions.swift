@@ -81,9 +81,14 @@ extension ReferenceLedger {
       accounts[account].creditLines[coin.rawValue] = line
       note()
       return ReferenceLedger.defined
-    case .register(let version, let tools):
-      if let skill, skill.version == version { return ReferenceLedger.defined }
-      skill = (version, tools)
+    case .register(let skill, let version, let tools, let keepsCurrent):
+      if let known = skills[skill], known.versions[version] != nil, keepsCurrent || known.current == version {
+        return ReferenceLedger.defined
+      }
+      var known = skills[skill] ?? Skill(current: version, versions: [:])
+      known.current = version
+      known.versions[version] = tools
+      skills[skill] = known
       note()
       return ReferenceLedger.defined
     }
@@ -115,18 +120,51 @@ extension ReferenceLedger {
     var isCapped = false
   }
 
-  private func order(_ payment: Payment, isHold: Bool) -> Order? {
+  /// What a name of a tool leads to, or why it leads nowhere.
+  private func terms(_ tool: Int, _ form: ToolForm) -> Result<ToolTerms, Refused> {
+    func terms(_ skill: Int, _ version: Int?) -> Result<ToolTerms, Refused> {
+      guard let known = skills[skill], known.everHad(tool) else { return .failure(Refused(.toolNotFound)) }
+      guard let version else {
+        return known.has(tool) ? terms(skill, known.current) : .failure(Refused(.toolDisabled))
+      }
+      guard known.has(tool, in: version), let tools = known.versions[version] else {
+        return .failure(Refused(.toolNotFound))
+      }
+      return .success(tools[tool])
+    }
+    switch form {
+    case .full(let skill): return terms(skill, nil)
+    case .pinned(let skill, let version): return terms(skill, version)
+    case .plain:
+      let all = skills.indices.filter { skills[$0]?.everHad(tool) ?? false }
+      let offered = all.filter { skills[$0]?.has(tool) ?? false }
+      let fitting = offered.isEmpty ? all : offered
+      if fitting.count > 1 { return .failure(Refused(.toolAmbiguous)) }
+      return fitting.first.map { terms($0, nil) } ?? .failure(Refused(.toolNotFound))
+    }
+  }
+
+  private struct Refused: Error {
+    let status: Status
+
+    init(_ status: Status) {
+      self.status = status
+    }
+  }
+
+  private func order(_ payment: Payment, isHold: Bool) -> Result<Order, Refused> {
     switch payment.cost {
     case .amount(let amount, let coin, let payee):
-      return Order(amount: amount, coin: coin, sharing: Sharing(accounts: [payee], parts: [1]))
+      return .success(Order(amount: amount, coin: coin, sharing: Sharing(accounts: [payee], parts: [1])))
     case .tool(let index, let units):
-      guard let tool = skill?.tools[index] else { return nil }
-      let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
-      if isHold, let most = payment.maxCost {
-        return Order(amount: scaled(most, tool.coin), coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff)
+      return terms(index, payment.form).map { tool in
+        let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
+        if isHold, let most = payment.maxCost {
+          return Order(amount: scaled(most, tool.coin), coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff)
+        }
+        return Order(
+          amount: amount, coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, isCapped: isCapped)
       }
-      return Order(
-        amount: amount, coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, isCapped: isCapped)
     }
   }
 
@@ -185,7 +223,11 @@ extension ReferenceLedger {
   }
 
   private mutating func charge(_ payment: Payment, _ serial: Int) -> Outcome {
-    guard let order = order(payment, isHold: false) else { return Outcome(status: .toolNotFound) }
+    let order: Order
+    switch self.order(payment, isHold: false) {
+    case .success(let found): order = found
+    case .failure(let refused): return Outcome(status: refused.status)
+    }
     if let most = payment.maxCost {
       let isTool = if case .tool = payment.cost { true } else { false }
       if order.amount > (isTool ? scaled(most, order.coin) : most) { return Outcome(status: .overMaxCost) }
@@ -217,7 +259,11 @@ extension ReferenceLedger {
   private mutating func reserve(
     _ payment: Payment, _ milliseconds: Int64, _ policy: Policy, _ serial: Int
   ) -> Outcome {
-    guard let order = order(payment, isHold: true) else { return Outcome(status: .toolNotFound) }
+    let order: Order
+    switch self.order(payment, isHold: true) {
+    case .success(let found): order = found
+    case .failure(let refused): return Outcome(status: refused.status)
+    }
     if let refusal = refusal(payment, order) {
       return refused(refusal, payment.payer, payment.run, order.coin, order.amount)
     }

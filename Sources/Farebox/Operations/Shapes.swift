@@ -87,7 +87,7 @@ package enum Shapes {
 extension Ledger {
   /// The two members of a row that tell its tool: the plain name, and its skill or null for a rate.
   func toolMembers(_ tool: UInt32) -> [(String, JSON)] {
-    let entry = state.catalog.tools[Int(tool)]
+    let entry = state.catalog.identities[Int(tool)]
     return [("tool", .string(entry.name)), ("skill", entry.skill.map { .string($0) } ?? .null)]
   }
 
