@@ -76,7 +76,8 @@ extension Limits {
   static var json: JSON {
     [
       "account_name_bytes": .int(Int64(accountName)), "account_depth": .int(Int64(accountDepth)),
-      "tool_name_bytes": .int(Int64(toolName)), "asset_code_bytes": .int(Int64(assetCode)),
+      "tool_name_bytes": .int(Int64(toolName)), "tool_reference_bytes": .int(Int64(toolReference)),
+      "asset_code_bytes": .int(Int64(assetCode)),
       "idempotency_key_bytes": .int(Int64(key)), "run_bytes": .int(Int64(identifier)),
       "run_bytes_kept": .int(Int64(runID)),
       "description_bytes": .int(Int64(description)), "metadata_bytes": .int(Int64(metadata)),

@@ -261,8 +261,6 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
-      /** The tool, where there is one. */
-      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -273,8 +271,6 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
-      lines?: any[] | null;
     };
   };
   /** Pays money of an account out. */
@@ -310,8 +306,6 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
-      /** The tool, where there is one. */
-      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -322,8 +316,6 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
-      lines?: any[] | null;
     };
   };
   /** Tells what an account's wallet has, now or at a time in the past. */
@@ -386,8 +378,6 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
-      /** The tool, where there is one. */
-      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -398,8 +388,6 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
-      lines?: any[] | null;
     };
   };
   /** Undoes a transfer with its mirror image, once. */
@@ -429,8 +417,6 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
-      /** The tool, where there is one. */
-      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -441,8 +427,6 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
-      lines?: any[] | null;
     };
   };
   /** Tells everything about one entry of the journal, with how its price came about. */
@@ -468,13 +452,11 @@ export interface Operations {
       postings?: any[] | null;
       /** The tool, if one was called. */
       tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The hold captured, the charge refunded. */
       reference?: number | bigint | null;
-      /** The run; of a capture or refund that of its reservation or charge. */
-      run?: string | null;
-      /** The id of the call, found in the same way. */
-      call?: string | null;
-      /** How the price came about; of a capture of several lines these, each with its own lines. */
+      /** How the price came about. */
       lines?: any[] | null;
     };
   };
@@ -483,12 +465,10 @@ export interface Operations {
     input: {
       /** Only what touches this account. */
       account?: string;
-      /** Only calls of this tool. */
+      /** Only calls of this tool, in any version. */
       tool?: string;
-      /** Only what belongs to this run: holds, captures, refunds and all that became of them. */
+      /** Only this run. */
       run?: string;
-      /** Only what belongs to the call of this id. */
-      call?: string;
       /** Only this kind: charge, reserve, capture, release, expire, refund, transfer ... */
       kind?: string;
       /** Not before this time. */
@@ -512,7 +492,7 @@ export interface Operations {
     input: {
       /** The account that is charged; its wallet pays. */
       payer: string;
-      /** The tool whose price applies; or give an amount. */
+      /** The tool whose price applies, `skill#tool` or its plain name; or give an amount. */
       tool?: string;
       /** What the call used, by meter; one request where absent. */
       usage?: object;
@@ -554,8 +534,6 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
-      /** The tool, where there is one. */
-      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -566,8 +544,6 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
-      lines?: any[] | null;
     };
   };
   /** Charges many in one commit; each stands or falls alone. */
@@ -612,8 +588,6 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
-      /** The tool, where there is one. */
-      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -624,8 +598,6 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
-      lines?: any[] | null;
     };
   };
   /** Sets money aside for a call that is about to run, against every limit that applies. */
@@ -633,7 +605,7 @@ export interface Operations {
     input: {
       /** The account that is charged; its wallet pays. */
       payer: string;
-      /** The tool whose price applies; or give an amount. */
+      /** The tool whose price applies, `skill#tool` or its plain name; or give an amount. */
       tool?: string;
       /** What the call used, by meter; one request where absent. */
       usage?: object;
@@ -679,8 +651,6 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
-      /** The tool, where there is one. */
-      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -691,60 +661,9 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
-      lines?: any[] | null;
     };
   };
-  /** Adds to an open hold, decided like a reservation: all of it or nothing. */
-  'hold.increase': {
-    input: {
-      /** The hold's number. */
-      hold: Hold | number | bigint | string;
-      /** What is added, in the hold's asset. */
-      amount: string | number;
-      /** The same key and request give the first receipt again. */
-      idempotency_key?: string;
-      /** For people. */
-      description?: string;
-      /** For programs. */
-      metadata?: object;
-      /** `full`, `normal` or `relaxed`; what the engine was opened with where absent. */
-      durability?: string;
-    };
-    output: {
-      /** The transfer's number. */
-      id?: number | bigint | null;
-      /** The hold's number, where there is one. */
-      hold?: number | bigint | null;
-      /** Charged, held, captured or returned. */
-      amount?: string | null;
-      /** The amount's asset. */
-      asset?: string | null;
-      /** Left on the hold after this, where there is one. */
-      hold_remaining?: string | null;
-      /** Of the paying wallet after this. */
-      balance?: string | null;
-      /** Balance less held plus credit line, after this. */
-      available?: string | null;
-      /** Microseconds since 1970. */
-      time?: number | bigint | null;
-      /** The tool, where there is one. */
-      tool?: string | null;
-      /** The price that applied; 0 for a given amount. */
-      price_version?: number | bigint | null;
-      /** Whether this is the receipt of an earlier call with the same key. */
-      replayed?: boolean | null;
-      /** Whether it is not in the store yet. */
-      uncommitted?: boolean | null;
-      /** Whether the hold is closed. */
-      final?: boolean | null;
-      /** Whether a maximum bound the amount. */
-      capped?: boolean | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
-      lines?: any[] | null;
-    };
-  };
-  /** Charges a hold: all of it, an amount, the price of a usage, or several lines. */
+  /** Charges a hold: all of it, an amount, or the price of a usage. */
   'hold.capture': {
     input: {
       /** The hold's number. */
@@ -753,8 +672,6 @@ export interface Operations {
       amount?: string | number;
       /** Take the price of this usage, at the price of the reservation. */
       usage?: object;
-      /** Take the sum of these: each a usage of the hold's tool, another tool with its usage (or the amount of a dynamic price), or an amount and its payee; each may have a description. */
-      lines?: readonly unknown[];
       /** Whether the rest returns to the payer; true where absent. */
       final?: boolean;
       /** The same key and request give the first receipt again. */
@@ -783,8 +700,6 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
-      /** The tool, where there is one. */
-      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -795,8 +710,6 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
-      lines?: any[] | null;
     };
   };
   /** Returns what is left of a hold to the payer. */
@@ -822,8 +735,6 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
-      /** The tool, where there is one. */
-      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -834,8 +745,6 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
-      lines?: any[] | null;
     };
   };
   /** Moves the expiry of an open hold to a time from now. */
@@ -863,8 +772,6 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
-      /** The tool, where there is one. */
-      tool?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -875,8 +782,6 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
-      lines?: any[] | null;
     };
   };
   /** Tells the state of a hold. */
@@ -894,10 +799,10 @@ export interface Operations {
       account?: string | null;
       /** The tool. */
       tool?: string | null;
-      /** What was held, with all increases. */
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
+      /** What was held first. */
       amount?: string | null;
-      /** What of it was added after the reservation. */
-      increased?: string | null;
       /** What still is; while it is open. */
       remaining?: string | null;
       /** What was charged so far; while it is open. */
@@ -1068,6 +973,10 @@ export interface Operations {
       at?: number | bigint | string | Date;
     };
     output: {
+      /** The tool. */
+      tool?: string | null;
+      /** Its skill, or null for a rate. */
+      skill?: string | null;
       /** What it costs. */
       total?: string | null;
       /** Of what. */
@@ -1122,6 +1031,8 @@ export interface Operations {
     output: {
       /** The tool. */
       tool?: string | null;
+      /** Its skill, or null for a rate. */
+      skill?: string | null;
       /** The account. */
       customer?: string | null;
       /** The number of the price. */
@@ -1217,12 +1128,16 @@ export interface Operations {
     input: {
       /** The skill's manifest. */
       manifest: object;
+      /** A version that is registered already stays as it is; without this it becomes the current one again. */
+      keep_current?: boolean;
     };
     output: {
       /** The id. */
       skill?: string | null;
-      /** The newest version. */
+      /** The current version. */
       version?: string | null;
+      /** Versions that are registered, the newest 20, newest first. */
+      versions?: any[] | null;
       /** For people. */
       name?: string | null;
       /** Whether it can be charged for. */
@@ -1231,7 +1146,7 @@ export interface Operations {
       tools?: any[] | null;
       /** When. */
       registered?: number | bigint | null;
-      /** False where the same manifest was registered before. */
+      /** False where nothing was written. */
       changed?: boolean | null;
     };
   };
@@ -1255,8 +1170,10 @@ export interface Operations {
     output: {
       /** The id. */
       skill?: string | null;
-      /** The newest version. */
+      /** The current version. */
       version?: string | null;
+      /** Versions that are registered, the newest 20, newest first. */
+      versions?: any[] | null;
       /** For people. */
       name?: string | null;
       /** Whether it can be charged for. */
@@ -1282,8 +1199,10 @@ export interface Operations {
     output: {
       /** The id. */
       skill?: string | null;
-      /** The newest version. */
+      /** The current version. */
       version?: string | null;
+      /** Versions that are registered, the newest 20, newest first. */
+      versions?: any[] | null;
       /** For people. */
       name?: string | null;
       /** Whether it can be charged for. */
@@ -1305,8 +1224,10 @@ export interface Operations {
     output: {
       /** The id. */
       skill?: string | null;
-      /** The newest version. */
+      /** The current version. */
       version?: string | null;
+      /** Versions that are registered, the newest 20, newest first. */
+      versions?: any[] | null;
       /** For people. */
       name?: string | null;
       /** Whether it can be charged for. */
@@ -1339,7 +1260,7 @@ export interface Operations {
   /** Tells everything about a tool, its input schema included. */
   'tool.inspect': {
     input: {
-      /** The tool's name. */
+      /** The tool: `skill#tool`, `skill@version#tool`, a plain name that is unique, or a rate's. */
       tool: string;
     };
     output: {
@@ -1347,6 +1268,12 @@ export interface Operations {
       tool?: string | null;
       /** Its skill, or null for a rate. */
       skill?: string | null;
+      /** `skill#tool`, or `card/model` of a rate: no other tool has it. */
+      full_name?: string | null;
+      /** The version of the skill that the row is about, or null for a rate. */
+      version?: string | null;
+      /** Versions of the skill that have the tool, the newest 20, newest first. */
+      versions?: any[] | null;
       /** Whether it can be charged for. */
       enabled?: boolean | null;
       /** For people. */
@@ -1368,7 +1295,7 @@ export interface Operations {
   /** Lets a tool be charged for again. */
   'tool.enable': {
     input: {
-      /** The tool's name. */
+      /** The tool: `skill#tool`, `skill@version#tool`, a plain name that is unique, or a rate's. */
       tool: string;
       /** Only for this account and those below it; the nearest account of which something was said decides. */
       account?: string;
@@ -1378,6 +1305,12 @@ export interface Operations {
       tool?: string | null;
       /** Its skill, or null for a rate. */
       skill?: string | null;
+      /** `skill#tool`, or `card/model` of a rate: no other tool has it. */
+      full_name?: string | null;
+      /** The version of the skill that the row is about, or null for a rate. */
+      version?: string | null;
+      /** Versions of the skill that have the tool, the newest 20, newest first. */
+      versions?: any[] | null;
       /** Whether it can be charged for. */
       enabled?: boolean | null;
       /** For people. */
@@ -1393,7 +1326,7 @@ export interface Operations {
   /** Stops new charges and holds for a tool. */
   'tool.disable': {
     input: {
-      /** The tool's name. */
+      /** The tool: `skill#tool`, `skill@version#tool`, a plain name that is unique, or a rate's. */
       tool: string;
       /** Only for this account and those below it; the nearest account of which something was said decides. */
       account?: string;
@@ -1403,6 +1336,12 @@ export interface Operations {
       tool?: string | null;
       /** Its skill, or null for a rate. */
       skill?: string | null;
+      /** `skill#tool`, or `card/model` of a rate: no other tool has it. */
+      full_name?: string | null;
+      /** The version of the skill that the row is about, or null for a rate. */
+      version?: string | null;
+      /** Versions of the skill that have the tool, the newest 20, newest first. */
+      versions?: any[] | null;
       /** Whether it can be charged for. */
       enabled?: boolean | null;
       /** For people. */
@@ -1442,31 +1381,6 @@ export interface Operations {
     output: {
       /** True; anything else is an error. */
       verified?: boolean | null;
-    };
-  };
-  /** Adds up what a run cost: charges and captures less refunds, what it holds, and how much each tool took. */
-  'run.cost': {
-    input: {
-      /** The run. */
-      run: string;
-      /** Only what this account was charged; reads its history alone, not the whole journal. */
-      payer?: string;
-      /** Only the call of this id. */
-      call?: string;
-      /** Only this asset; each that the run was charged in where absent. */
-      asset?: string;
-      /** Reads nothing before this time, such as when the run began. */
-      from?: number | bigint | string | Date;
-    };
-    output: {
-      /** The run as the ledger keeps it. */
-      run?: string | null;
-      /** For each asset spent (charged and captured less refunded), charged, captured, refunded, held, count of charges and captures, and tools: for each tool, skill, amount less refunds, and count. */
-      assets?: any[] | null;
-      /** Time of the first record that belongs to the run, or null. */
-      first?: number | bigint | null;
-      /** Time of the last one, or null. */
-      last?: number | bigint | null;
     };
   };
   /** Reads the whole journal, checks its hash chain, and compares what it amounts to with the balances. */
@@ -1971,7 +1885,7 @@ export interface Operations {
     input: {
       /** The account that is charged; its wallet pays. */
       payer: string;
-      /** The tool's name. */
+      /** The tool: `skill#tool`, or its plain name where that is unique. */
       tool: string;
       /** What the tool is given; `{}` where absent. */
       input?: object;
