@@ -138,12 +138,14 @@ class Payment {
     return `<Payment of ${this.payer}${this.run === undefined ? '' : ` for ${this.run}`}>`;
   }
 
-  /** Keeps the receipt of a call that was charged. */
+  /** Keeps the receipt of a call that was charged; one that was charged before is the newest again. */
   static keep(payment, receipt) {
     const kept = payment.#receipts;
+    const earlier = receipt.replayed ? kept.findIndex((one) => one.id === receipt.id) : -1;
+    if (earlier >= 0) kept.splice(earlier, 1);
     kept.push(receipt);
     if (kept.length > RECEIPTS_KEPT) kept.shift();
-    payment.onReceipt?.(receipt);
+    if (!receipt.replayed) payment.onReceipt?.(receipt);
   }
 }
 

@@ -385,7 +385,7 @@ export interface EngineWebhookOptions extends WebhookOptions {
 export interface PayingOptions {
   /** The run that the calls belong to. */
   run?: string;
-  /** Called with the receipt of each call that was charged. */
+  /** Called with the receipt of each call that was charged, once for each charge. */
   onReceipt?: (receipt: Receipt) => void;
 }
 

@@ -143,12 +143,16 @@ withEngine('a call is charged once, also where two tries of it run at once', asy
     await sleep(5);
     return 'booked';
   });
-  const payment = engine.paying('user:ana', { run: 'r' });
+  const told = [];
+  const payment = engine.paying('user:ana', { run: 'r', onReceipt: (receipt) => told.push(receipt.id) });
   const attempt = (id) => payment.enter(() => callId(id, () => book('4A')));
   await assert.rejects(attempt('call_9'));
   for (let i = 0; i < 3; i++) assert.equal(await attempt('call_9'), 'booked');
   assert.deepEqual(await Promise.all([attempt('call_10'), attempt('call_10')]), ['booked', 'booked']);
   assert.equal(spent(engine), usd('2'));
+  assert.equal(told.length, 2); // each charge is told once
+  assert.deepEqual(payment.receipts.map((one) => one.id), told);
+  assert.ok(payment.receipt.replayed);
 });
 
 withEngine('what a run cost is one call', async (engine) => {
