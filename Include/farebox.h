@@ -218,9 +218,12 @@ typedef struct farebox_error {
     char message[512];  /* one sentence for a person; never a secret */
     char details[3072]; /* a JSON object with the facts, or "": for a refusal the binding constraint, its limit, what is
                            spent, what is held and by whom */
+    uint32_t refusal;       /* 1: a payment was refused; docs/errors.md lists which failures are refusals */
+    char user_message[512]; /* of a refusal, a sentence that a model or an end user may read: which tool, that it was not
+                               run or paid for, and what to do. No amounts, account names or ids. "" otherwise */
 } farebox_error;
 
-#define FAREBOX_ERROR_INIT {sizeof(farebox_error), 0, 0, 0, {0}, {0}, {0}}
+#define FAREBOX_ERROR_INIT {sizeof(farebox_error), 0, 0, 0, {0}, {0}, {0}, 0, {0}}
 
 /* ---- 4. The engine ---------------------------------------------------------------------------------------------- */
 
@@ -253,10 +256,11 @@ typedef struct farebox_options {
     uint32_t reserved0;
     int64_t (*clock)(void *context); /* microseconds since 1970; NULL is the system's clock */
     void *clock_context;
-    uint8_t reserved[64];
+    farebox_str payment_url; /* where a payer can add credit, at most 240 bytes; part of user_message where it helps */
+    uint8_t reserved[48];
 } farebox_options;
 
-#define FAREBOX_OPTIONS_INIT {sizeof(farebox_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, {0}}
+#define FAREBOX_OPTIONS_INIT {sizeof(farebox_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, {NULL, 0}, {0}}
 
 /* Opens the ledger at a URL: "sqlite:PATH", "postgresql://..." (docs/postgresql.md), or "memory:" for one that lives as
  * long as the engine.
@@ -418,7 +422,8 @@ enum {
     FAREBOX_RECEIPT_REPLAYED = 1,    /* the key was used for the same request before: this is its receipt */
     FAREBOX_RECEIPT_UNCOMMITTED = 2, /* relaxed: not yet in the store */
     FAREBOX_RECEIPT_FINAL = 4,       /* of a capture: the hold is closed */
-    FAREBOX_RECEIPT_CAPPED = 8       /* the amount is less than the usage's price: max_cost or the hold bound it */
+    FAREBOX_RECEIPT_CAPPED = 8,      /* the amount is less than the usage's price: max_cost or the hold bound it */
+    FAREBOX_RECEIPT_REFUSAL = 256    /* of an item of a batch: its payment was refused, as `refusal` of farebox_error */
 };
 
 /* Proof of a charge, hold, capture or release. Fixed size; nothing in it needs a release. */
