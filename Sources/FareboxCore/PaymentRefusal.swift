@@ -138,10 +138,11 @@ public enum PaymentRefusal {
     return "\(subject): \(row.reason). \(row.advice)\(place)\(row.ending)"
   }
 
-  /// A tool's name in at most 80 bytes, on one line.
+  /// A tool's name in at most 80 bytes, on one line; of `skill@version#tool` the tool.
   private static func shown(_ tool: String) -> String {
     var text = ""
-    for character in tool {
+    let name = tool.lastIndex(of: "#").map { tool[tool.index(after: $0)...] } ?? tool[...]
+    for character in name {
       let isControl = character.unicodeScalars.contains { $0.properties.generalCategory == .control }
       guard !isControl, !character.isNewline else { continue }
       guard text.utf8.count + character.utf8.count <= 77 else { return text + "..." }

@@ -39,6 +39,11 @@ import Testing
     }
   }
 
+  @Test func `a tool is named without its skill and version`() {
+    let sentence = PaymentRefusal.sentence(.empty, .run, tool: "app.search@0.0.0+0123456789abcdef#search")
+    #expect(sentence.hasPrefix("The tool search was not run"))
+  }
+
   @Test func `a tool's name is on one line`() {
     let sentence = PaymentRefusal.sentence(.empty, .run, tool: "a\r\nb\u{0}c\u{2028}d")
     #expect(sentence.hasPrefix("The tool abcd was not run"))
