@@ -51,7 +51,8 @@ public func farebox_call_tool(
 extension ToolRequest {
   init(_ args: farebox_tool_args) throws(Failure) {
     let uncharged = UInt32(FAREBOX_TOOL_UNCHARGED)
-    try unsafe Structs.checkFlags(args.flags, known: uncharged, "args.flags")
+    let settings = CallTerms.callers.subtracting(.amountGiven)
+    try unsafe Structs.checkFlags(args.flags, known: uncharged | settings.rawValue, "args.flags")
     try unsafe Structs.checkZero(args.reserved, "args.reserved")
     self.init()
     payer = unsafe BorrowedText(args.payer)
@@ -64,6 +65,8 @@ extension ToolRequest {
     deadlineMilliseconds = unsafe Int64(args.deadline_ms)
     durability = try unsafe Durability.read(args.durability, "args.durability")
     isUncharged = unsafe args.flags & uncharged != 0
+    terms = unsafe CallTerms(rawValue: args.flags).intersection(settings)
+    if maxCost != 0 { terms.insert(.maxCostGiven) }
     guard maxCost >= 0 else { throw Failure(.invalidAmount, field: "args.max_cost", "It must not be negative.") }
   }
 }

@@ -83,17 +83,6 @@ extension Engine {
     }
   }
 
-  /// The receipt of the capture that closed a hold, as a replay of it.
-  package func closingCapture(hold: UInt64) throws(Failure) -> Receipt {
-    try look { ledger, context throws(Rejection) in
-      do throws(Failure) {
-        return try ledger.closingReceipt(HoldID(hold), in: context.store)
-      } catch {
-        throw .failed(error)
-      }
-    }
-  }
-
   /// Returns what is left of a hold to the payer.
   public func release(hold: UInt64) throws(Failure) -> Receipt {
     try receipt(holdDurability) { ledger, context throws(Rejection) in
