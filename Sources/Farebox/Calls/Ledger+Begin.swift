@@ -88,7 +88,7 @@ extension Ledger {
     }
     switch kind {
     case .flat:
-      let total = try state.catalog.quote(index, .oneRequest, amount: nil, maxCost: 0)
+      let total = try state.catalog.quote(index, .oneRequest, amount: nil, maxCost: nil)
       if let most = request.maxCost, total.total > most {
         let account = state.account(request.payer) ?? LedgerState.platform
         throw .refused(
@@ -115,7 +115,7 @@ extension Ledger {
         }
       }
       if request.maxCost == nil, let expected {
-        let total = try state.catalog.quote(index, expected, amount: nil, maxCost: 0)
+        let total = try state.catalog.quote(index, expected, amount: nil, maxCost: nil)
         return Reservation(amount: total.total, isCapped: total.capped, maximum: maximum, expected: expected)
       }
       if let maximum { return Reservation(amount: maximum, maximum: maximum, expected: expected) }
@@ -226,6 +226,8 @@ extension Ledger {
     log.addField(.call, request.call)
     if let maximum = request.maxCost { log.addField(.maxCost, words: [maximum]) }
     if let expected, !expected.isSingleRequest { log.addField(.usage, words: expected.words) }
+    let terms = request.terms.union(expected == nil ? [] : .expected).intersection(.kept)
+    if !terms.isEmpty { log.addField(.terms, words: [Int64(terms.rawValue)]) }
     if attempt.number > 0 { log.addField(.attempt, words: [Int64(attempt.number)]) }
     if !request.key.isEmpty, let digest = ArgumentDigest(request.arguments) {
       log.addField(.arguments, words: [digest.word])

@@ -64,6 +64,7 @@ extension Ledger {
     record.beneficiary = hold.beneficiary
     record.reference = id.number
     record.detail = id.detail
+    record.origin = hold.origin
     record.extra = excess
     record.remaining = isFinal ? 0 : hold.remaining - (amount - excess)
     if isFinal { record.flags |= RecordFlags.final }
@@ -91,6 +92,7 @@ extension Ledger {
     record.asset = hold.asset
     record.reference = id.number
     record.detail = id.detail
+    record.origin = hold.origin
     record.extra = time + milliseconds * 1_000
     record.remaining = hold.remaining
     log.beginRecord()
@@ -122,6 +124,7 @@ extension Ledger {
     record.price = hold.price
     record.reference = number
     record.detail = HoldID(number: number, tag: hold.tag).detail
+    record.origin = hold.origin
     record.flags = RecordFlags.final
     log.beginRecord()
     let ended = try append(&record, tells: hold.account)
@@ -203,7 +206,7 @@ extension Ledger {
       guard hold.price > 0 else {
         throw .failed(Failure(.invalidArgument, field: "usage", "The hold has no price; capture an amount."))
       }
-      let quote = try state.catalog.quote(hold.price - 1, usage, amount: nil, maxCost: 0)
+      let quote = try state.catalog.quote(hold.price - 1, usage, amount: nil)
       return (quote.total, quote.capped)
     }
   }

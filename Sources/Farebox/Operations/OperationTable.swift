@@ -8,8 +8,9 @@ public struct OperationTable: Sendable {
   /// The engine's own operations, capability by capability.
   public static let engine = OperationTable(
     MoneyOperations.all + AccountOperations.all + TransferOperations.all + ChargeOperations.all + HoldOperations.all
+      + CallOperations.all
       + BudgetOperations.all + PriceOperations.all + SkillOperations.all + WebhookOperations.all
-      + LedgerOperations.all + MetricsOperations.all + UpkeepOperations.all)
+      + RunOperations.all + LedgerOperations.all + MetricsOperations.all + UpkeepOperations.all)
 
   package init(_ operations: [Operation]) {
     all = operations
@@ -67,6 +68,7 @@ public enum Description {
       "refusals": .array(PaymentRefusal.table.map(\.json)),
       "operations": .array(operations.all.map(\.json)),
       "limits": Limits.json,
+      "settlements": Settlement.json,
     ]
   }
 }
@@ -89,7 +91,8 @@ extension Limits {
     [
       "account_name_bytes": .int(Int64(accountName)), "account_depth": .int(Int64(accountDepth)),
       "tool_name_bytes": .int(Int64(toolName)), "asset_code_bytes": .int(Int64(assetCode)),
-      "idempotency_key_bytes": .int(Int64(key)), "run_bytes": .int(Int64(runID)),
+      "idempotency_key_bytes": .int(Int64(key)), "run_bytes": .int(Int64(identifier)),
+      "run_bytes_kept": .int(Int64(runID)),
       "description_bytes": .int(Int64(description)), "metadata_bytes": .int(Int64(metadata)),
       "json_bytes": .int(Int64(Limits.jsonBytes)), "json_depth": .int(Int64(jsonDepth)),
       "payment_url_bytes": .int(Int64(paymentURL)), "postings": .int(Int64(postings)),

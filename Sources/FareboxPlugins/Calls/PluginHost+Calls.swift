@@ -124,7 +124,7 @@ extension PluginHost {
     begin.call = request.call
     begin.key = request.key
     begin.terms = request.terms
-    if request.terms.contains(.maxCostGiven) { begin.maxCost = request.maxCost }
+    begin.maxCost = request.maxCost
     begin.expected = prepared.expected
     // Not the caller's deadline, which may be another in a repeat of the call.
     begin.expiresInMilliseconds = max(begin.expiresInMilliseconds, prepared.longest + PluginHost.holdMargin)

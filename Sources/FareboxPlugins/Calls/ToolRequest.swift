@@ -10,8 +10,8 @@ package struct ToolRequest {
   package var key = BorrowedText.empty
   package var run = BorrowedText.empty
   package var call = BorrowedText.empty
-  /// Atomic units that the call costs at the most; it counts where the terms say that it was given.
-  package var maxCost: Int64 = 0
+  /// Atomic units that the call costs at the most; nil is no maximum.
+  package var maxCost: Int64?
   package var terms = CallTerms()
   /// Milliseconds after which the caller gives up; 0 is the tool's own time.
   package var deadlineMilliseconds: Int64 = 0

@@ -75,7 +75,7 @@ final class MeteredFunction: @unchecked Sendable {
     request.tool = terms.tool.text
     request.payer = caller.payer.text
     request.terms = terms.call
-    if terms.call.contains(.maxCostGiven) { request.maxCost = terms.maxCost }
+    request.maxCost = terms.maxCost
     if let counted { request.expected = try MeteredFunction.tally(counted) }
     guard let context = caller.context else {
       if let run = caller.run { request.run = run.text }

@@ -241,6 +241,26 @@ import Testing
         == "The tool search was not run: \(rest)")
   }
 
+  @Test func `a metered call that cannot begin was not run`() throws {
+    let ledger = try TestLedger { $0.paymentURL = RefusalTests.url }
+    var script = Script(ledger)
+    try script.play(RefusalTests.skill)
+    let rest = "there is no account to pay for it. Open an account at \(RefusalTests.url), then try again."
+    var failure: Failure?
+    do throws(Failure) { _ = try script.attempt("call.begin payer=user:nobody tool=search") } catch { failure = error }
+    #expect(failure?.userMessage == "The tool search was not run: \(rest)")
+    failure = nil
+    "user:nobody".withBorrowedText { payer in
+      "search".withBorrowedText { tool in
+        var request = BeginRequest()
+        request.payer = payer
+        request.tool = tool
+        do throws(Failure) { _ = try ledger.engine.begin(request) } catch { failure = error }
+      }
+    }
+    #expect(failure?.userMessage == "The tool search was not run: \(rest)")
+  }
+
   @Test func `an engine with a payment URL that no sentence can have is not opened`() {
     var options = EngineOptions()
     options.paymentURL = "https://pay.example/a b"
