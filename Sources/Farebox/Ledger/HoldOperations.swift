@@ -26,7 +26,9 @@ enum HoldOperations {
     }
     let arena = TextArena()
     let agreed = terms
-    return try engine.receiptJSON(try Shapes.durability(input), isHold: true) { ledger, context throws(Rejection) in
+    let attempt = PaymentAttempt.call(arena.add(input.text("tool")))
+    return try engine.receiptJSON(try Shapes.durability(input), isHold: true, for: attempt) {
+      ledger, context throws(Rejection) in
       let request = try ledger.chargeRequest(input, arena, at: context.time)
       return try ledger.reserve(request, agreed, at: context.time, in: context.store)
     }
@@ -86,7 +88,8 @@ enum HoldOperations {
     if input.value("lines") != nil, input.value("amount") != nil || input.value("usage") != nil {
       throw Failure(.invalidArgument, field: "lines", "A capture takes lines, or an amount or a usage, not both.")
     }
-    return try engine.receiptJSON(try Shapes.durability(input)) { ledger, context throws(Rejection) in
+    return try engine.receiptJSON(try Shapes.durability(input), for: .capture(number)) {
+      ledger, context throws(Rejection) in
       var request = CaptureRequest()
       request.hold = number
       request.isFinal = input.value("final")?.bool ?? true

@@ -198,7 +198,7 @@ extension Engine {
 
   /// Runs the work of an operation that gives a receipt, and makes its JSON.
   func receiptJSON(
-    _ durability: Durability?, isHold: Bool = false,
+    _ durability: Durability?, isHold: Bool = false, for attempt: PaymentAttempt? = nil,
     _ work: (inout Ledger, TurnContext) throws(Rejection) -> Receipt
   ) throws(Failure) -> JSON {
     let (result, isUncommitted) = try write(durability ?? (isHold ? holdDurability : options.durability)) {
@@ -211,7 +211,9 @@ extension Engine {
       var receipt = receipt
       receipt.isUncommitted = isUncommitted
       return Shapes.json(receipt, detail)
-    case .failure(let rejection): throw failure(rejection)
+    case .failure(let rejection):
+      let failure = failure(rejection)
+      throw attempt.map { refusing(failure, $0) } ?? failure
     }
   }
 }

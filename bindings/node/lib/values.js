@@ -14,6 +14,9 @@ const FINAL = 4;
 const CAPPED = 8;
 const UNREPORTED = 16;
 const RELEASED = 32;
+const REFUSAL = 256;
+const FLAGS = ['replayed', 'uncommitted', 'final', 'capped', 'unreported', 'released'];
+const inspect = Symbol.for('nodejs.util.inspect.custom');
 
 /* `scale` is null where it could not be asked for, such as after the engine was closed. */
 function decimal(units, scale) {
@@ -30,9 +33,18 @@ function plain(value, names) {
   );
 }
 
+/* What console.log shows: decimals as text, without the atomic units, where the scale is known. */
+function shown(value, names, depth, options, show) {
+  if (depth < 0) return `[${value.constructor.name}]`;
+  const facts = value.scale === null ? { ...value } : Object.fromEntries(names.map((name) => [name, value[name]]));
+  return `${value.constructor.name} ${show(facts, options)}`;
+}
+
 /** Proof of a charge, hold, capture or release. */
 class Receipt {
-  constructor(status, flags, id, hold, amount, holdRemaining, balance, available, time, priceVersion, asset, scale, shortfall) {
+  constructor(
+    status, flags, id, hold, amount, holdRemaining, balance, available, time, priceVersion, asset, scale, shortfall,
+  ) {
     this.status = status;
     this.flags = flags;
     this.id = id;
@@ -53,11 +65,11 @@ class Receipt {
   }
 
   get error() {
-    return this.status === 0 ? null : errorOf(this.status);
+    return this.status === 0 ? null : errorOf(this.status, '', { refusal: (this.flags & REFUSAL) !== 0 });
   }
 
   require() {
-    if (this.status !== 0) throw errorOf(this.status);
+    if (this.status !== 0) throw this.error;
     return this;
   }
 
@@ -111,7 +123,15 @@ class Receipt {
 
   toJSON() {
     const names = ['status', 'id', 'hold', 'amount', 'holdRemaining', 'balance', 'available', 'asset', 'time'];
-    return plain(this, [...names, 'priceVersion', 'replayed', 'uncommitted', 'final', 'capped', 'unreported', 'shortfall']);
+    return plain(this, [...names, 'priceVersion', ...FLAGS, 'shortfall']);
+  }
+
+  [inspect](depth, options, show) {
+    const flags = FLAGS.filter((name) => this[name]);
+    const hold = this.hold === 0 ? [] : ['hold', 'holdRemaining'];
+    const shortfall = this.shortfallUnits === 0n ? [] : ['shortfall'];
+    const names = ['id', 'amount', 'asset', ...hold, 'balance', 'available', 'at', ...flags, ...shortfall];
+    return shown(this, this.ok ? names : ['status', 'error'], depth, options, show);
   }
 }
 
@@ -124,6 +144,10 @@ class QuoteLine {
     this.rate = ratePico === RATE_UNKNOWN ? null : decimalOf(ratePico, RATE_DIGITS);
     this.amount = decimal(amountUnits, scale);
     this.amountUnits = amountUnits;
+  }
+
+  [inspect](depth, options, show) {
+    return shown(this, ['meter', 'tier', 'quantity', 'rate', 'amount'], depth, options, show);
   }
 
   toJSON() {
@@ -149,6 +173,10 @@ class Quote {
 
   toJSON() {
     return plain(this, ['tool', 'asset', 'total', 'capped', 'priceVersion', 'lines']);
+  }
+
+  [inspect](depth, options, show) {
+    return shown(this, ['tool', 'total', 'asset', 'capped', 'priceVersion', 'lines'], depth, options, show);
   }
 }
 
@@ -182,6 +210,10 @@ class Balance {
 
   toJSON() {
     return plain(this, ['account', 'asset', 'balance', 'held', 'creditLine', 'available']);
+  }
+
+  [inspect](depth, options, show) {
+    return shown(this, ['account', 'balance', 'held', 'creditLine', 'available', 'asset'], depth, options, show);
   }
 }
 
