@@ -41,6 +41,7 @@ export type RecordedUsage =
 
 /** A decimal of another library. */
 export interface DecimalLike {
+  /** The number, or its text. */
   toJSON(): string | number;
 }
 

@@ -20,7 +20,6 @@ const CALL_CHARGE_AFTERWARDS = 4;
 const CALL_RELEASE_UNREPORTED = 8;
 const FINISH_DELIVERED = 1;
 const FINISH_AMOUNT = 2;
-const RELEASED = 32;
 const ENDING = { RETURNED: 0, REPORTED_FAILURE: 1, FAILED: 2, LEFT: 3 };
 
 function missingPayer() {
@@ -312,7 +311,7 @@ class Meter {
   }
 
   #receive(scope, receipt) {
-    if ((receipt.flags & RELEASED) === 0) Payment.keep(scope.payment, receipt);
+    if (!receipt.released) Payment.keep(scope.payment, receipt);
   }
 
   /** Finds who pays: what the options say, else the context. */
