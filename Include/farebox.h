@@ -99,6 +99,7 @@ enum {
     FAREBOX_SKILL_NOT_FOUND       = 322, /* No skill has this id. */
     FAREBOX_SKILL_EXISTS          = 323, /* This version of the skill is registered with another manifest, or a tool's name belongs to another skill. */
     FAREBOX_RATE_CARD_NOT_FOUND   = 324, /* No rate card, or no rate on it, has this name at this time. */
+    FAREBOX_RATE_AMBIGUOUS        = 328, /* Several providers on the rate card offer this name; name one of them. */
     FAREBOX_TRANSFER_NOT_FOUND    = 330, /* No transfer has this id, or it is not of the kind required. */
     FAREBOX_OVER_REFUND           = 331, /* The refund is more than what is left of the charge. */
     FAREBOX_BUDGET_NOT_FOUND      = 340, /* The account has no budget of this name. */

@@ -71,6 +71,7 @@ extension Status {
   public static let skillNotFound = Status(rawValue: 322)
   public static let skillExists = Status(rawValue: 323)
   public static let rateCardNotFound = Status(rawValue: 324)
+  public static let rateAmbiguous = Status(rawValue: 328)
   public static let transferNotFound = Status(rawValue: 330)
   public static let overRefund = Status(rawValue: 331)
   public static let budgetNotFound = Status(rawValue: 340)
@@ -207,6 +208,8 @@ extension Status {
       "This version of the skill is registered with another manifest, or a tool's name belongs to another skill."),
     Entry(
       .rateCardNotFound, "RATE_CARD_NOT_FOUND", .state, "No rate card, or no rate on it, has this name at this time."),
+    Entry(
+      .rateAmbiguous, "RATE_AMBIGUOUS", .state, "Several providers on the rate card offer this name; name one of them."),
     Entry(
       .transferNotFound, "TRANSFER_NOT_FOUND", .state, "No transfer has this id, or it is not of the kind required."),
     Entry(.overRefund, "OVER_REFUND", .state, "The refund is more than what is left of the charge."),

@@ -48,7 +48,7 @@ struct Catalog: ~Copyable {
     guard !rateCards.isEmpty, name.count <= 2 * Limits.toolName + 1, let text = name.string,
       let slash = text.firstIndex(of: "/"),
       let card = rateCards[String(text[..<slash])]?.card,
-      let entry = card.entry(for: String(text[text.index(after: slash)...]), customer: nil)
+      case .found(let entry) = card.resolve(String(text[text.index(after: slash)...]))
     else { return nil }
     return toolNames.find("\(card.name)/\(entry.fullName)")
   }
@@ -235,9 +235,4 @@ struct StoredRateCard {
   let published: Int64
   /// Counted from 1.
   let version: Int64
-}
-
-extension RateCard.Entry {
-  /// The name with its provider, which is unique on the card.
-  var fullName: String { provider.map { "\($0)/\(name)" } ?? name }
 }

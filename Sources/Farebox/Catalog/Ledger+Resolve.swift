@@ -48,9 +48,10 @@ extension Ledger {
     }
     guard let tool = state.catalog.toolIndex(name) else {
       throw .failed(
-        name.isText
-          ? Failure(.toolNotFound, field: "tool", "There is no tool '\(name.shown)'.")
-          : Failure(.invalidUTF8, field: "tool", "It is not UTF-8 text without NUL."))
+        !name.isText
+          ? Failure(.invalidUTF8, field: "tool", "It is not UTF-8 text without NUL.")
+          : state.catalog.unknownRate(name)
+            ?? Failure(.toolNotFound, field: "tool", "There is no tool '\(name.shown)'."))
     }
     guard state.catalog.isEnabled(tool) else {
       throw .failed(Failure(.toolDisabled, field: "tool", "Tool '\(name.shown)' or its skill is disabled."))

@@ -20,7 +20,8 @@ enum PriceOperations {
       OperationField("amount", .amount, "What the callback of a dynamic price gave."),
       OperationField("max_cost", .amount, "The total is capped here."),
       OperationField("at", .integer, "The time whose prices apply; now where absent."),
-    ], output: quoteRow, errors: [.toolNotFound, .toolDisabled, .rateCardNotFound, .unpriceable, .overflow]
+    ], output: quoteRow,
+    errors: [.toolNotFound, .toolDisabled, .rateCardNotFound, .rateAmbiguous, .unpriceable, .overflow]
   ) { engine, input throws(Failure) in
     let arena = TextArena()
     let tool = arena.add(input.text("tool"))

@@ -141,7 +141,7 @@ import Testing
       reopen
       call user:ana c/m                                -> OK amount=2.00
       capture @hold                                    -> OK amount=1.00
-      call user:ana c/nope                             -> TOOL_NOT_FOUND
+      call user:ana c/nope                             -> RATE_CARD_NOT_FOUND
       """)
   }
 
