@@ -633,22 +633,25 @@ class Farebox:
     def verify_webhook(
         self,
         body: bytes | bytearray | memoryview,
-        headers: Mapping[str, Any],
+        headers: webhooks.Headers,
         secrets: webhooks.Secrets,
         *,
         scheme: str | None = None,
         tolerance: int | None = 300,
         now: None | int | float | datetime = None,
         event_id: str | None = None,
+        sender: str | None = None,
     ) -> None:
         """Verifies a webhook as ``farebox.verify_webhook`` does, and refuses one that this ledger has seen before.
 
-        ``event_id`` is the event's id where no header carries it (Stripe and Robutler).
+        ``event_id`` is the event's id where no header carries it (Stripe and Robutler). ``sender`` names whose ids are
+        compared, so that two senders may use one id; without it, the webhooks tried with any of the same ``secrets``
+        are one sender's.
 
         Units: ``tolerance`` in seconds, None to switch the check off; ``now`` a datetime or seconds since 1970.
         Errors: WebhookError (WEBHOOK_REPLAYED among them), RequestError, HandleError, StoreError.
         """
-        webhooks.verify(self._library, self._handle, body, headers, secrets, scheme, tolerance, now, event_id)
+        webhooks.verify(self._library, self._handle, body, headers, secrets, scheme, tolerance, now, event_id, sender)
 
     def tick(self) -> TickResult:
         """Does what is due: expires holds, commits relaxed records, seals indexes. It need never be called.
