@@ -2,6 +2,7 @@
 
 /* Farebox: the payment engine that lives inside an agent runtime. index.d.ts says what everything here does. */
 
+const { escapeAccount, unescapeAccount } = require('./accounts');
 const { Payment, callId, recordAmount, recordUsage } = require('./context');
 const { estimateTokens } = require('./counting');
 const { Farebox, describe, setPluginPolicy } = require('./engine');
@@ -51,6 +52,7 @@ module.exports = {
   WebhookError,
   callId,
   describe,
+  escapeAccount,
   estimateTokens,
   isFailedResult,
   libraryPath,
@@ -59,5 +61,6 @@ module.exports = {
   recordAmount,
   recordUsage,
   setPluginPolicy,
+  unescapeAccount,
   verifyWebhook,
 };

@@ -26,6 +26,8 @@
     X(finish)                                                                                                          \
     X(balance)                                                                                                         \
     X(verify_webhook)                                                                                                  \
+    X(escape_account)                                                                                                  \
+    X(unescape_account)                                                                                                \
     X(call)                                                                                                            \
     X(describe)
 
