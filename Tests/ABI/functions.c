@@ -267,7 +267,10 @@ static void arguments(void)
     EQUAL(0, receipt.amount);
     EXPECT(FAREBOX_OK, farebox_metered(NULL, NULL));
     EXPECT(FAREBOX_TOO_LONG, farebox_pay((farebox_str){"a", SIZE_MAX}, FAREBOX_STR(""), &error));
-    EXPECT(FAREBOX_TOO_LONG, farebox_pay(FAREBOX_STR("user:ana"), (farebox_str){"a", 256}, &error));
+    static char long_run[65537];
+    memset(long_run, 'r', sizeof long_run);
+    EXPECT(FAREBOX_TOO_LONG, farebox_pay(FAREBOX_STR("user:ana"), (farebox_str){long_run, sizeof long_run}, &error));
+    EXPECT(FAREBOX_OK, farebox_pay(FAREBOX_STR("user:ana"), (farebox_str){long_run, sizeof long_run - 1}, &error));
     EXPECT(FAREBOX_INVALID_UTF8, farebox_pay((farebox_str){"\xc3", 1}, FAREBOX_STR(""), NULL));
     EXPECT(FAREBOX_OK, farebox_pay((farebox_str){NULL, 5}, (farebox_str){NULL, SIZE_MAX}, &error));
     close_sound(engine);
