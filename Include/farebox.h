@@ -96,10 +96,12 @@ enum {
     FAREBOX_ASSET_EXISTS          = 311, /* An asset of this code is open with another scale. */
     FAREBOX_ASSET_MISMATCH        = 312, /* The amount is in another asset than the one required. */
     FAREBOX_TOOL_NOT_FOUND        = 320, /* No tool has this name. */
-    FAREBOX_TOOL_DISABLED         = 321, /* The tool or its skill is disabled. */
+    FAREBOX_TOOL_DISABLED         = 321, /* The tool or its skill is disabled, or the current version of the skill no longer offers it. */
     FAREBOX_SKILL_NOT_FOUND       = 322, /* No skill has this id. */
-    FAREBOX_SKILL_EXISTS          = 323, /* This version of the skill is registered with another manifest, or a tool's name belongs to another skill. */
+    FAREBOX_SKILL_EXISTS          = 323, /* This version of the skill is registered with another manifest; give the changed manifest another version. */
     FAREBOX_RATE_CARD_NOT_FOUND   = 324, /* No rate card, or no rate on it, has this name at this time. */
+    FAREBOX_TOOL_AMBIGUOUS        = 325, /* Several skills offer a tool of this name; the details list them. Write skill#tool. */
+    FAREBOX_RATE_AMBIGUOUS        = 328, /* Several providers on the rate card offer this name; name one of them. */
     FAREBOX_TRANSFER_NOT_FOUND    = 330, /* No transfer has this id, or it is not of the kind required. */
     FAREBOX_OVER_REFUND           = 331, /* The refund is more than what is left of the charge. */
     FAREBOX_BUDGET_NOT_FOUND      = 340, /* The account has no budget of this name. */
@@ -299,6 +301,10 @@ FAREBOX_API farebox_status farebox_tick(farebox_engine *engine, farebox_tick_res
 
 /* ---- 5. Prices -------------------------------------------------------------------------------------------------- */
 
+/* Wherever a tool is named, write "skill#tool", or "skill@version#tool" for the price that this version of the skill
+ * declares. A plain "tool" works while only one skill has a tool of this name for sale; otherwise the call fails with
+ * TOOL_AMBIGUOUS, whose details list the candidates. A rate of a rate card is "card/model". */
+
 /* What a call used, in whole counts, each at least 0. A price ignores what it does not charge for only where it says
  * that the meter is free; other usage makes the call UNPRICEABLE unless max_cost is given. */
 typedef struct farebox_usage {
@@ -381,8 +387,8 @@ typedef struct farebox_quote {
  * Ownership: args borrowed; out->lines is the caller's array of line_capacity lines, or NULL; on failure its content is
  *            undefined.
  * Threads:   any.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_DISABLED, RATE_CARD_NOT_FOUND,
- *            UNPRICEABLE, STORE_*, NO_MEMORY.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_AMBIGUOUS, TOOL_DISABLED,
+ *            RATE_CARD_NOT_FOUND, UNPRICEABLE, STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_price_tool(farebox_engine *engine, const farebox_price_args *args,
                                               farebox_quote *out, farebox_error *error);
@@ -766,6 +772,21 @@ typedef struct farebox_balance_result {
 FAREBOX_API farebox_status farebox_balance(farebox_engine *engine, farebox_str account, farebox_str asset,
                                            farebox_balance_result *out, farebox_error *error);
 
+/* Writes an id of another system so that it can be a segment of an account's name: slashes, percent signs and control
+ * characters as %2F, %25 and so on. Ids without them need no escaping, whatever else they hold.
+ * Ownership: id borrowed; *out is owned by the caller, farebox_text_free.
+ * Threads:   any.
+ * Errors:    INVALID_ARGUMENT, MISSING_FIELD, TOO_LONG, INVALID_UTF8, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_escape_account(farebox_str id, farebox_text *out, farebox_error *error);
+
+/* Gives back the id that farebox_escape_account wrote.
+ * Ownership: name borrowed; *out is owned by the caller, farebox_text_free.
+ * Threads:   any.
+ * Errors:    INVALID_ARGUMENT (no such name), MISSING_FIELD, TOO_LONG, INVALID_UTF8, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_unescape_account(farebox_str name, farebox_text *out, farebox_error *error);
+
 /* ---- 9. Webhooks ------------------------------------------------------------------------------------------------ */
 
 typedef int32_t farebox_webhook_scheme;
@@ -779,25 +800,26 @@ typedef struct farebox_webhook_args {
     uint32_t struct_size;
     farebox_webhook_scheme scheme;
     farebox_str body;          /* the raw bytes as received */
-    farebox_str signature;     /* webhook-signature, Stripe-Signature or X-Robutler-Signature */
-    farebox_str id;            /* webhook-id; for the others the event's id, needed with a replay guard only */
-    farebox_str timestamp;     /* webhook-timestamp; absent for the others */
+    farebox_str signature;     /* webhook-signature or svix-signature, Stripe-Signature or X-Robutler-Signature */
+    farebox_str id;            /* webhook-id or svix-id; for the others the event's id, for the replay guard only */
+    farebox_str timestamp;     /* webhook-timestamp or svix-timestamp; absent for the others */
     const farebox_str *secrets; /* any of them may match */
     size_t secret_count;
     int64_t tolerance_s; /* 0 is 300; negative turns the check off */
     int64_t now;         /* microseconds; 0 is the system's clock */
-    uint8_t reserved[32];
+    farebox_str sender;  /* whose ids the replay guard compares; where absent, those tried with any of the same secrets */
+    uint8_t reserved[16];
 } farebox_webhook_args;
 
 #define FAREBOX_WEBHOOK_ARGS_INIT                                                                                      \
-    {sizeof(farebox_webhook_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, NULL, 0, 0, 0, {0}}
+    {sizeof(farebox_webhook_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, NULL, 0, 0, 0, {NULL, 0}, {0}}
 
 /* Verifies the signature and age of a webhook; FAREBOX_OK means that the body may be trusted.
- * Ownership: everything is borrowed. `engine` may be NULL; with one, an id seen before gives WEBHOOK_REPLAYED and a new
- *            one is remembered in the ledger.
+ * Ownership: everything is borrowed. `engine` may be NULL; with one, an id seen before from the same sender gives
+ *            WEBHOOK_REPLAYED and a new one is remembered in the ledger.
  * Threads:   any.
  * Errors:    STRUCT_SIZE, RESERVED, INVALID_ARGUMENT, TOO_LONG, webhook family; with an engine also HANDLE, CLOSED,
- *            FORKED, REENTRANT, STORE_*, NO_MEMORY.
+ *            FORKED, REENTRANT, INVALID_UTF8, STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_verify_webhook(farebox_engine *engine, const farebox_webhook_args *args,
                                                   farebox_error *error);
@@ -874,8 +896,8 @@ typedef struct farebox_tool_args {
  * Ownership: args borrowed. *output is owned by the caller, farebox_text_free; it is bytes where the manifest says so.
  *            *receipt is the charge's and may be NULL.
  * Threads:   any. The call returns by its deadline; the operation `tool.cancel` ends it from another thread.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_DISABLED, refused family, hold
- *            family, KEY_CONFLICT, plugin family, STORE_*, NO_MEMORY.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_AMBIGUOUS, TOOL_DISABLED, refused
+ *            family, hold family, KEY_CONFLICT, plugin family, STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_call_tool(farebox_engine *engine, const farebox_tool_args *args,
                                              farebox_text *output, farebox_receipt *receipt, farebox_error *error);
@@ -942,7 +964,8 @@ typedef struct farebox_meter_args {
  * Ownership: args borrowed. *out is a function pointer, the caller's until farebox_unmeter; after the engine's close
  *            calls return the refused value with CLOSED. At most 4,096 of them live.
  * Threads:   any; so may the function be called, if args->function may. It keeps the errno that args->function sets.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, STORE_*, UNSUPPORTED, NO_MEMORY.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_AMBIGUOUS, RATE_CARD_NOT_FOUND,
+ *            STORE_*, UNSUPPORTED, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_meter(farebox_engine *engine, const farebox_meter_args *args, void **out,
                                          farebox_error *error);

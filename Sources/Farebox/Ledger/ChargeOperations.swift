@@ -40,12 +40,12 @@ enum ChargeOperations {
     let requests = inputs
     let durability = try Shapes.durability(input) ?? engine.options.durability
     let (outcome, isUncommitted) = try engine.write(durability, isBatch: true) { ledger, context throws(Rejection) in
-      var rows: [Result<(Receipt, Asset), Failure>] = []
+      var rows: [Result<(Receipt, ReceiptDetail), Failure>] = []
       for input in requests {
         do throws(Rejection) {
           let request = try ledger.chargeRequest(input, arena, at: context.time)
           let receipt = try ledger.charge(request, at: context.time, in: context.store)
-          rows.append(.success((receipt, ledger.state.catalog.assets[Int(receipt.asset)])))
+          rows.append(.success((receipt, try ledger.detailed(receipt, in: context.store))))
         } catch {
           if error.storeFailure != nil { throw error }
           let attempt = PaymentAttempt.charge(arena.add(input.text("tool")))
@@ -69,10 +69,10 @@ enum ChargeOperations {
           rows.map { row in
             switch row {
             case .failure(let failure): return ["error": failure.json]
-            case .success(let (receipt, asset)):
+            case .success(let (receipt, detail)):
               var receipt = receipt
               receipt.isUncommitted = isUncommitted
-              return Shapes.json(receipt, asset)
+              return Shapes.json(receipt, detail)
             }
           })
       ]
@@ -106,7 +106,8 @@ enum ChargeOperations {
 
   /// What every operation that takes money may answer.
   static let paying: [Status] = [
-    .accountNotFound, .accountFrozen, .accountClosed, .assetNotFound, .toolNotFound, .toolDisabled, .rateCardNotFound,
+    .accountNotFound, .accountFrozen, .accountClosed, .assetNotFound, .toolNotFound, .toolAmbiguous, .toolDisabled,
+    .rateCardNotFound, .rateAmbiguous,
     .insufficientFunds, .overBudget, .overCallCap, .overRunCap, .rateLimited, .unpriceable, .overMaxCost, .keyConflict,
     .overflow, .invalidAmount, .tooPrecise,
   ]

@@ -37,8 +37,8 @@ extension Ledger {
   func difference(_ kind: RecordKind, _ request: ChargeRequest, _ record: Record, _ heap: Heap) -> String? {
     if record.kind != kind.rawValue { return "operation" }
     if state.account(request.payer) != record.account { return "payer" }
-    if (state.catalog.toolIndex(request.tool).map { $0 + 1 } ?? 0) != record.tool { return "tool" }
     if request.tool.isEmpty != (record.tool == 0) { return "tool" }
+    if record.tool != 0, !state.catalog.isName(request.tool, of: record.tool - 1) { return "tool" }
     if record.flags & RecordFlags.explicit != 0 {
       if request.amount != heap[.requested].word ?? record.amount { return "amount" }
     } else if request.amount != nil {
@@ -65,7 +65,9 @@ extension Ledger {
     if record.kind != RecordKind.capture.rawValue { return "operation" }
     if HoldID(number: record.reference, tag: HoldID.tag(in: record.detail)) != HoldID(request.hold) { return "hold" }
     if (record.flags & RecordFlags.final != 0) != request.isFinal { return "final" }
+    if case .lines = request.amount {} else if record.flags & RecordFlags.lines != 0 { return "lines" }
     switch request.amount {
+    case .lines(let lines): if let field = difference(lines, heap) { return field }
     case .rest:
       if record.flags & RecordFlags.explicit != 0 || !heap[.usage].isEmpty { return "amount" }
     case .units(let units):

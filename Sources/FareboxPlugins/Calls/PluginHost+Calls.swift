@@ -20,7 +20,7 @@ extension PluginHost {
           return try call(engine, request, plugin, tool)
         } catch {
           // Another version may have taken its place since it was found: the call goes to that one.
-          guard error.status == .pluginInactive, let now = self.tool(tool.declared.name), now.plugin !== plugin else {
+          guard error.status == .pluginInactive, let now = self.tool(tool.fullName), now.plugin !== plugin else {
             throw error
           }
         }
@@ -63,19 +63,30 @@ extension PluginHost {
 
   /// The plugin and tool of a name; a tool that no plugin answers to says so.
   private func find(_ engine: Engine, _ name: BorrowedText) throws(Failure) -> (Plugin, Plugin.Tool) {
-    guard name.count <= Limits.toolName else {
-      throw Failure(.tooLong, field: "tool", "A name has at most \(Limits.toolName) bytes.")
+    guard name.count <= Limits.toolReference else {
+      throw Failure(.tooLong, field: "tool", "A name has at most \(Limits.toolReference) bytes.")
     }
     guard let text = name.string, !text.isEmpty else {
       throw name.isEmpty
         ? Failure(.missingField, field: "tool", "It must name a tool.")
         : Failure(.invalidUTF8, field: "tool", "It is not UTF-8 text.")
     }
-    if let found = tool(text) { return found }
-    // It is either nobody's tool, or one whose plugin is not loaded.
+    if let found = tool(text) {
+      // The skill of another process may have a tool of this name, too.
+      if found.tool.declared.name == text { try engine.checkUnambiguous(name) }
+      return found
+    }
+    // It is nobody's tool, one that another plugin has too, or one whose plugin is not loaded.
     let row = try engine.call("tool.inspect", ["tool": .string(text)])
-    guard let skill = row.object?["skill"]?.string else {
+    guard let skill = row.object?["skill"]?.string, let plain = row.object?["tool"]?.string else {
       throw Failure(.toolNotFound, field: "tool", "'\(text)' is a rate and not a tool that can be run.")
+    }
+    if let found = tool(ToolName(skill: skill, tool: plain).text) {
+      guard let version = ToolName(text).version else { return found }
+      throw Failure(
+        .pluginInactive, field: "tool",
+        "Version \(version) of plugin '\(skill)' is not active here; version \(found.plugin.version) is.",
+        details: ["plugin": .string(skill), "state": "absent"])
     }
     throw Failure(
       .pluginInactive, field: "tool",
@@ -90,7 +101,7 @@ extension PluginHost {
     _ engine: Engine, _ plugin: Plugin, _ supervisor: Supervisor, _ tool: Plugin.Tool,
     _ prepared: PreparedCall, _ request: ToolRequest
   ) throws(Failure) -> ToolResult {
-    let call = try begin(engine, prepared, request)
+    let call = try begin(engine, tool, prepared, request)
     let outcome: ToolOutcome
     var end = FinishRequest()
     do throws(Failure) {
@@ -115,11 +126,11 @@ extension PluginHost {
   }
 
   private func begin(
-    _ engine: Engine, _ prepared: PreparedCall, _ request: ToolRequest
+    _ engine: Engine, _ tool: Plugin.Tool, _ prepared: PreparedCall, _ request: ToolRequest
   ) throws(Failure) -> MeteredCall {
     var begin = BeginRequest()
     begin.payer = request.payer
-    begin.tool = request.tool
+    begin.tool = tool.pinned.text
     begin.run = request.run
     begin.call = request.call
     begin.key = request.key

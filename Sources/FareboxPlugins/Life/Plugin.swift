@@ -34,9 +34,18 @@ final class Plugin: Sendable {
     let isCounted: Bool
     /// Of the asset in whose atomic units a `value` is counted.
     let scale: UInt8
+    /// `skill#tool`.
+    let fullName: String
+    /// `skill@version#tool`: what a call is charged as, so that it costs what this version declares.
+    let pinnedName: String
+    let pinned: OwnedText
 
-    init(_ declared: PluginTool, price: Price?) {
+    init(_ declared: PluginTool, of manifest: PluginManifest, price: Price?) {
       self.declared = declared
+      fullName = ToolName(skill: manifest.id, tool: declared.name).text
+      let pinnedName = ToolName(skill: manifest.id, version: manifest.version, tool: declared.name).text
+      self.pinnedName = pinnedName
+      pinned = pinnedName.withBorrowedText { OwnedText($0) }
       measure = UsageMeasure(declared)
       let counted = measure.metersBefore
       let priced = (price?.components ?? []).reduce(into: MeterSet()) { $0.formUnion($1.meters) }
@@ -69,7 +78,9 @@ final class Plugin: Sendable {
     self.log = log
     // It was read once before, when the manifest was.
     let skill = try? SkillManifest.parse(manifest.skill, asset: { Asset.builtIn($0) })
-    tools = manifest.tools.map { tool in Tool(tool, price: skill?.tools.first { $0.name == tool.name }?.price) }
+    tools = manifest.tools.map { tool in
+      Tool(tool, of: manifest, price: skill?.tools.first { $0.name == tool.name }?.price)
+    }
     var attribution: JSONObject = [
       "plugin": .string(manifest.id), "version": .string(manifest.version),
     ]
