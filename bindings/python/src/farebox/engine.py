@@ -285,10 +285,11 @@ class Farebox:
             when,
             version,
             raw,
+            short,
         ) in layout.RECEIPT.iter_unpack(view):
             asset, scale = assets.get(raw) or self._asset(raw)
             receipts.append(
-                Receipt(code, flags, number, hold, units, left, balance, available, when, version, asset, scale)
+                Receipt(code, flags, number, hold, units, left, balance, available, when, version, asset, scale, short)
             )
         return receipts
 
@@ -827,11 +828,14 @@ class Farebox:
         )
 
     def _receipt(self, raw: bytearray) -> Receipt:
-        _, code, flags, number, hold, units, left, balance, available, when, version, name = _unpack_receipt(
-            raw, frames.RECEIPT
+        return self._receipt_at(raw, frames.RECEIPT)
+
+    def _receipt_at(self, raw: bytes | bytearray, offset: int) -> Receipt:
+        _, code, flags, number, hold, units, left, balance, available, when, version, name, short = _unpack_receipt(
+            raw, offset
         )
         asset, scale = self._assets.get(name) or self._asset(name)
-        return Receipt(code, flags, number, hold, units, left, balance, available, when, version, asset, scale)
+        return Receipt(code, flags, number, hold, units, left, balance, available, when, version, asset, scale, short)
 
 
 def describe() -> dict[str, Any]:
