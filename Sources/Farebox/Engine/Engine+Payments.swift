@@ -81,7 +81,7 @@ extension Engine {
   package func closingCapture(hold: UInt64) throws(Failure) -> Receipt {
     try look { ledger, context throws(Rejection) in
       do throws(Failure) {
-        return try ledger.closingCapture(HoldID(hold), in: context.store)
+        return try ledger.closingReceipt(HoldID(hold), in: context.store)
       } catch {
         throw .failed(error)
       }

@@ -81,6 +81,8 @@ extension Ledger {
     if kind == .reserve || kind == .extend { row.append("expires", .int(record.extra)) }
     if kind == .capture { row.append("final", .bool(record.flags & RecordFlags.final != 0)) }
     if record.flags & RecordFlags.capped != 0 { row.append("capped", true) }
+    if record.flags & RecordFlags.unreported != 0 { row.append("unreported", true) }
+    if let shortfall = heap[.shortfall].word { row.append("shortfall", text(shortfall)) }
     if kind.movesMoney {
       row.append(
         "postings",

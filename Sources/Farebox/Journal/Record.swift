@@ -110,6 +110,8 @@ enum RecordFlags {
   static let capped: UInt8 = 2
   /// The amount was given, not priced.
   static let explicit: UInt8 = 4
+  /// A metered call was charged what was held, because its usage never came.
+  static let unreported: UInt8 = 8
 }
 
 /// A field of variable length: tag, 24-bit length, bytes.
@@ -127,6 +129,12 @@ enum HeapField: UInt8 {
   case requested = 10
   /// The caller's max_cost, where there was one.
   case maxCost = 11
+  /// What tells the arguments of metered calls under one given key apart.
+  case arguments = 16
+  /// Which try of a metered call a reservation is, counted from 0; absent for the first.
+  case attempt = 17
+  /// The part of a metered call's price that its payer could not pay.
+  case shortfall = 18
 }
 
 /// One leg of a transfer as it stands in its field: 16 bytes.

@@ -79,7 +79,7 @@ extension Ledger {
   }
 
   /// Refuses an order that its payer may not, or cannot, pay.
-  private mutating func check(_ order: Order, at time: Int64) throws(Rejection) {
+  mutating func check(_ order: Order, at time: Int64) throws(Rejection) {
     let hasGuard = try checkOpen(order.account)
     if hasGuard,
       let refusal = state.limitPassed(
@@ -155,7 +155,7 @@ extension Ledger {
   static let overflow = Failure(
     .overflow, field: "amount", "The balance would not fit into 64 bits of atomic units.")
 
-  private func record(_ kind: RecordKind, _ order: Order, at time: Int64) -> Record {
+  func record(_ kind: RecordKind, _ order: Order, at time: Int64) -> Record {
     var record = Record(kind, time: time)
     record.asset = order.asset
     record.account = order.account

@@ -30,6 +30,9 @@ package enum Shapes {
     OperationField("uncommitted", .flag, "Whether it is not in the store yet."),
     OperationField("final", .flag, "Whether the hold is closed."),
     OperationField("capped", .flag, "Whether a maximum bound the amount."),
+    OperationField("unreported", .flag, "Whether a metered call was charged what was held, as its usage never came."),
+    OperationField("released", .flag, "Whether a metered call was charged nothing; the amount is back with the payer."),
+    OperationField("shortfall", .amount, "What the payer could not pay of a metered call's price."),
   ]
 
   package static let durability = OperationField(
@@ -55,6 +58,9 @@ package enum Shapes {
       "price_version": number(receipt.priceVersion), "replayed": .bool(receipt.isReplayed),
       "uncommitted": .bool(receipt.isUncommitted), "final": .bool(receipt.isFinal), "capped": .bool(receipt.isCapped),
     ]
+    if receipt.isUnreported { object.append("unreported", true) }
+    if receipt.isReleased { object.append("released", true) }
+    if receipt.shortfall > 0 { object.append("shortfall", text(receipt.shortfall)) }
     if receipt.hold != 0 {
       object.append("hold", number(receipt.hold))
       object.append("hold_remaining", text(receipt.holdRemaining))
