@@ -38,11 +38,11 @@ def _file(module: Any) -> str:
         main = sys.modules.get(module)
         spec = getattr(main, "__spec__", None)
         if spec is not None and spec.name not in ("__main__", "__mp_main__"):
-            module = spec.name
+            module = str(spec.name)
         else:
             file = getattr(main, "__file__", None)
             return PurePath(file).stem if isinstance(file, str) and file else "python"
-    parts = module.split(".")
+    parts: list[str] = module.split(".")
     if parts[-1] == "__main__" and len(parts) > 1:  # a package that is run
         parts.pop()
     return parts[-1]

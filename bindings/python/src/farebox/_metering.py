@@ -5,6 +5,7 @@ Nothing about money is decided here: what is known goes to the library, and what
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 import struct
 import warnings
@@ -22,6 +23,7 @@ from ._counting import UnitsOf, argument, counter_of, meter_of, price_per, signa
 from ._encoding import given, manifest_of
 from ._identity import skill_of
 from ._quantities import usage_json, usage_texts
+from ._waiting import elsewhere
 from .context import Borrowed, CallScope, Payment, Scope, missing_payer
 from .engine import Farebox
 from .errors import FareboxError, RequestError, StateError
@@ -51,19 +53,23 @@ _FINISH = frames.FINISH
 _FINISH_END = frames.FINISH + _FINISH_SIZE
 _RECEIPT = frames.RECEIPT
 _RECEIPT_END = frames.RECEIPT + _RECEIPT_SIZE
-_TOOL_AT = layout.offset(layout.BeginArgs, "tool")
 _BEGIN_TEXTS = {
     name: layout.offset(layout.BeginArgs, name) for name in ("tool", "call", "parent", "arguments", "expected")
 }
 _ORDINAL_AT = layout.offset(layout.BeginArgs, "ordinal")
 _AMOUNT_AT = layout.offset(layout.BeginArgs, "amount")
+_MAX_COST_AT = layout.offset(layout.BeginArgs, "max_cost")
+_BEGIN_FLAGS_AT = layout.offset(layout.BeginArgs, "flags")
 _FLAGS_AT = layout.offset(layout.Receipt, "flags")
-_TALLY_SIZE = layout.ctypes.sizeof(layout.Tally)
+_TALLY_SIZE = ctypes.sizeof(layout.Tally)
 
 _pack_text = layout.STR.pack_into
 _pack_ordinal = struct.Struct("<I").pack_into
 _pack_amount = struct.Struct("<q").pack_into
 _read_flags = struct.Struct("<I").unpack_from
+_read_amount = struct.Struct("<q").unpack_from
+_MAXIMUM = -1
+"""An amount that stands for the call's maximum."""
 
 _get_scope = context.get_scope
 _free = frames.free_list
@@ -199,6 +205,13 @@ class Meter:
             self._model_of: Callable[..., str | None] | None = argument(model, parameters)
         else:
             self._model_of = model
+        if rates is not None and model is None and max_cost is None and not options["charge_afterwards"]:
+            raise RequestError(
+                status.MISSING_FIELD,
+                "The model, and with it the rate, is known only from the result. Give max_cost=, which is held until "
+                "then, or model=.",
+                field="max_cost",
+            )
         self.measure: Callable[[Any], Usage | None] | None = options["measure"]
         self.failed: Callable[[Any], bool] | None = options["failed"]
         self.looks = self.measure is not None or rates is not None
@@ -262,14 +275,10 @@ class Meter:
     def plan(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], CallScope]:
         """Reads arguments and context, and returns the function that begins the call, on any thread."""
         scope, payment = self._resolve(args, kwargs)
-        template = payment.templates.get(self._ref)
-        opening = self._opening(scope, payment, template or b"", args, kwargs, template is None)
+        opening = self._opening(scope, payment, payment.templates.get(self._ref, b""), args, kwargs)
 
         def work() -> CallScope:
-            ready = opening if template is not None else opening._replace(template=self._prepare(payment))
-            if self.dynamic and ready.amount is None:
-                raise missing_payer()
-            return self.send(ready)
+            return self.send(opening if opening.template else opening._replace(template=self._prepare(payment)))
 
         return work
 
@@ -296,6 +305,8 @@ class Meter:
             model = None if self._model_of is None else self._model_of(*args, **kwargs)
             if model:
                 texts["tool"] = frames.text_bytes(f"{self._rates}/{model}", "model")
+            else:
+                amount = _MAXIMUM  # the model is in the result: then its rate is a line of the call
         call, ordinal = None, 0
         named = context.Scope.named
         if scope is not None and scope.named.left:
@@ -323,8 +334,12 @@ class Meter:
                 _pack_text(raw, _BEGIN_TEXTS[name], frame.base + at, len(text))
                 at += len(text)
             _pack_ordinal(raw, _ORDINAL_AT, opening.ordinal)
-            if opening.amount is not None:
-                _pack_amount(raw, _AMOUNT_AT, opening.amount)
+            amount = opening.amount
+            if amount is not None:
+                if amount == _MAXIMUM:
+                    amount = _read_amount(raw, _MAX_COST_AT)[0]
+                raw[_BEGIN_FLAGS_AT] |= layout.CALL_AMOUNT_GIVEN
+                _pack_amount(raw, _AMOUNT_AT, amount)
             code = engine._library.begin(engine._handle, frame.base, frame.call, frame.error)
             if code:
                 raise frame.failure(code)
@@ -381,6 +396,30 @@ class Meter:
         ending = self.ending(scope, layout.ENDING_LEFT if left else layout.ENDING_FAILED)
         if ending is not None:
             self.settle_quietly(ending)
+
+    async def begin_elsewhere(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CallScope:
+        """Begins a call without keeping the event loop waiting; a call whose task is cancelled meanwhile is left."""
+        return await elsewhere(self.plan(args, kwargs), lambda scope: self.broken(scope, True))
+
+    async def finish_elsewhere(self, scope: CallScope, result: Any = None) -> None:
+        """Ends a call as ``finish``, without keeping the event loop waiting."""
+        if not scope.payment.engine._waits:
+            self.finish(scope, result)
+            return
+        ending = self.ending(scope, layout.ENDING_RETURNED, result)
+        if ending is not None:
+            ready = ending
+            self.tell(scope, await elsewhere(lambda: self.settle(ready), lambda receipt: self.tell(scope, receipt)))
+
+    async def broken_elsewhere(self, scope: CallScope, left: bool, error: BaseException) -> None:
+        """Ends a call as ``broken``, without keeping the event loop waiting."""
+        if not scope.payment.engine._waits or isinstance(error, GeneratorExit):
+            self.broken(scope, left)
+            return
+        ending = self.ending(scope, layout.ENDING_LEFT if left else layout.ENDING_FAILED)
+        if ending is not None:
+            ready = ending
+            await elsewhere(lambda: self.settle_quietly(ready))
 
     def settle_quietly(self, ending: Ending) -> None:
         """Ends a call whose exception or cancellation goes on; a charge that fails is warned about."""
@@ -547,14 +586,12 @@ class Meter:
         tool = self._tools.get(engine)
         if tool is None:
             tool = self._tools[engine] = Borrowed(frames.text_bytes(self._reference(engine), "name"))
-        flags, maximum, amount = self._flags, 0, 0
+        flags, maximum = self._flags, 0
         if stated.max_cost is not None:
             listed = self._cost is None and self._rates is None
             asset = engine._tool_asset(stated.tool) if listed else stated.currency
             maximum = to_units(stated.max_cost, engine._scale(asset), "max_cost")
             flags |= layout.CALL_MAX_COST_GIVEN
-        if self.dynamic:
-            flags |= layout.CALL_AMOUNT_GIVEN
         payer, run = payment.payer_text, payment.run_text
         template = layout.BEGIN.pack(
             _BEGIN_SIZE,
@@ -568,7 +605,7 @@ class Meter:
             *(0,) * 10,
             0,
             0,
-            amount,
+            0,
             maximum,
             self._hold_milliseconds,
         )

@@ -366,6 +366,7 @@ class CallScope(Scope):
     ended = False
     delivered = False
     model: str | None = None
+    late_model = False
     last: Any = None
     tally: bytes | bytearray | None = None
     tallies: dict[str, bytes | bytearray] | None = None

@@ -6,7 +6,7 @@ import ctypes
 import threading
 import weakref
 from ctypes import POINTER, c_void_p
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from . import _frames as frames
 from . import _layout as layout
@@ -14,7 +14,7 @@ from . import _statuses as status
 from ._encoding import DURABILITY
 from ._frames import text_bytes
 from ._library import Library
-from .context import Borrowed, Payment, pay, scope_variable
+from .context import Borrowed, Payment, live_scope, pay, scope_variable
 from .errors import RequestError
 from .money import Money, to_units
 from .values import Receipt
@@ -75,7 +75,7 @@ class MeteredFunction:
     def __call__(self, *args: Any) -> Any:
         payment: Payment | None = None
         if self.payer is None:
-            scope = scope_variable.get()
+            scope = live_scope()
             payment = scope.payment if scope is not None else None
             if payment is not None and payment.engine is not self.engine:
                 payment = None  # another ledger's account pays for nothing here
@@ -89,9 +89,18 @@ class MeteredFunction:
                 if self.refused is None:
                     raise
                 return result
-            if receipt is not None and payment is not None and payment.on_receipt is not None:
-                payment.on_receipt(receipt)
+            if receipt is not None and payment is not None:
+                payment.tell(receipt)
         return result
+
+    def __copy__(self) -> MeteredFunction:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> MeteredFunction:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A metered C function cannot be pickled: call engine.meter_function() where it is used.")
 
     def __repr__(self) -> str:
         return f"<MeteredFunction {self.tool} {self.signature}>"

@@ -20,7 +20,7 @@ Money = Union[Decimal, int, str, float]
 UNITS_MAX = 2**63 - 1
 
 _PLAIN = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
-EXACT = Context(prec=100, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[InvalidOperation, Inexact])
+_EXACT = Context(prec=100, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[InvalidOperation, Inexact])
 
 
 def to_decimal(value: Money, field: str = "amount") -> Decimal:
@@ -66,7 +66,7 @@ def to_units(value: Money, scale: int, field: str = "amount") -> int:
         if not -100 < number.adjusted() < 40:
             raise _overflow(field) if number.adjusted() > 0 else _too_precise(scale, field)
         try:
-            scaled = number.scaleb(scale, EXACT)
+            scaled = number.scaleb(scale, _EXACT)
         except Inexact:
             raise _too_precise(scale, field) from None
         units = int(scaled)
@@ -82,10 +82,10 @@ def decimal_of(units: int, scale: int) -> Decimal:
 
     Units: atomic units in, major units out.
     """
-    number = EXACT.scaleb(Decimal(units), -scale).normalize(EXACT)
+    number = _EXACT.scaleb(Decimal(units), -scale).normalize(_EXACT)
     exponent = number.as_tuple().exponent
     if isinstance(exponent, int) and exponent > 0:
-        return number.quantize(Decimal(1), context=EXACT)
+        return number.quantize(Decimal(1), context=_EXACT)
     return number
 
 

@@ -12,7 +12,7 @@ from . import _layout as layout
 from . import _statuses as status
 from ._quantities import quantity_form
 from .errors import FareboxError, RequestError, error_of
-from .money import EXACT, Money, decimal_of, to_decimal, to_units
+from .money import _EXACT, Money, decimal_of, to_decimal, to_units
 
 __all__ = [
     "Balance",
@@ -295,7 +295,7 @@ def by_meter(usage: Usage | None) -> Mapping[str, Quantity | None]:
     return usage if isinstance(usage, Mapping) else {"units": usage}
 
 
-def usage_counts(usage: Usage | None, meters: Mapping[str, Quantity], scale: Any) -> tuple[int, ...]:
+def usage_counts(usage: Usage | None, meters: Mapping[str, Quantity | None], scale: Any) -> tuple[int, ...]:
     """Turns a usage into the twelve counts that the formats pack: eleven meters and millionths of a unit.
 
     ``scale`` is called for the asset's scale if the usage has a ``value``.
@@ -343,7 +343,7 @@ def _count(counts: list[int], meter: str, quantity: Quantity | None, scale: Any)
             number = to_decimal(quantity, field)
             if number and not -30 < number.adjusted() < 30:
                 raise RequestError(status.OVERFLOW, "The usage does not fit into 64 bits.", field=field)
-            scaled = number.scaleb(6, EXACT)
+            scaled = number.scaleb(6, _EXACT)
         except (RequestError, Inexact) as error:
             if isinstance(error, RequestError) and error.code == status.OVERFLOW:
                 raise
