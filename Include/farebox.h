@@ -96,10 +96,11 @@ enum {
     FAREBOX_ASSET_EXISTS          = 311, /* An asset of this code is open with another scale. */
     FAREBOX_ASSET_MISMATCH        = 312, /* The amount is in another asset than the one required. */
     FAREBOX_TOOL_NOT_FOUND        = 320, /* No tool has this name. */
-    FAREBOX_TOOL_DISABLED         = 321, /* The tool or its skill is disabled. */
+    FAREBOX_TOOL_DISABLED         = 321, /* The tool or its skill is disabled, or the current version of the skill no longer offers it. */
     FAREBOX_SKILL_NOT_FOUND       = 322, /* No skill has this id. */
-    FAREBOX_SKILL_EXISTS          = 323, /* This version of the skill is registered with another manifest, or a tool's name belongs to another skill. */
+    FAREBOX_SKILL_EXISTS          = 323, /* This version of the skill is registered with another manifest; give the changed manifest another version. */
     FAREBOX_RATE_CARD_NOT_FOUND   = 324, /* No rate card, or no rate on it, has this name at this time. */
+    FAREBOX_TOOL_AMBIGUOUS        = 325, /* Several skills offer a tool of this name; the details list them. Write skill#tool. */
     FAREBOX_TRANSFER_NOT_FOUND    = 330, /* No transfer has this id, or it is not of the kind required. */
     FAREBOX_OVER_REFUND           = 331, /* The refund is more than what is left of the charge. */
     FAREBOX_BUDGET_NOT_FOUND      = 340, /* The account has no budget of this name. */
@@ -295,6 +296,10 @@ FAREBOX_API farebox_status farebox_tick(farebox_engine *engine, farebox_tick_res
 
 /* ---- 5. Prices -------------------------------------------------------------------------------------------------- */
 
+/* Wherever a tool is named, write "skill#tool", or "skill@version#tool" for the price that this version of the skill
+ * declares. A plain "tool" works while only one skill has a tool of this name for sale; otherwise the call fails with
+ * TOOL_AMBIGUOUS, whose details list the candidates. A rate of a rate card is "card/model". */
+
 /* What a call used, in whole counts, each at least 0. A price ignores what it does not charge for only where it says
  * that the meter is free; other usage makes the call UNPRICEABLE unless max_cost is given. */
 typedef struct farebox_usage {
@@ -371,8 +376,8 @@ typedef struct farebox_quote {
  * Ownership: args borrowed; out->lines is the caller's array of line_capacity lines, or NULL; on failure its content is
  *            undefined.
  * Threads:   any.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_DISABLED, RATE_CARD_NOT_FOUND,
- *            UNPRICEABLE, STORE_*, NO_MEMORY.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_AMBIGUOUS, TOOL_DISABLED,
+ *            RATE_CARD_NOT_FOUND, UNPRICEABLE, STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_price_tool(farebox_engine *engine, const farebox_price_args *args,
                                               farebox_quote *out, farebox_error *error);
@@ -836,8 +841,8 @@ typedef struct farebox_tool_args {
  * Ownership: args borrowed. *output is owned by the caller, farebox_text_free; it is bytes where the manifest says so.
  *            *receipt is the capture's and may be NULL.
  * Threads:   any. The call returns by its deadline; the operation `tool.cancel` ends it from another thread.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_DISABLED, refused family, hold
- *            family, KEY_CONFLICT, plugin family, STORE_*, NO_MEMORY.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_AMBIGUOUS, TOOL_DISABLED, refused
+ *            family, hold family, KEY_CONFLICT, plugin family, STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_call_tool(farebox_engine *engine, const farebox_tool_args *args,
                                              farebox_text *output, farebox_receipt *receipt, farebox_error *error);
@@ -901,7 +906,8 @@ typedef struct farebox_meter_args {
  * Ownership: args borrowed. *out is a function pointer, the caller's until farebox_unmeter; after the engine's close
  *            calls return the refused value with CLOSED. At most 4,096 of them live.
  * Threads:   any; so may the function be called, if args->function may. It keeps the errno that args->function sets.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, STORE_*, UNSUPPORTED, NO_MEMORY.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_AMBIGUOUS, RATE_CARD_NOT_FOUND,
+ *            STORE_*, UNSUPPORTED, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_meter(farebox_engine *engine, const farebox_meter_args *args, void **out,
                                          farebox_error *error);

@@ -8,6 +8,14 @@ public enum Limits {
   public static let accountDepth = 8
   /// Bytes of a tool or skill name.
   public static let toolName = 128
+  /// Bytes of what names a tool: `skill@version#tool`, or `card/provider/model` of a rate card, which is the longest.
+  public static let toolReference = toolName + 2 * rateName + 2
+  /// Bytes of a rate's name, its provider or an alias.
+  public static let rateName = 255
+  /// Versions of a skill that are listed with it and with its tools, the newest.
+  public static let listedVersions = 20
+  /// Tools that are listed where a name fits several.
+  public static let listedCandidates = 10
   /// Bytes of an asset code.
   public static let assetCode = 16
   /// Bytes of an idempotency key; Stripe's bound.

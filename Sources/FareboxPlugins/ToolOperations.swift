@@ -10,7 +10,7 @@ enum ToolOperations {
     "Runs a tool of a plugin: quotes, reserves, runs, and captures what it used, or releases where it failed.",
     input: [
       OperationField("payer", .text, "The account that is charged; its wallet pays.", required: true),
-      OperationField("tool", .text, "The tool's name.", required: true),
+      OperationField("tool", .text, "The tool: `skill#tool`, or its plain name where that is unique.", required: true),
       OperationField("input", .object, "What the tool is given; `{}` where absent."),
       OperationField("idempotency_key", .text, "The same key and request run the tool again and charge once."),
       OperationField("run", .text, "The run that the call belongs to, for per-run caps."),
@@ -25,7 +25,8 @@ enum ToolOperations {
       OperationField("plugin", .object, "Id, version and SHA-256 of the plugin that ran."),
     ],
     errors: [
-      .toolNotFound, .toolDisabled, .accountNotFound, .insufficientFunds, .overBudget, .overCallCap, .overRunCap,
+      .toolNotFound, .toolAmbiguous, .toolDisabled, .accountNotFound, .insufficientFunds, .overBudget, .overCallCap,
+      .overRunCap,
       .rateLimited, .unpriceable, .keyConflict, .pluginInactive, .pluginPolicy, .pluginCrashed, .pluginDeadline,
       .pluginCancelled, .pluginOutputLimit, .pluginFailed, .pluginInput, .pluginOutput, .pluginUnavailable,
     ]

@@ -102,7 +102,8 @@ enum ChargeOperations {
 
   /// What every operation that takes money may answer.
   static let paying: [Status] = [
-    .accountNotFound, .accountFrozen, .accountClosed, .assetNotFound, .toolNotFound, .toolDisabled, .rateCardNotFound,
+    .accountNotFound, .accountFrozen, .accountClosed, .assetNotFound, .toolNotFound, .toolAmbiguous, .toolDisabled,
+    .rateCardNotFound,
     .insufficientFunds, .overBudget, .overCallCap, .overRunCap, .rateLimited, .unpriceable, .overMaxCost, .keyConflict,
     .overflow, .invalidAmount, .tooPrecise,
   ]

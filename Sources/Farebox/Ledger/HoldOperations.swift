@@ -89,6 +89,7 @@ enum HoldOperations {
     OperationField("hold", .integer, "Its number."),
     OperationField("state", .text, "open, captured, released or expired."),
     OperationField("account", .text, "Who is charged."), OperationField("tool", .text, "The tool."),
+    OperationField("skill", .text, "The tool's skill, or null for a rate."),
     OperationField("amount", .amount, "What was held first."),
     OperationField("remaining", .amount, "What still is; while it is open."),
     OperationField("captured", .amount, "What was charged so far; while it is open."),
@@ -113,7 +114,7 @@ enum HoldOperations {
         }
         var object: JSONObject = ["hold": Shapes.number(id.value), "state": .string(end.name)]
         for member in row?.object?.members ?? []
-        where ["account", "tool", "amount", "asset", "time"].contains(member.key) {
+        where ["account", "tool", "skill", "amount", "asset", "time"].contains(member.key) {
           object.append(member.key, member.value)
         }
         return .object(object)
@@ -183,12 +184,16 @@ extension Ledger {
     func text(_ units: Int64) -> JSON {
       .string(Amount.text(units, scale: asset.scale, minorDigits: asset.minorDigits))
     }
-    return [
-      "hold": Shapes.number(HoldID(number: number, tag: hold.tag).value), "state": "open",
-      "account": .string(state.accountNames[hold.account]),
-      "tool": hold.tool == 0 ? .null : .string(state.catalog.toolNames[hold.tool - 1]), "amount": text(hold.amount),
-      "remaining": text(hold.remaining), "captured": text(hold.captured), "asset": .string(asset.code),
+    let tool = hold.tool == 0 ? [("tool", JSON.null), ("skill", .null)] : toolMembers(hold.tool - 1)
+    let head: [(String, JSON)] = [
+      ("hold", Shapes.number(HoldID(number: number, tag: hold.tag).value)), ("state", "open"),
+      ("account", .string(state.accountNames[hold.account])),
+    ]
+    let rest: JSONObject = [
+      "amount": text(hold.amount), "remaining": text(hold.remaining), "captured": text(hold.captured),
+      "asset": .string(asset.code),
       "time": .int(hold.time), "expires": .int(hold.expires), "price_version": Shapes.number(UInt64(hold.price)),
     ]
+    return .object(JSONObject(head + tool + rest.members.map { ($0.key, $0.value) }))
   }
 }

@@ -122,6 +122,7 @@ enum TransferOperations {
     OperationField("amount", .amount, "How much."), OperationField("asset", .text, "Of what."),
     OperationField("postings", .list, "Every leg: account, amount and asset; they add up to zero."),
     OperationField("tool", .text, "The tool, if one was called."),
+    OperationField("skill", .text, "The tool's skill, or null for a rate."),
     OperationField("reference", .integer, "The hold captured, the charge refunded."),
     OperationField("lines", .list, "How the price came about."),
   ]
@@ -148,7 +149,8 @@ enum TransferOperations {
     "transfer.list", "Lists the journal, newest first, of everybody or of one account.",
     input: [
       OperationField("account", .text, "Only what touches this account."),
-      OperationField("tool", .text, "Only calls of this tool."), OperationField("run", .text, "Only this run."),
+      OperationField("tool", .text, "Only calls of this tool, in any version."),
+      OperationField("run", .text, "Only this run."),
       OperationField("kind", .text, "Only this kind: charge, reserve, capture, release, expire, refund, transfer ..."),
       OperationField("from", .integer, "Not before this time."), OperationField("to", .integer, "Before this time."),
       OperationField("before", .integer, "Only numbers below this one, for the next page."),
@@ -157,7 +159,7 @@ enum TransferOperations {
     output: [
       OperationField("transfers", .list, "As transfer.get, without lines."),
       OperationField("next", .integer, "The next page's before, or null."),
-    ], errors: [.accountNotFound, .toolNotFound]
+    ], errors: [.accountNotFound] + SkillOperations.naming
   ) { engine, input throws(Failure) in
     let limit = try Paging.limit(input)
     let before = input.value("before") == nil ? UInt64.max : try input.number("before")
@@ -172,12 +174,7 @@ extension Ledger {
     _ input: OperationInput, _ limit: Int, _ before: UInt64, in store: any Store
   ) throws(Rejection) -> JSON {
     let account = try input.text("account").map { _ throws(Rejection) in try self.account(input) }
-    let tool = try input.text("tool").map { name throws(Rejection) -> UInt32 in
-      guard let tool = state.catalog.toolNames.find(name) else {
-        throw .failed(Failure(.toolNotFound, field: "tool", "There is no tool of this name."))
-      }
-      return tool + 1
-    }
+    let tool = try input.text("tool").map { name throws(Rejection) in try self.tool(name).tool + 1 }
     let kind = try input.text("kind").map { name throws(Rejection) -> UInt8 in
       guard let kind = RecordKind.allCases.first(where: { $0.name == name }) else {
         throw .failed(Failure(.invalidArgument, field: "kind", "There is no kind of this name."))

@@ -74,7 +74,8 @@ extension Limits {
   static var json: JSON {
     [
       "account_name_bytes": .int(Int64(accountName)), "account_depth": .int(Int64(accountDepth)),
-      "tool_name_bytes": .int(Int64(toolName)), "asset_code_bytes": .int(Int64(assetCode)),
+      "tool_name_bytes": .int(Int64(toolName)), "tool_reference_bytes": .int(Int64(toolReference)),
+      "asset_code_bytes": .int(Int64(assetCode)),
       "idempotency_key_bytes": .int(Int64(key)), "run_bytes": .int(Int64(runID)),
       "description_bytes": .int(Int64(description)), "metadata_bytes": .int(Int64(metadata)),
       "json_bytes": .int(Int64(Limits.jsonBytes)), "json_depth": .int(Int64(jsonDepth)),

@@ -20,7 +20,7 @@ extension PluginHost {
           return try call(engine, request, plugin, tool)
         } catch {
           // Another version may have taken its place since it was found: the call goes to that one.
-          guard error.status == .pluginInactive, let now = self.tool(tool.declared.name), now.plugin !== plugin else {
+          guard error.status == .pluginInactive, let now = self.tool(tool.fullName), now.plugin !== plugin else {
             throw error
           }
         }
@@ -63,19 +63,30 @@ extension PluginHost {
 
   /// The plugin and tool of a name; a tool that no plugin answers to says so.
   private func find(_ engine: Engine, _ name: BorrowedText) throws(Failure) -> (Plugin, Plugin.Tool) {
-    guard name.count <= Limits.toolName else {
-      throw Failure(.tooLong, field: "tool", "A name has at most \(Limits.toolName) bytes.")
+    guard name.count <= Limits.toolReference else {
+      throw Failure(.tooLong, field: "tool", "A name has at most \(Limits.toolReference) bytes.")
     }
     guard let text = name.string, !text.isEmpty else {
       throw name.isEmpty
         ? Failure(.missingField, field: "tool", "It must name a tool.")
         : Failure(.invalidUTF8, field: "tool", "It is not UTF-8 text.")
     }
-    if let found = tool(text) { return found }
-    // It is either nobody's tool, or one whose plugin is not loaded.
+    if let found = tool(text) {
+      // The skill of another process may have a tool of this name, too.
+      if found.tool.declared.name == text { try engine.checkUnambiguous(name) }
+      return found
+    }
+    // It is nobody's tool, one that another plugin has too, or one whose plugin is not loaded.
     let row = try engine.call("tool.inspect", ["tool": .string(text)])
-    guard let skill = row.object?["skill"]?.string else {
+    guard let skill = row.object?["skill"]?.string, let plain = row.object?["tool"]?.string else {
       throw Failure(.toolNotFound, field: "tool", "'\(text)' is a rate and not a tool that can be run.")
+    }
+    if let found = tool(ToolName(skill: skill, tool: plain).text) {
+      guard let version = ToolName(text).version else { return found }
+      throw Failure(
+        .pluginInactive, field: "tool",
+        "Version \(version) of plugin '\(skill)' is not active here; version \(found.plugin.version) is.",
+        details: ["plugin": .string(skill), "state": "absent"])
     }
     throw Failure(
       .pluginInactive, field: "tool",
@@ -89,7 +100,7 @@ extension PluginHost {
     _ engine: Engine, _ plugin: Plugin, _ supervisor: Supervisor, _ tool: Plugin.Tool,
     _ prepared: PreparedCall, _ request: ToolRequest
   ) throws(Failure) -> ToolResult {
-    let hold = try reserve(engine, prepared, request)
+    let hold = try reserve(engine, tool, prepared, request)
     let outcome: ToolOutcome
     do throws(Failure) {
       outcome = try run(engine, plugin, supervisor, tool, prepared, request)
@@ -103,7 +114,7 @@ extension PluginHost {
     } catch {
       // Another try of the same call shared the hold, and failed: this one did not, and pays for itself.
       guard error.status == .holdReleased || error.status == .holdExpired else { throw error }
-      let next = try reserve(engine, prepared, request)
+      let next = try reserve(engine, tool, prepared, request)
       receipt = try capture(engine, plugin, next, prepared, outcome, tool, request)
     }
     return ToolResult(
@@ -115,11 +126,11 @@ extension PluginHost {
   /// A repeat with the same key finds the hold of the first try. Where that try failed, and so was released, the next
   /// one gets a key of its own that follows from it, so that however many tries there are one of them is charged.
   private func reserve(
-    _ engine: Engine, _ prepared: PreparedCall, _ request: ToolRequest
+    _ engine: Engine, _ tool: Plugin.Tool, _ prepared: PreparedCall, _ request: ToolRequest
   ) throws(Failure) -> Receipt {
     var reservation = ChargeRequest()
     reservation.payer = request.payer
-    reservation.tool = request.tool
+    reservation.tool = tool.pinned.text
     reservation.run = request.run
     reservation.call = request.call
     reservation.maxCost = request.maxCost

@@ -44,6 +44,7 @@ TOOL_DISABLED = 321
 SKILL_NOT_FOUND = 322
 SKILL_EXISTS = 323
 RATE_CARD_NOT_FOUND = 324
+TOOL_AMBIGUOUS = 325
 TRANSFER_NOT_FOUND = 330
 OVER_REFUND = 331
 BUDGET_NOT_FOUND = 340
@@ -131,10 +132,11 @@ STATUSES: Dict[int, Status] = {
     311: Status('ASSET_EXISTS', 'state', False, 'An asset of this code is open with another scale.'),
     312: Status('ASSET_MISMATCH', 'state', False, 'The amount is in another asset than the one required.'),
     320: Status('TOOL_NOT_FOUND', 'state', False, 'No tool has this name.'),
-    321: Status('TOOL_DISABLED', 'state', False, 'The tool or its skill is disabled.'),
+    321: Status('TOOL_DISABLED', 'state', False, 'The tool or its skill is disabled, or the current version of the skill no longer offers it.'),
     322: Status('SKILL_NOT_FOUND', 'state', False, 'No skill has this id.'),
-    323: Status('SKILL_EXISTS', 'state', False, "This version of the skill is registered with another manifest, or a tool's name belongs to another skill."),
+    323: Status('SKILL_EXISTS', 'state', False, 'This version of the skill is registered with another manifest; give the changed manifest another version.'),
     324: Status('RATE_CARD_NOT_FOUND', 'state', False, 'No rate card, or no rate on it, has this name at this time.'),
+    325: Status('TOOL_AMBIGUOUS', 'state', False, 'Several skills offer a tool of this name; the details list them. Write `skill#tool`.'),
     330: Status('TRANSFER_NOT_FOUND', 'state', False, 'No transfer has this id, or it is not of the kind required.'),
     331: Status('OVER_REFUND', 'state', False, 'The refund is more than what is left of the charge.'),
     340: Status('BUDGET_NOT_FOUND', 'state', False, 'The account has no budget of this name.'),
