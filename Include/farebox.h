@@ -335,13 +335,19 @@ enum {
     FAREBOX_METER_VALUE = 10
 };
 
+/* Whether a number of 0 was given. A number that is not 0 counts without its flag. */
+enum {
+    FAREBOX_AMOUNT_GIVEN = 1,  /* `amount` counts although it is 0: a dynamic price may come to nothing */
+    FAREBOX_MAX_COST_GIVEN = 2 /* `max_cost` counts although it is 0: the call may cost nothing */
+};
+
 typedef struct farebox_price_args {
     uint32_t struct_size;
-    uint32_t flags; /* none yet */
+    uint32_t flags; /* FAREBOX_MAX_COST_GIVEN */
     farebox_str tool;
     farebox_str customer; /* the account whose own price applies, or absent */
     farebox_usage usage;
-    int64_t max_cost; /* 0 is none; the quote's total is capped there */
+    int64_t max_cost; /* caps the total; 0 is no maximum, unless FAREBOX_MAX_COST_GIVEN is set */
     int64_t at;       /* the time whose prices apply; 0 is now */
     uint8_t reserved[32];
 } farebox_price_args;
@@ -392,14 +398,11 @@ enum {
     FAREBOX_OVER_CAPTURE_OVERFLOW = 2 /* charge the excess like a new charge, limits included */
 };
 
-enum {
-    FAREBOX_AMOUNT_GIVEN = 1 /* `amount` counts although it is 0: the callback of a dynamic price may give nothing */
-};
-
-/* One charge. Give either `tool` and its usage, or `amount` and `asset`. */
+/* One charge. Give either `tool` and its usage, or `amount` and `asset`; without a tool and an amount the charge fails
+ * with MISSING_FIELD. */
 typedef struct farebox_charge_args {
     uint32_t struct_size;
-    uint32_t flags; /* FAREBOX_AMOUNT_GIVEN */
+    uint32_t flags; /* FAREBOX_AMOUNT_GIVEN, FAREBOX_MAX_COST_GIVEN */
     farebox_str payer;
     farebox_str tool;
     farebox_str payee; /* credited account of an explicit amount; absent is "platform" */
@@ -409,8 +412,8 @@ typedef struct farebox_charge_args {
     farebox_str call;
     farebox_str description;
     farebox_str metadata; /* a JSON object */
-    int64_t amount;       /* atomic units; with a tool only where its price is dynamic */
-    int64_t max_cost;     /* refuse (OVER_MAX_COST) above this; 0 is none */
+    int64_t amount;       /* atomic units; with a tool only where its price is dynamic; 0 needs its flag */
+    int64_t max_cost;     /* refuse (OVER_MAX_COST) above this; 0 is no maximum, unless its flag is set */
     farebox_usage usage;
     farebox_durability durability;
     uint8_t reserved[28];
@@ -470,11 +473,11 @@ FAREBOX_API farebox_status farebox_charge(farebox_engine *engine, const farebox_
 FAREBOX_API farebox_status farebox_charge_many(farebox_engine *engine, const farebox_charge_args *args, size_t count,
                                                farebox_receipt *out, farebox_error *error);
 
-/* One reservation. What is held with a tool: max_cost, where it is given; else the price of the expected `usage`, or the
- * price's own maximum where nothing is expected. Without a tool: `amount`, or max_cost where there is none. */
+/* One reservation. What is held with a tool: max_cost, where it is given; else the price of the expected `usage` or of the
+ * `amount` of a dynamic price; else the price's own maximum. Without a tool: `amount`, or max_cost where there is none. */
 typedef struct farebox_reserve_args {
     uint32_t struct_size;
-    uint32_t flags; /* FAREBOX_AMOUNT_GIVEN */
+    uint32_t flags; /* FAREBOX_AMOUNT_GIVEN, FAREBOX_MAX_COST_GIVEN */
     farebox_str payer;
     farebox_str tool;
     farebox_str payee;
@@ -487,10 +490,10 @@ typedef struct farebox_reserve_args {
     int64_t amount;
     int64_t max_cost;
     farebox_usage usage;
-    uint32_t expires_in_ms; /* 0 is 900,000: a quarter of an hour */
+    uint64_t expires_in_ms; /* at most 366 days; 0 is 900,000: a quarter of an hour */
     farebox_over_capture over_capture;
     farebox_durability durability;
-    uint8_t reserved[20];
+    uint8_t reserved[16];
 } farebox_reserve_args;
 
 #define FAREBOX_RESERVE_ARGS_INIT                                                                                      \
@@ -511,7 +514,8 @@ enum {
     FAREBOX_CAPTURE_USAGE = 4    /* take the price of `usage`, at the price of the reservation */
 };
 
-/* One capture. With neither flag all that is left of the hold is taken. */
+/* One capture. With neither AMOUNT nor USAGE all that is left of the hold is taken; an `amount` or a `usage` without its
+ * flag fails with INVALID_ARGUMENT. */
 typedef struct farebox_capture_args {
     uint32_t struct_size;
     uint32_t flags; /* FAREBOX_CAPTURE_* */
@@ -545,12 +549,12 @@ FAREBOX_API farebox_status farebox_capture(farebox_engine *engine, const farebox
 FAREBOX_API farebox_status farebox_release(farebox_engine *engine, uint64_t hold, farebox_receipt *out,
                                            farebox_error *error);
 
-/* Moves the expiry of an open hold to `expires_in_ms` from now.
+/* Moves the expiry of an open hold to `expires_in_ms` from now, at most 366 days.
  * Ownership: *out is the caller's and may be NULL.
  * Threads:   any; calls of many threads share one commit.
  * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, STRUCT_SIZE, INVALID_ARGUMENT, hold family, STORE_*, NO_MEMORY.
  * Since:     0.1 */
-FAREBOX_API farebox_status farebox_extend(farebox_engine *engine, uint64_t hold, uint32_t expires_in_ms,
+FAREBOX_API farebox_status farebox_extend(farebox_engine *engine, uint64_t hold, uint64_t expires_in_ms,
                                           farebox_receipt *out, farebox_error *error);
 
 /* ---- 7. Metered calls ------------------------------------------------------------------------------------------- */
@@ -819,14 +823,14 @@ enum {
 /* One call of a tool that a plugin offers. */
 typedef struct farebox_tool_args {
     uint32_t struct_size;
-    uint32_t flags; /* FAREBOX_TOOL_* */
+    uint32_t flags; /* FAREBOX_TOOL_*, FAREBOX_MAX_COST_GIVEN */
     farebox_str payer;
     farebox_str tool;
     farebox_str input; /* a JSON object; absent is {} */
     farebox_str idempotency_key;
     farebox_str run;
     farebox_str call;
-    int64_t max_cost;     /* hold this, and charge no more; 0 is none */
+    int64_t max_cost;     /* hold this, and charge no more; 0 is no maximum, unless its flag is set */
     uint32_t deadline_ms; /* give up after this; 0 is the plugin's own */
     farebox_durability durability; /* of the capture */
     uint8_t reserved[32];
@@ -881,7 +885,7 @@ enum {
 /* A C function and what its calls cost. */
 typedef struct farebox_meter_args {
     uint32_t struct_size;
-    uint32_t flags;   /* FAREBOX_METERED_* */
+    uint32_t flags;   /* FAREBOX_METERED_*, FAREBOX_MAX_COST_GIVEN */
     void *function;   /* must live as long as what farebox_meter gives */
     farebox_str signature;
     farebox_str tool; /* registered; its price applies */
@@ -892,7 +896,7 @@ typedef struct farebox_meter_args {
     farebox_str failure; /* which results mean that the call failed: absent, none; "negative", "nonzero", "zero" */
     int64_t refused_integer; /* what a call returns that was refused or could not be made: of an integer or pointer */
     double refused_double;   /* of a double */
-    int64_t max_cost;        /* hold this, and charge no more; 0 is none */
+    int64_t max_cost;        /* hold this, and charge no more; 0 is no maximum, unless its flag is set */
     farebox_durability durability;
     uint8_t reserved[28];
 } farebox_meter_args;

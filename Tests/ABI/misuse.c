@@ -270,11 +270,11 @@ static void reserved(void)
     EACH_BYTE(charge.reserved, FAREBOX_RESERVED, farebox_charge(engine, &charge, NULL, NULL));
     EACH_BYTE(charge.usage.reserved, FAREBOX_RESERVED, farebox_charge(engine, &charge, NULL, NULL));
     EACH_BYTE(charge.usage.reserved_meters, FAREBOX_RESERVED, farebox_charge(engine, &charge, NULL, NULL));
-    UNKNOWN_FLAGS(charge.flags, 1u, farebox_charge(engine, &charge, NULL, NULL));
+    UNKNOWN_FLAGS(charge.flags, 3u, farebox_charge(engine, &charge, NULL, NULL));
     farebox_reserve_args reserve = a_reserve();
     EACH_BYTE(reserve.reserved, FAREBOX_RESERVED, farebox_reserve(engine, &reserve, NULL, NULL));
     EACH_BYTE(reserve.usage.reserved, FAREBOX_RESERVED, farebox_reserve(engine, &reserve, NULL, NULL));
-    UNKNOWN_FLAGS(reserve.flags, 1u, farebox_reserve(engine, &reserve, NULL, NULL));
+    UNKNOWN_FLAGS(reserve.flags, 3u, farebox_reserve(engine, &reserve, NULL, NULL));
     farebox_capture_args capture = FAREBOX_CAPTURE_ARGS_INIT;
     capture.hold = a_hold(engine);
     EACH_BYTE(capture.reserved, FAREBOX_RESERVED, farebox_capture(engine, &capture, NULL, NULL));
@@ -284,7 +284,7 @@ static void reserved(void)
     farebox_quote quote = FAREBOX_QUOTE_INIT;
     EACH_BYTE(price.reserved, FAREBOX_RESERVED, farebox_price_tool(engine, &price, &quote, NULL));
     EACH_BYTE(price.usage.reserved_meters, FAREBOX_RESERVED, farebox_price_tool(engine, &price, &quote, NULL));
-    UNKNOWN_FLAGS(price.flags, 0u, farebox_price_tool(engine, &price, &quote, NULL));
+    UNKNOWN_FLAGS(price.flags, 2u, farebox_price_tool(engine, &price, &quote, NULL));
     farebox_webhook_args webhook = FAREBOX_WEBHOOK_ARGS_INIT;
     EACH_BYTE(webhook.reserved, FAREBOX_RESERVED, farebox_verify_webhook(NULL, &webhook, NULL));
 
@@ -641,6 +641,7 @@ static void numbers(void)
             CHECK(charged == quoted || charged == FAREBOX_INSUFFICIENT_FUNDS);
             capture.hold = receipt.hold;
             capture.flags = FAREBOX_CAPTURE_USAGE;
+            capture.amount = 0;
             capture.usage = price.usage;
             const farebox_status captured = farebox_capture(engine, &capture, NULL, NULL);
             CHECK(captured == FAREBOX_INVALID_ARGUMENT || captured == FAREBOX_OVERFLOW);
@@ -698,10 +699,15 @@ static void numbers(void)
     farebox_receipt moved = FAREBOX_RECEIPT_INIT;
     EXPECT(FAREBOX_OK, farebox_charge(engine, &all, &moved, NULL));
     EQUAL(0, moved.balance);
-    const uint32_t times[] = {0, UINT32_MAX};
-    for (size_t k = 0; k < 2; k++) {
-        EXPECT(times[k] == 0 ? FAREBOX_INVALID_ARGUMENT : FAREBOX_OK,
-               farebox_extend(engine, a_hold(engine), times[k], NULL, NULL));
+    const uint64_t longest = UINT64_C(366) * 86400000;
+    const uint64_t times[] = {0, longest + 1, INT64_MAX, UINT64_C(1) << 63, UINT64_MAX, 1, UINT32_MAX, longest};
+    for (size_t k = 0; k < sizeof times / sizeof times[0]; k++) {
+        report->step = k;
+        const farebox_status fits = k < 5 ? FAREBOX_INVALID_ARGUMENT : FAREBOX_OK;
+        EXPECT(fits, farebox_extend(engine, a_hold(engine), times[k], NULL, NULL));
+        farebox_reserve_args reserve = a_reserve();
+        reserve.expires_in_ms = times[k];
+        EXPECT(times[k] == 0 ? FAREBOX_OK : fits, farebox_reserve(engine, &reserve, NULL, NULL));
     }
     still_sound(engine);
     EXPECT(FAREBOX_OK, farebox_close(engine, NULL));
@@ -857,9 +863,9 @@ static void clocks(void)
     /* Near the end of time a hold cannot overflow its expiry. */
     w.now = INT64_C(253402300799999999);
     farebox_reserve_args reserve = a_reserve();
-    reserve.expires_in_ms = UINT32_MAX;
+    reserve.expires_in_ms = UINT64_C(366) * 86400000;
     EXPECT(FAREBOX_OK, farebox_reserve(engine, &reserve, &receipt, NULL));
-    EXPECT(FAREBOX_OK, farebox_extend(engine, receipt.hold, UINT32_MAX, NULL, NULL));
+    EXPECT(FAREBOX_OK, farebox_extend(engine, receipt.hold, reserve.expires_in_ms, NULL, NULL));
     still_sound(engine);
     /* The clock is not asked for more than it must be, and closing works with a broken one. */
     w.now = INT64_MAX;
@@ -1155,7 +1161,7 @@ static void fuzz(void)
         case 2: {
             farebox_reserve_args args;
             ANY_CHARGE(args);
-            args.expires_in_ms = (uint32_t)any_number();
+            args.expires_in_ms = (uint64_t)any_number();
             args.over_capture = (int32_t)random_below(&fuzz_state, 4);
             status = farebox_reserve(engine, &args, receipt, &error);
             break;
@@ -1172,12 +1178,17 @@ static void fuzz(void)
             args.metadata = any_text();
             args.amount = any_number();
             any_usage(&args.usage);
+            if (random_below(&fuzz_state, 8) != 0) {
+                /* A number without its flag is refused at once. */
+                args.amount = (args.flags & FAREBOX_CAPTURE_AMOUNT) != 0 ? args.amount : 0;
+                args.usage = (args.flags & FAREBOX_CAPTURE_USAGE) != 0 ? args.usage : (farebox_usage){0};
+            }
             status = farebox_capture(engine, &args, receipt, &error);
             break;
         }
         case 5: status = farebox_release(engine, random_below(&fuzz_state, 5000), receipt, &error); break;
         case 6:
-            status = farebox_extend(engine, random_below(&fuzz_state, 5000), (uint32_t)any_number(), receipt, &error);
+            status = farebox_extend(engine, random_below(&fuzz_state, 5000), (uint64_t)any_number(), receipt, &error);
             break;
         case 7:
             memset(&out.of, 0, sizeof out.of);

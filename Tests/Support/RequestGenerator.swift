@@ -82,7 +82,7 @@ package struct RequestGenerator {
   private mutating func changed(_ payment: Payment) -> Payment {
     var payment = payment
     switch random.below(4) {
-    case 0: payment.maxCost = (payment.maxCost ?? 0) + 1
+    case 0: payment.maxCost = payment.maxCost.map { $0 + 1 } ?? 0
     case 1: payment.payer = random.pick(Cast.payers.filter { $0 != payment.payer })
     case 2:
       switch payment.cost {
@@ -175,7 +175,7 @@ package struct RequestGenerator {
     if random.chance(35), let tools = world.skill?.tools {
       let tool = random.below(tools.count)
       payment.cost = .tool(tool, units: tools[tool].tariff.isFlat ? nil : random.below(400) + 2)
-      if random.chance(25) { payment.maxCost = Int128(random.below(40_000_000)) + 1 }
+      if random.chance(25) { payment.maxCost = random.chance(10) ? 0 : Int128(random.below(40_000_000)) + 1 }
     } else {
       let coin = coin()
       if random.chance(40) { payment.run = random.below(3) + 1 }
@@ -183,7 +183,7 @@ package struct RequestGenerator {
       let edges = world.edges(for: payment.payer, coin, run: payment.run)
       if !edges.isEmpty, random.chance(15) { units = random.pick(edges) + (random.chance(50) ? 1 : 0) }
       payment.cost = .amount(units, coin, payee: random.pick(Cast.payees))
-      if random.chance(10) { payment.maxCost = max(1, units * Int128(random.below(150)) / 100) }
+      if random.chance(10) { payment.maxCost = units * Int128(random.below(150)) / 100 }
       return payment
     }
     if random.chance(40) { payment.run = random.below(3) + 1 }

@@ -20,7 +20,7 @@ extension Ledger {
     }
     let (tool, index) = try pricedTool(request.tool, customer: account, at: time)
     let reservation = try reservation(request, index)
-    let key = CallKey(request, tool: state.catalog.toolNames[tool])
+    let key = CallKey(request, tool: state.catalog.fullName(tool))
     var call = MeteredCall()
     call.maximum = reservation.maximum
     call.amount = request.amount ?? 0
@@ -226,6 +226,8 @@ extension Ledger {
     log.addField(.call, request.call)
     if let maximum = request.maxCost { log.addField(.maxCost, words: [maximum]) }
     if let expected, !expected.isSingleRequest { log.addField(.usage, words: expected.words) }
+    let terms = request.terms.union(expected == nil ? [] : .expected).intersection(.kept)
+    if !terms.isEmpty { log.addField(.terms, words: [Int64(terms.rawValue)]) }
     if attempt.number > 0 { log.addField(.attempt, words: [Int64(attempt.number)]) }
     if !request.key.isEmpty, let digest = ArgumentDigest(request.arguments) {
       log.addField(.arguments, words: [digest.word])

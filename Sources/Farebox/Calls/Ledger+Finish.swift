@@ -196,7 +196,7 @@ extension Ledger {
     record.account = hold.account
     let event: JSON = [
       "type": .string(type), "account": .string(state.accountNames[hold.account]),
-      "tool": hold.tool == 0 ? .null : .string(state.catalog.toolNames[hold.tool - 1]),
+      "tool": hold.tool == 0 ? .null : .string(state.catalog.fullName(hold.tool - 1)),
       "hold": Shapes.number(id.value), "transfer": Shapes.number(number),
       "amount": .string(Amount.text(amount, scale: asset.scale, minorDigits: asset.minorDigits)),
       "asset": .string(asset.code),

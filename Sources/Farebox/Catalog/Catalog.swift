@@ -129,7 +129,7 @@ struct Catalog: ~Copyable {
   ///
   /// - Parameter amount: what the callback of a dynamic price gave.
   func quote(
-    _ price: UInt32, _ usage: borrowing Usage, amount: Int64?, maxCost: Int64
+    _ price: UInt32, _ usage: borrowing Usage, amount: Int64?, maxCost: Int64? = nil
   ) throws(Rejection) -> QuoteTotal {
     guard price < prices.count else {
       throw .failed(Segment.corrupt("A record names a price that does not exist."))

@@ -156,12 +156,13 @@ extension Engine {
   /// - Parameters:
   ///   - customer: the account whose own price applies, or empty.
   ///   - amount: what the callback of a dynamic price gave.
+  ///   - maxCost: caps the total; nil is no maximum.
   ///   - time: whose prices apply; 0 is now.
   ///   - line: takes the lines in order.
   /// - Returns: the total, its asset's code padded with zeros, and the version of the price.
   public func quote(
     tool: BorrowedText, usage: borrowing Usage, customer: BorrowedText = .empty, amount: Int64? = nil,
-    maxCost: Int64 = 0, at time: Int64 = 0, line: (QuoteLine) -> Void
+    maxCost: Int64? = nil, at time: Int64 = 0, line: (QuoteLine) -> Void
   ) throws(Failure) -> (total: QuoteTotal, assetCode: InlineArray<24, UInt8>, priceVersion: UInt64) {
     try checkUsable()
     let moment = time == 0 ? try coarseNow() : time

@@ -108,7 +108,7 @@ extension Ledger {
     let version = state.catalog.prices[Int(record.price) - 1]
     let usage = heap[.usage].isEmpty ? Usage.oneRequest : try Usage(words: heap[.usage])
     var lines: [QuoteLine] = []
-    _ = try? version.price.quote(usage, maxCost: 0) { lines.append($0) }
+    _ = try? version.price.quote(usage) { lines.append($0) }
     row.append("usage", usage.json(scale: version.price.asset.scale))
     row.append("lines", Shapes.lines(lines, version.price.asset))
   }

@@ -135,6 +135,8 @@ enum HeapField: UInt8 {
   case attempt = 17
   /// The part of a metered call's price that its payer could not pay.
   case shortfall = 18
+  /// What a metered call's end must know of its beginning: `CallTerms.kept`.
+  case terms = 19
 }
 
 /// One leg of a transfer as it stands in its field: 16 bytes.

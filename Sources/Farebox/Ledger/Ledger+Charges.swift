@@ -175,7 +175,7 @@ extension Ledger {
     log.addField(.call, request.call)
     log.addField(.description, request.description)
     log.addField(.metadata, request.metadata)
-    if request.maxCost != 0 { log.addField(.maxCost, words: [request.maxCost]) }
+    if let most = request.maxCost { log.addField(.maxCost, words: [most]) }
     if !request.usage.isSingleRequest { log.addField(.usage, words: request.usage.words) }
   }
 

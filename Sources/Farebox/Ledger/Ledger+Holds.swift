@@ -203,7 +203,7 @@ extension Ledger {
       guard hold.price > 0 else {
         throw .failed(Failure(.invalidArgument, field: "usage", "The hold has no price; capture an amount."))
       }
-      let quote = try state.catalog.quote(hold.price - 1, usage, amount: nil, maxCost: 0)
+      let quote = try state.catalog.quote(hold.price - 1, usage, amount: nil)
       return (quote.total, quote.capped)
     }
   }

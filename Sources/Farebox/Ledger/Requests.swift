@@ -18,8 +18,8 @@ public struct ChargeRequest {
   public var metadata = BorrowedText.empty
   /// Atomic units; nil with a tool, unless its price is dynamic.
   public var amount: Int64?
-  /// 0 is none.
-  public var maxCost: Int64 = 0
+  /// Atomic units; nil is no maximum.
+  public var maxCost: Int64?
   public var usage = Usage.oneRequest
 
   public init() {}

@@ -8,6 +8,7 @@ public struct OperationTable: Sendable {
   /// The engine's own operations, capability by capability.
   public static let engine = OperationTable(
     MoneyOperations.all + AccountOperations.all + TransferOperations.all + ChargeOperations.all + HoldOperations.all
+      + CallOperations.all
       + BudgetOperations.all + PriceOperations.all + SkillOperations.all + WebhookOperations.all
       + LedgerOperations.all + MetricsOperations.all + UpkeepOperations.all)
 
@@ -66,6 +67,7 @@ public enum Description {
         }),
       "operations": .array(operations.all.map(\.json)),
       "limits": Limits.json,
+      "settlements": Settlement.json,
     ]
   }
 }

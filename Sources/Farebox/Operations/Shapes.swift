@@ -155,7 +155,7 @@ extension Ledger {
     request.metadata = arena.add(input.objectText("metadata"))
     let asset = try assetOfRequest(input, at: time)
     request.amount = try units(input, "amount", asset)
-    request.maxCost = try units(input, "max_cost", asset) ?? 0
+    request.maxCost = try units(input, "max_cost", asset)
     if let usage = input.value("usage") { request.usage = try self.usage(usage, asset) }
     return request
   }

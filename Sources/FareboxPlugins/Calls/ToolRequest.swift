@@ -10,8 +10,8 @@ package struct ToolRequest {
   package var key = BorrowedText.empty
   package var run = BorrowedText.empty
   package var call = BorrowedText.empty
-  /// Atomic units that are held, and that the call costs at the most; 0 is none.
-  package var maxCost: Int64 = 0
+  /// Atomic units that are held, and that the call costs at the most; nil is no maximum.
+  package var maxCost: Int64?
   /// Milliseconds after which the caller gives up; 0 is the tool's own time.
   package var deadlineMilliseconds: Int64 = 0
   /// Of the capture; nil is what the engine was opened with.

@@ -36,6 +36,7 @@ struct Script {
     "entry": ("transfer.get", ["id"]), "budget": ("budget.set", ["account", "window", "amount"]),
     "count": ("budget.set", ["account", "window", "count"]), "unbudget": ("budget.remove", ["account", "name"]),
     "budgets": ("budget.list", ["account"]), "limits": ("limit.set", ["account"]),
+    "begin": ("call.begin", ["payer", "tool"]), "finish": ("call.finish", ["hold", "ending"]),
     "quote": ("price.quote", ["tool"]), "skill": ("skill.register", ["manifest"]),
     "card": ("rate_card.publish", ["card"]), "events": ("event.list", ["account"]),
   ]
@@ -63,7 +64,7 @@ struct Script {
     words.removeFirst()
     if try playControl(command, words) { return }
     let answer = try run(String(command), words)
-    if let label { names[label] = number(in: answer, isHold: command.hasPrefix("reserve")) }
+    if let label { names[label] = number(in: answer, isHold: command.hasPrefix("reserve") || command == "begin") }
     check(answer, expected, line, sourceLocation)
   }
 
