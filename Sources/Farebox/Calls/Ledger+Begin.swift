@@ -88,7 +88,7 @@ extension Ledger {
     }
     switch kind {
     case .flat:
-      let total = try state.catalog.quote(index, .oneRequest, amount: nil, maxCost: 0)
+      let total = try state.catalog.quote(index, .oneRequest, amount: nil, maxCost: nil)
       if let most = request.maxCost, total.total > most {
         let account = state.account(request.payer) ?? LedgerState.platform
         throw .refused(
@@ -115,7 +115,7 @@ extension Ledger {
         }
       }
       if request.maxCost == nil, let expected {
-        let total = try state.catalog.quote(index, expected, amount: nil, maxCost: 0)
+        let total = try state.catalog.quote(index, expected, amount: nil, maxCost: nil)
         return Reservation(amount: total.total, isCapped: total.capped, maximum: maximum, expected: expected)
       }
       if let maximum { return Reservation(amount: maximum, maximum: maximum, expected: expected) }
