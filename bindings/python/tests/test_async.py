@@ -139,7 +139,7 @@ def test_a_call_cancelled_while_it_waits_for_the_ledger_costs_nothing(ledger: Fa
             await asyncio.sleep(0.1)
             before = time.perf_counter()
             for one in (task, reserving):
-                one.cancel()  # type: ignore[attr-defined]
+                one.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await one
             assert time.perf_counter() - before < 1, "cancelling does not wait"

@@ -111,8 +111,16 @@ def test_priced_functions_go_by_value_to_a_worker(engine: Farebox, tmp_path: Pat
 
     with engine.paying("user:ana"):
         lookup("x")  # one that was used already
-    tools = cloudpickle.loads(cloudpickle.dumps([lookup, later, stream, items]))
-    assert [tool.__farebox__ for tool in tools] == [tool.__farebox__ for tool in (lookup, later, stream, items)]  # type: ignore[attr-defined]
+    originals: list[Any] = [lookup, later, stream, items]
+    tools: list[Any] = cloudpickle.loads(cloudpickle.dumps(originals))
+    for tool, original in zip(tools, originals):
+        assert tool is not original
+        stated = tool.__farebox__
+        assert (stated.tool, stated.skill, stated.cost) == (
+            original.__name__,
+            original.__farebox__.skill,
+            original.__farebox__.cost,
+        )
 
     async def use() -> None:
         assert await tools[1]("ab") == "ab"

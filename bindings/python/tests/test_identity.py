@@ -32,7 +32,7 @@ def paid(engine: Farebox, call: Any) -> str:
     return str((before - engine.balance("user:ana").balance).normalize())
 
 
-SOURCE = '''
+SOURCE = """
 import farebox
 @farebox.pricing(cost="{cost}")
 def search(query): return query
@@ -42,7 +42,7 @@ class Tool:
     class Inner:
         @farebox.pricing(cost="{cost}")
         def run(self, query): return query
-'''
+"""
 
 
 def module(name: str, cost: str) -> Any:
@@ -86,15 +86,15 @@ def test_partials_lambdas_and_tools_of_others(engine: Farebox) -> None:
             return name
 
     session = Session()
-    tools = {
+    tools: dict[str, Any] = {
         cost: meter(functools.partial(session.call_tool, cost), name="call", cost=cost) for cost in ("0.02", "0.04")
     }
     tools["0.08"] = meter(lambda: "x", name="call", cost="0.08")
     tools["0.16"] = meter(lambda: "y", name="call", cost="0.16")
-    tools["0.32"] = meter(session.call_tool, cost="0.32", name="call")  # type: ignore[assignment]
+    tools["0.32"] = meter(session.call_tool, cost="0.32", name="call")
     for _ in range(2):
         for cost, tool in tools.items():
-            assert paid(engine, tool if cost != "0.32" else lambda: session and tools["0.32"]("x")) == cost  # type: ignore[call-arg]
+            assert paid(engine, tool if cost != "0.32" else lambda: session and tools["0.32"]("x")) == cost
 
 
 def test_a_skill_can_be_named(engine: Farebox) -> None:
@@ -125,7 +125,7 @@ def test_a_price_changed_in_code_is_a_version_beside_the_other(engine: Farebox) 
     assert [paid(engine, lambda: tool("x")) for tool in (old, new, old)] == ["0.02", "0.03", "0.02"]
 
 
-PROGRAM = '''
+PROGRAM = """
 import farebox
 @farebox.pricing(cost="0.01")
 def search(query): return query
@@ -139,7 +139,7 @@ def main():
     with engine.paying("user:ana"): search("a"); Tool().run()
     print(search.__farebox__.skill, Tool.run.__farebox__.skill, str(engine.balance("user:ana").balance))
 if __name__ == "__main__": main()
-'''
+"""
 
 
 def test_one_file_is_one_skill_however_it_is_run(tmp_path: Path) -> None:
@@ -175,9 +175,8 @@ def test_one_file_is_one_skill_however_it_is_run(tmp_path: Path) -> None:
             env={"PYTHONPATH": str(source), "FAREBOX_LIB": farebox.library_path(), "PYTHONDONTWRITEBYTECODE": "1"},
         )
         assert run.returncode == 0, run.stderr
-        *skills, left = run.stdout.split()
-        if "runpy" not in str(command):
-            names.add(tuple(skills))
+        skill, method, left = run.stdout.split()
+        names.add((skill, method))
         assert Decimal(left) == 10 - Decimal("0.03") * number
     assert names == {("tools_a.search", "tools_a.Tool.run")}
 

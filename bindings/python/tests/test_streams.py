@@ -181,14 +181,14 @@ def test_a_coroutine_that_gives_an_iterator_is_metered_to_its_end(engine: Farebo
 
 @pytest.mark.parametrize("value", [[1, 2], (1, 2), {"a": 1}, "text", range(3), {1, 2}, frozenset((1,)), b"xy"])
 def test_a_container_is_a_value(engine: Farebox, value: Any) -> None:
-    give = meter(lambda: value, name="give", cost="0.02")
+    give: Any = meter(lambda: value, name="give", cost="0.02")
     with engine.paying("user:ana"):
         assert give() is value
     assert spent(engine) == Decimal("0.02")
 
 
 def test_a_file_is_a_value(engine: Farebox) -> None:
-    give = meter(lambda: io.StringIO("one\ntwo\n"), name="give", cost="0.02")
+    give: Any = meter(lambda: io.StringIO("one\ntwo\n"), name="give", cost="0.02")
     with engine.paying("user:ana"):
         assert give().read() == "one\ntwo\n"
     assert spent(engine) == Decimal("0.02")
@@ -511,8 +511,8 @@ def test_an_async_stream_that_is_closed_or_broken(engine: Farebox, function: Cal
 
 
 def test_an_async_stream_that_fails_after_delivery(engine: Farebox) -> None:
-    by_token = meter(lambda: AsyncCounter(2, fails=True), **BY_TOKEN)
-    flat = meter(lambda: AsyncCounter(2, fails=True), **FLAT)
+    by_token: Any = meter(lambda: AsyncCounter(2, fails=True), **BY_TOKEN)
+    flat: Any = meter(lambda: AsyncCounter(2, fails=True), **FLAT)
 
     async def main() -> None:
         with engine.paying("user:ana"):
@@ -605,7 +605,7 @@ def test_an_awaitable_that_is_an_async_context_manager_stays_one(engine: Farebox
             request: Any = get()
             assert request.url == "https://example.org"
             assert await request == "answer"
-            async with get() as answer:  # type: ignore[attr-defined]
+            async with get() as answer:
                 assert answer == "answer"
 
     asyncio.run(main())

@@ -17,7 +17,7 @@ import re
 import types
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, MappingView, Sequence, Set
 from typing import Any, Callable
 
 from ._text import fields_of, is_context
@@ -97,7 +97,7 @@ class _Forms:
         if isinstance(value, re.Pattern):
             return {"$value": ["re.Pattern", value.flags, self.of(value.pattern, depth)]}
         if isinstance(value, type):
-            return {"$type": _type_name(value)}
+            return {"$class": _type_name(value)}
         if isinstance(value, functools.partial):
             return {"$partial": [self.of(part, depth + 1) for part in (value.func, value.args, value.keywords)]}
         if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType)):
@@ -116,8 +116,9 @@ class _Forms:
             return self._mapping(value.items(), depth)
         if isinstance(value, (Set, set, frozenset)):
             return {"$set": sorted((self.of(item, depth) for item in value), key=_sorted_text)}
-        if isinstance(value, (list, tuple, deque, Sequence)) and not hasattr(kind, "_fields"):
-            return [self.of(item, depth) for item in value]
+        if isinstance(value, (list, tuple, deque, Sequence, MappingView)) and not hasattr(kind, "_fields"):
+            items: Any = value
+            return [self.of(item, depth) for item in items]
         if hasattr(kind, "dtype") and hasattr(kind, "tobytes"):
             digest = hashlib.sha256(value.tobytes()).hexdigest()
             return {"$array": [str(value.dtype), list(getattr(value, "shape", ())), digest]}

@@ -40,8 +40,10 @@ def _file(module: Any) -> str:
         if spec is not None and spec.name not in ("__main__", "__mp_main__"):
             module = str(spec.name)
         else:
-            file = getattr(main, "__file__", None)
-            return PurePath(file).stem if isinstance(file, str) and file else "python"
+            file = getattr(main, "__file__", None)  # absent or <stdin> in an interactive session
+            path = PurePath(file if isinstance(file, str) and not file.startswith("<") else "python")
+            stem = path.parent.name if path.stem in ("__init__", "__main__") else path.stem
+            return stem or "python"
     parts: list[str] = module.split(".")
     if parts[-1] == "__main__" and len(parts) > 1:  # a package that is run
         parts.pop()

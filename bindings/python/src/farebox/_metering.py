@@ -215,6 +215,8 @@ class Meter:
         self.measure: Callable[[Any], Usage | None] | None = options["measure"]
         self.failed: Callable[[Any], bool] | None = options["failed"]
         self.looks = self.measure is not None or rates is not None
+        self._asks = self.failed is not None
+        self._always_asks = self._asks and self.failed is not is_failed_result
         self._plain = self._usage_of is None and not self.dynamic and rates is None
         hold_seconds, durability = options["hold_seconds"], options["durability"]
         self._hold_milliseconds = 0 if hold_seconds is None else max(1, round(hold_seconds * 1000))
@@ -366,7 +368,8 @@ class Meter:
             or scope.amounts is not None
             or scope.tallies is not None
             or payment.on_receipt is not None
-            or (type(result) not in _SIMPLE and self.failed is not None)
+            or (self._asks and type(result) not in _SIMPLE)
+            or self._always_asks
         ):
             ending = self.ending(scope, layout.ENDING_RETURNED, result)
             if ending is not None:

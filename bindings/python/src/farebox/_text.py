@@ -15,7 +15,7 @@ import types
 import uuid
 import weakref
 from collections import deque
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, MappingView, Sequence, Set
 from typing import Any, Callable
 
 from . import _statuses as status
@@ -57,9 +57,29 @@ _TEXTLESS: tuple[type, ...] = (
 """Types that hold no text of a request."""
 
 _FRAMEWORKS = frozenset(
-    "agent_framework agents autogen_agentchat autogen_core crewai fastapi fastmcp google haystack langchain "
-    "langchain_core langgraph livekit llama_index mcp pydantic_ai semantic_kernel smolagents starlette strands "
-    "webagents".split()
+    [
+        "agent_framework",
+        "agents",
+        "autogen_agentchat",
+        "autogen_core",
+        "crewai",
+        "fastapi",
+        "fastmcp",
+        "google",
+        "haystack",
+        "langchain",
+        "langchain_core",
+        "langgraph",
+        "livekit",
+        "llama_index",
+        "mcp",
+        "pydantic_ai",
+        "semantic_kernel",
+        "smolagents",
+        "starlette",
+        "strands",
+        "webagents",
+    ]
 )
 _CONTEXTS = ("Context", "ContextWrapper", "Runtime", "Connection", "HTTPConnection", "Request", "Session")
 
@@ -93,7 +113,9 @@ def fields_of(value: Any) -> dict[str, Any] | None:
             if name in ("__dict__", "__weakref__"):
                 continue
             shown = True
-            hidden = f"_{base.__name__.lstrip('_')}{name}" if name.startswith("__") and not name.endswith("__") else name
+            hidden = (
+                f"_{base.__name__.lstrip('_')}{name}" if name.startswith("__") and not name.endswith("__") else name
+            )
             try:
                 found[name] = getattr(value, hidden)
             except AttributeError:
@@ -159,7 +181,7 @@ class _Count:
             if isinstance(value, tuple) and fields is not None and hasattr(kind, "_fields"):
                 return self._fields(fields, depth)
             return sum(self.of(item, depth) for item in value) + self._fields(fields or {}, depth)
-        if isinstance(value, (Sequence, Set)):
+        if isinstance(value, (Sequence, Set, MappingView)):
             return sum(self.of(item, depth) for item in _listed(value, kind))
         if hasattr(kind, "dtype") and hasattr(kind, "tolist"):  # an array: of numbers, text or objects
             return 0 if getattr(value.dtype, "kind", "O") in "biufcmM" else self.of(value.tolist(), depth)

@@ -63,7 +63,8 @@ async def elsewhere(work: Callable[[], T], abandoned: Callable[[T], object] | No
     if not has_loop():
         trio = sys.modules.get("trio")
         if trio is not None and _is_trio(trio):
-            found: T = await trio.to_thread.run_sync(work)
+            with trio.CancelScope(shield=True):
+                found: T = await trio.to_thread.run_sync(work)
             return found
         return work()
     context = contextvars.copy_context()
@@ -117,9 +118,9 @@ def async_form(method: Callable[P, T], abandoned: str | None = None) -> Callable
     functools.update_wrapper(waiting, method)
     waiting.__name__, waiting.__qualname__ = f"{method.__name__}_async", f"{method.__qualname__}_async"
     first = (method.__doc__ or "").split("\n\n")[0].strip()
-    waiting.__doc__ = f"""{first}
-
-        As ``{method.__name__}``, without blocking the event loop. Cancelling the task does not undo it: {
-        "the hold is released then" if abandoned else "with a key, repeat it to learn what became of it"
-    }."""
+    undone = "the hold is released then" if abandoned else "repeat it with its key to learn what became of it"
+    waiting.__doc__ = (
+        f"{first}\n\n        As ``{method.__name__}``, without blocking the event loop. "
+        f"Cancelling the task does not undo it: {undone}."
+    )
     return waiting

@@ -157,19 +157,21 @@ def going_on(meter: Meter, scope: CallScope, result: Any) -> Any:
 class Guard:
     """Ends a call as one that was left when its awaitable is dropped without having been awaited."""
 
-    __slots__ = ("_meter", "_scope")
+    __slots__ = ("_meter", "_scope", "awaited")
 
     def __init__(self, meter: Meter, scope: CallScope) -> None:
         self._meter = meter
         self._scope = scope
+        self.awaited = False
 
     def __del__(self) -> None:
-        if not self._scope.ended:
+        if not self.awaited and not self._scope.ended:
             self._meter.broken(self._scope, True)
 
 
 async def awaited(meter: Meter, scope: CallScope, awaitable: Any, guard: Guard) -> Any:
     """Awaits what a plain function has returned, and ends its call."""
+    guard.awaited = True
     token = context.set_scope(scope)
     try:
         result = await awaitable

@@ -376,7 +376,11 @@ class CallScope(Scope):
     def __init__(self, payment: Payment, raw: bytearray) -> None:
         self.payment = payment
         self.raw = raw
-        self.running = self
+
+    @property
+    def running(self) -> CallScope:  # type: ignore[override]
+        """The call itself."""
+        return self
 
     @property
     def key(self) -> str:
