@@ -220,9 +220,12 @@ typedef struct farebox_error {
     char message[512];  /* one sentence for a person; never a secret */
     char details[3072]; /* a JSON object with the facts, or "": for a refusal the binding constraint, its limit, what is
                            spent, what is held and by whom */
+    uint32_t refusal;       /* 1: a payment was refused; docs/errors.md lists which failures are refusals */
+    char user_message[512]; /* of a refusal, a sentence that a model or an end user may read: which tool, that it was not
+                               run or paid for, and what to do. No amounts, account names or ids. "" otherwise */
 } farebox_error;
 
-#define FAREBOX_ERROR_INIT {sizeof(farebox_error), 0, 0, 0, {0}, {0}, {0}}
+#define FAREBOX_ERROR_INIT {sizeof(farebox_error), 0, 0, 0, {0}, {0}, {0}, 0, {0}}
 
 /* ---- 4. The engine ---------------------------------------------------------------------------------------------- */
 
@@ -255,10 +258,11 @@ typedef struct farebox_options {
     uint32_t reserved0;
     int64_t (*clock)(void *context); /* microseconds since 1970; NULL is the system's clock */
     void *clock_context;
-    uint8_t reserved[64];
+    farebox_str payment_url; /* where a payer can add credit, at most 240 bytes; part of user_message where it helps */
+    uint8_t reserved[48];
 } farebox_options;
 
-#define FAREBOX_OPTIONS_INIT {sizeof(farebox_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, {0}}
+#define FAREBOX_OPTIONS_INIT {sizeof(farebox_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, {NULL, 0}, {0}}
 
 /* Opens the ledger at a URL: "sqlite:PATH", "postgresql://..." (docs/postgresql.md), or "memory:" for one that lives as
  * long as the engine.
@@ -429,7 +433,8 @@ enum {
     FAREBOX_RECEIPT_FINAL = 4,       /* of a capture: the hold is closed */
     FAREBOX_RECEIPT_CAPPED = 8,      /* the amount is less than the usage's price: max_cost or the hold bound it */
     FAREBOX_RECEIPT_UNREPORTED = 16, /* of a metered call: no usage was reported, so what was held was charged */
-    FAREBOX_RECEIPT_RELEASED = 32    /* of a metered call: nothing was charged, and `amount` is back with the payer */
+    FAREBOX_RECEIPT_RELEASED = 32,   /* of a metered call: nothing was charged, and `amount` is back with the payer */
+    FAREBOX_RECEIPT_REFUSAL = 256    /* of an item of a batch: its payment was refused, as `refusal` of farebox_error */
 };
 
 /* Proof of a charge, hold, capture or release. Fixed size; nothing in it needs a release. */
@@ -507,6 +512,33 @@ typedef struct farebox_reserve_args {
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_reserve(farebox_engine *engine, const farebox_reserve_args *args,
                                            farebox_receipt *out, farebox_error *error);
+
+/* One increase of an open hold. */
+typedef struct farebox_increase_args {
+    uint32_t struct_size;
+    uint32_t flags; /* 0 */
+    uint64_t hold;
+    farebox_str idempotency_key;
+    farebox_str description;
+    farebox_str metadata;
+    int64_t amount; /* atomic units that are added; not negative */
+    farebox_durability durability;
+    uint8_t reserved[28];
+} farebox_increase_args;
+
+#define FAREBOX_INCREASE_ARGS_INIT                                                                                     \
+    {sizeof(farebox_increase_args), 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, {0}}
+
+/* Adds to an open hold, in one atomic decision over wallet, budgets and caps: all of `amount` is held, or nothing more.
+ * Rate limits do not count it again. The call as a whole must stay within the caps; the budgets of the hold count it in
+ * the windows in which the hold began.
+ * Ownership: args borrowed; *out is the caller's and may be NULL; its amount is what was added.
+ * Threads:   any; calls of many threads share one commit.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, hold family, state family, refused family, KEY_CONFLICT,
+ *            STORE_*, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_increase(farebox_engine *engine, const farebox_increase_args *args,
+                                            farebox_receipt *out, farebox_error *error);
 
 enum {
     FAREBOX_CAPTURE_PARTIAL = 1, /* keep the rest of the hold open */
@@ -817,7 +849,9 @@ FAREBOX_API farebox_status farebox_register_plugin(farebox_engine *engine, fareb
                                                    const struct farebox_plugin *(*entry)(void), farebox_error *error);
 
 enum {
-    FAREBOX_TOOL_UNCHARGED = 1 /* run it at the host's own cost: no payer, no receipt, nothing in the ledger */
+    FAREBOX_TOOL_UNCHARGED = 1,         /* run it at the host's own cost: no payer, no receipt, nothing in the ledger */
+    FAREBOX_TOOL_CHARGE_AFTERWARDS = 4, /* as FAREBOX_CALL_CHARGE_AFTERWARDS */
+    FAREBOX_TOOL_RELEASE_UNREPORTED = 8 /* as FAREBOX_CALL_RELEASE_UNREPORTED */
 };
 
 /* One call of a tool that a plugin offers. */
@@ -830,20 +864,20 @@ typedef struct farebox_tool_args {
     farebox_str idempotency_key;
     farebox_str run;
     farebox_str call;
-    int64_t max_cost;     /* hold this, and charge no more; 0 is no maximum, unless its flag is set */
+    int64_t max_cost;     /* charge at most this; 0 is no maximum, unless its flag is set */
     uint32_t deadline_ms; /* give up after this; 0 is the plugin's own */
-    farebox_durability durability; /* of the capture */
+    farebox_durability durability; /* of the charge */
     uint8_t reserved[32];
 } farebox_tool_args;
 
 #define FAREBOX_TOOL_ARGS_INIT                                                                                         \
     {sizeof(farebox_tool_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, 0, {0}}
 
-/* Runs a tool of a plugin: quotes, reserves, runs, captures what it used. Where it fails, crashes, floods its output or
- * passes its deadline, the hold is released and the payer pays nothing. A repeat with the same key runs the tool again
- * and charges once.
+/* Runs a tool of a plugin as one metered call: what is held and what its end costs is as for farebox_begin and
+ * farebox_finish. Where it fails, crashes, floods its output or passes its deadline, the payer pays nothing. A repeat with
+ * the same key, or with the same payer, run, call id and input, runs the tool again and charges once.
  * Ownership: args borrowed. *output is owned by the caller, farebox_text_free; it is bytes where the manifest says so.
- *            *receipt is the capture's and may be NULL.
+ *            *receipt is the charge's and may be NULL.
  * Threads:   any. The call returns by its deadline; the operation `tool.cancel` ends it from another thread.
  * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_AMBIGUOUS, TOOL_DISABLED, refused
  *            family, hold family, KEY_CONFLICT, plugin family, STORE_*, NO_MEMORY.
@@ -879,7 +913,9 @@ FAREBOX_API int farebox_worker_main(int argc, char **argv);
  * the call (docs/metering.md). */
 
 enum {
-    FAREBOX_METERED_CHECK_ONLY = 1 /* quote and refuse above max_cost, but write nothing to the ledger */
+    FAREBOX_METERED_CHECK_ONLY = 1,        /* quote and refuse above max_cost, but write nothing to the ledger */
+    FAREBOX_METERED_CHARGE_AFTERWARDS = 4, /* as FAREBOX_CALL_CHARGE_AFTERWARDS */
+    FAREBOX_METERED_RELEASE_UNREPORTED = 8 /* as FAREBOX_CALL_RELEASE_UNREPORTED */
 };
 
 /* A C function and what its calls cost. */
@@ -889,14 +925,15 @@ typedef struct farebox_meter_args {
     void *function;   /* must live as long as what farebox_meter gives */
     farebox_str signature;
     farebox_str tool; /* registered; its price applies */
-    farebox_str payer; /* absent: who farebox_pay has named on the calling thread */
+    farebox_str payer; /* absent: who pays in the context of the caller (farebox_set_payer_resolver), else who farebox_pay
+                          has named on the calling thread */
     farebox_str usage; /* where the units come from: absent, one request; "bytes:NAME", the bytes of the parameter NAME,
                           of an `out` what was written; "value:NAME", the number of an integer, not negative; names as
                           in the signature, or numbers counted from 0 */
     farebox_str failure; /* which results mean that the call failed: absent, none; "negative", "nonzero", "zero" */
     int64_t refused_integer; /* what a call returns that was refused or could not be made: of an integer or pointer */
     double refused_double;   /* of a double */
-    int64_t max_cost;        /* hold this, and charge no more; 0 is no maximum, unless its flag is set */
+    int64_t max_cost;        /* charge at most this; 0 is no maximum, unless its flag is set */
     farebox_durability durability;
     uint8_t reserved[28];
 } farebox_meter_args;
@@ -904,9 +941,9 @@ typedef struct farebox_meter_args {
 #define FAREBOX_METER_ARGS_INIT                                                                                        \
     {sizeof(farebox_meter_args), 0, NULL, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0.0, 0, 0, {0}}
 
-/* Gives a function of the same signature as args->function that quotes, reserves, calls, and captures, or releases where
- * the result means failure. A call that is refused does not reach the function: it returns the declared value, and
- * farebox_metered tells why on the same thread.
+/* Gives a function of the same signature as args->function, each call of which is one metered call: what is held and what
+ * its end costs is as for farebox_begin and farebox_finish. A call that is refused does not reach the function: it returns
+ * the declared value, and farebox_metered tells why on the same thread.
  * Ownership: args borrowed. *out is a function pointer, the caller's until farebox_unmeter; after the engine's close
  *            calls return the refused value with CLOSED. At most 4,096 of them live.
  * Threads:   any; so may the function be called, if args->function may. It keeps the errno that args->function sets.
@@ -924,8 +961,37 @@ FAREBOX_API farebox_status farebox_meter(farebox_engine *engine, const farebox_m
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_unmeter(void *function, farebox_error *error);
 
-/* Names who pays for metered calls on this thread that name no payer, and the run that they belong to, until it is called
- * again; an absent payer is nobody.
+/* Who pays for one call of a metered function. */
+typedef struct farebox_payer {
+    uint32_t struct_size;
+    uint32_t ordinal;       /* where `call` or `parent` is set: counts calls that are alike, as in farebox_begin_args */
+    farebox_str tool;       /* set by the library: the tool that is called */
+    farebox_str arguments;  /* set by the library when it asks for the ordinal: a digest of the call's arguments */
+    farebox_engine *engine; /* the ledger that has the payer's account; NULL is any: a call of another ledger's tool fails */
+    farebox_str payer;      /* absent is nobody: the call fails */
+    farebox_str run;
+    farebox_str call;       /* the id that the framework or model gave the call, as in farebox_begin_args */
+    farebox_str parent;
+    uint8_t reserved[32];
+} farebox_payer;
+
+/* Says who pays for a call: fills *payer and returns 0. Any other number says that it cannot tell; then the payer is the
+ * one that farebox_pay has named on the thread. It is asked with `arguments` absent first; where its answer has a `call` or
+ * `parent` it is asked again with `arguments`, and counts the call among those alike. */
+typedef int (*farebox_payer_resolver)(void *context, farebox_payer *payer);
+
+/* Sets who is asked, in this process, for the payer of a metered function that has none of its own: several tasks may share
+ * a thread, and only the language's own context knows which of them made the call. NULL asks nobody.
+ * Ownership: resolver and context must stay valid until another one is set and calls under way have returned. The texts
+ *            that the resolver gives are copied before anything else happens.
+ * Threads:   any. The resolver runs on the thread of each call. A metered function that it calls fails with REENTRANT.
+ * Errors:    none.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_set_payer_resolver(farebox_payer_resolver resolver, void *context,
+                                                      farebox_error *error);
+
+/* Names who pays for metered calls on this thread that name no payer, and whose context names none, and the run that they
+ * belong to, until it is called again; an absent payer is nobody.
  * Ownership: borrowed and copied.
  * Threads:   any; each has its own.
  * Errors:    TOO_LONG, INVALID_UTF8.

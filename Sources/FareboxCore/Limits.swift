@@ -38,8 +38,12 @@ public enum Limits {
   public static let jsonDepth = 64
   /// Postings in one transfer.
   public static let postings = 1_000
+  /// Lines of one capture.
+  public static let captureLines = 32
   /// Recipients of one split.
   public static let recipients = 32
+  /// Bytes of the URL where a payer can add credit; the sentence of a refusal has room for it.
+  public static let paymentURL = 240
   /// Requests in one batch.
   public static let batch = 65_536
   /// Tiers in one price component.

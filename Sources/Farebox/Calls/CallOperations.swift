@@ -67,10 +67,10 @@ enum CallOperations {
       let call = try ledger.begin(request, at: context.time, in: context.store)
       return CallOperations.json(call, ledger.state.catalog.assets[Int(asset)])
     }
-    withExtendedLifetime(arena) {}
     switch result {
     case .success(let json): return json
-    case .failure(let rejection): throw engine.failure(rejection)
+    case .failure(let rejection):
+      throw withExtendedLifetime(arena) { engine.refusing(engine.failure(rejection), .call(asked.tool)) }
     }
   }
 
@@ -116,11 +116,11 @@ enum CallOperations {
     withExtendedLifetime(arena) {}
     switch result {
     case .success((let finished, let asset)):
-      if let failure = finished.failure { throw failure }
+      if let failure = finished.failure { throw engine.refusing(failure, .capture(number)) }
       var receipt = finished.receipt
       receipt.isUncommitted = isUncommitted
       return Shapes.json(receipt, asset)
-    case .failure(let rejection): throw engine.failure(rejection)
+    case .failure(let rejection): throw engine.refusing(engine.failure(rejection), .capture(number))
     }
   }
 

@@ -50,6 +50,8 @@ package struct CallTerms: OptionSet, Sendable {
 
   /// Those that a caller may give.
   package static let callers: CallTerms = [.amountGiven, .maxCostGiven, .chargesAfterwards, .releasesUnreported]
+  /// Those that say what a call without usage costs.
+  package static let settings: CallTerms = [.chargesAfterwards, .releasesUnreported]
   /// Those that the reservation keeps in the journal.
   static let kept: CallTerms = [.releasesUnreported, .expected]
   /// All that the library itself gives out.

@@ -2,8 +2,16 @@ internal import FareboxCore
 
 /// Why a name does not lead to a tool that can be charged for.
 extension Catalog {
+  /// A name that stands for no tool, or for several.
+  func unresolved(_ name: BorrowedText) -> Failure {
+    if name.count > Limits.toolReference {
+      return Failure(.tooLong, field: "tool", "A name has at most \(Limits.toolReference) bytes.")
+    }
+    return find(name) == nil ? unknown(name) : ambiguous(name)
+  }
+
   /// A name that fits nothing.
-  func unknown(_ name: BorrowedText) -> Failure {
+  private func unknown(_ name: BorrowedText) -> Failure {
     if name.isEmpty { return Failure(.missingField, field: "tool", "It must name a tool.") }
     guard name.isText, let text = name.string else {
       return Failure(.invalidUTF8, field: "tool", "It is not UTF-8 text without NUL.")
@@ -36,7 +44,7 @@ extension Catalog {
   }
 
   /// A plain name that several tools have.
-  func ambiguous(_ name: BorrowedText) -> Failure {
+  private func ambiguous(_ name: BorrowedText) -> Failure {
     let all = candidates(name.string ?? "")
     let listed = all.prefix(Limits.listedCandidates)
     let more = all.count > listed.count ? " and \(all.count - listed.count) more" : ""
@@ -48,8 +56,8 @@ extension Catalog {
 
   /// A tool that is switched off, or that the current version of its skill no longer offers.
   func notForSale(_ named: NamedTool, _ name: BorrowedText) -> Failure {
-    let tool = tools[Int(named.tool)]
-    guard let skill = tool.skill.flatMap({ skills[$0] }), named.price == nil, !tool.isOffered else {
+    let tool = identities[Int(named.tool)]
+    guard let skill = tool.skill.flatMap({ skills[$0] }), named.price == nil, !tools[Int(named.tool)].isOffered else {
       return Failure(.toolDisabled, field: "tool", "Tool '\(name.shown)' or its skill is disabled.")
     }
     let last = ToolName(skill: skill.manifest.id, version: tool.versions.last, tool: tool.name).text

@@ -10,6 +10,8 @@ struct Catalog: ~Copyable {
   private(set) var assetCodes: ContiguousArray<InlineArray<24, UInt8>> = []
   private var assetNames = NameTable()
   private(set) var tools: ContiguousArray<Tool> = []
+  /// Who each tool is, apart from what a charge looks at.
+  private(set) var identities: ContiguousArray<ToolIdentity> = []
   private var toolNames = ToolNames()
   private(set) var prices: ContiguousArray<PriceVersion> = []
   private(set) var splits: ContiguousArray<SplitRule> = []
@@ -67,7 +69,7 @@ struct Catalog: ~Copyable {
 
   /// The tool of a rate, whether or not a skill's tool has the same name.
   func rateIndex(_ name: String) -> UInt32? {
-    toolNames.all(name).first { tools[Int($0)].skill == nil }
+    toolNames.all(name).first { identities[Int($0)].skill == nil }
   }
 
   /// Whether a name is one of a tool's, also where it fits others by now.
@@ -77,12 +79,12 @@ struct Catalog: ~Copyable {
   }
 
   private func plain(_ name: BorrowedText, is tool: UInt32) -> Bool {
-    tools[Int(tool)].name.withBorrowedText { $0.equals(name) }
+    identities[Int(tool)].name.withBorrowedText { $0.equals(name) }
   }
 
   /// The name of a tool that no other tool has: `skill#tool`, or `card/model`.
   func fullName(_ tool: UInt32) -> String {
-    let entry = tools[Int(tool)]
+    let entry = identities[Int(tool)]
     if let skill = entry.skill { return ToolName(skill: skill, tool: entry.name).text }
     return toolNames.all(entry.name).count > 1 ? ToolName(skill: "", tool: entry.name).text : entry.name
   }
@@ -145,20 +147,21 @@ struct Catalog: ~Copyable {
   mutating func makeTool(_ name: String, of skill: String) -> UInt32 {
     let full = ToolName(skill: skill, tool: name).text
     if let found = toolNames.find(full) { return found.tool }
-    let index = addTool(Tool(name: name, skill: skill))
+    let index = addTool(ToolIdentity(name: name, skill: skill))
     toolNames.set(full, NamedTool(index))
     return index
   }
 
   /// The tool of a rate, added where there is none.
   mutating func makeRate(_ name: String) -> UInt32 {
-    rateIndex(name) ?? addTool(Tool(name: name, skill: nil))
+    rateIndex(name) ?? addTool(ToolIdentity(name: name, skill: nil))
   }
 
-  private mutating func addTool(_ tool: Tool) -> UInt32 {
+  private mutating func addTool(_ identity: ToolIdentity) -> UInt32 {
     let index = UInt32(tools.count)
-    tools.append(tool)
-    toolNames.addPlain(tool.name, index) { tools[Int($0)].isOffered }
+    tools.append(Tool())
+    identities.append(identity)
+    toolNames.addPlain(identity.name, index) { tools[Int($0)].isOffered }
     return index
   }
 
@@ -187,16 +190,16 @@ struct Catalog: ~Copyable {
     let isKnown = skills[manifest.id]?.versions[manifest.version] != nil
     skills[manifest.id, default: Skill(manifest)].setCurrent(manifest, version)
     for (tool, price) in prices {
-      let pinned = ToolName(skill: manifest.id, version: manifest.version, tool: tools[Int(tool)].name)
+      let pinned = ToolName(skill: manifest.id, version: manifest.version, tool: identities[Int(tool)].name)
       toolNames.set(pinned.text, NamedTool(tool, pinned: price))
-      if !isKnown { tools[Int(tool)].versions.append(manifest.version) }
+      if !isKnown { identities[Int(tool)].versions.append(manifest.version) }
       skills[manifest.id]?.tools.insert(tool)
     }
     // Tools that the new version no longer has are no longer for sale.
     let offered = Set(prices.map(\.tool))
     for tool in skills[manifest.id]?.tools ?? [] where tools[Int(tool)].isOffered != offered.contains(tool) {
       tools[Int(tool)].isOffered.toggle()
-      toolNames.offer(tools[Int(tool)].name, tool, tools[Int(tool)].isOffered)
+      toolNames.offer(identities[Int(tool)].name, tool, tools[Int(tool)].isOffered)
     }
     enableSkill(manifest.id, skills[manifest.id]?.isEnabled ?? true)
   }
@@ -213,8 +216,7 @@ struct Catalog: ~Copyable {
 
   /// What somebody has said of an account's use of a tool, or nil; of the tool before of its skill.
   func access(_ tool: UInt32, account: UInt32) -> Bool? {
-    let entry = tools[Int(tool)]
-    return entry.access[account] ?? entry.skill.flatMap { skillAccess[$0]?[account] }
+    tools[Int(tool)].access[account] ?? identities[Int(tool)].skill.flatMap { skillAccess[$0]?[account] }
   }
 
   /// Whether nobody has said anything about who may use a tool.
@@ -227,14 +229,23 @@ struct Catalog: ~Copyable {
   }
 }
 
-/// Something with a price that can be called by name.
-struct Tool {
+/// Who a tool is.
+struct ToolIdentity {
   /// Its name within its skill; of a rate `card/model`.
   let name: String
   /// The id of its skill, or nil for an entry of a rate card.
   let skill: String?
   /// Versions of its skill that have it, in the order of their registration.
   var versions: [String] = []
+
+  init(name: String, skill: String?) {
+    self.name = name
+    self.skill = skill
+  }
+}
+
+/// Something with a price that can be called by name.
+struct Tool {
   /// Whether the current version of its skill has it.
   var isOffered = true
   /// Whether it may be charged for: as the version that was registered last says, or whoever switched it since.
@@ -249,11 +260,6 @@ struct Tool {
   var overrides: [UInt32: [PricePeriod]] = [:]
   /// Which accounts may use it, or may not, where somebody has said so.
   var access: [UInt32: Bool] = [:]
-
-  init(name: String, skill: String?) {
-    self.name = name
-    self.skill = skill
-  }
 
   /// The price that applies at a time: the period with the latest start that has begun and not ended.
   static func price(in periods: [PricePeriod], at time: Int64) -> UInt32? {

@@ -42,7 +42,9 @@ extension Ledger {
   func pricedTool(
     _ name: BorrowedText, customer: UInt32?, at time: Int64
   ) throws(Rejection) -> (tool: UInt32, price: UInt32) {
-    let named = try tool(name)
+    guard let named = state.catalog.find(name), !named.isAmbiguous else {
+      throw .failed(state.catalog.unresolved(name))
+    }
     guard state.catalog.isForSale(named) else { throw .failed(state.catalog.notForSale(named, name)) }
     if let customer, !state.catalog.isOpenToAll(named.tool), let barred = state.barred(customer, from: named.tool) {
       throw .failed(
@@ -58,12 +60,10 @@ extension Ledger {
 
   /// The tool that a name stands for, whether or not it is for sale.
   func tool(_ name: BorrowedText) throws(Rejection) -> NamedTool {
-    guard name.count <= Limits.toolReference else {
-      throw .failed(Failure(.tooLong, field: "tool", "A name has at most \(Limits.toolReference) bytes."))
+    guard let named = state.catalog.find(name), !named.isAmbiguous else {
+      throw .failed(state.catalog.unresolved(name))
     }
-    guard let found = state.catalog.find(name) else { throw .failed(state.catalog.unknown(name)) }
-    if found.isAmbiguous { throw .failed(state.catalog.ambiguous(name)) }
-    return found
+    return named
   }
 
   func tool(_ name: String) throws(Rejection) -> NamedTool {

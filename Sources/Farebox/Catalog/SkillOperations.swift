@@ -126,7 +126,7 @@ enum SkillOperations {
       var last: UInt32 = 0
       while index < ledger.state.catalog.tools.count, rows.count < limit {
         let isWanted =
-          (input.text("skill").map { ledger.state.catalog.tools[Int(index)].skill == $0 } ?? true)
+          (input.text("skill").map { ledger.state.catalog.identities[Int(index)].skill == $0 } ?? true)
           && (input.text("category").map { ledger.category(index) == $0 } ?? true)
         if isWanted {
           rows.append(.object(ledger.row(NamedTool(index), ledger.declared(index), at: now)))
@@ -205,7 +205,7 @@ enum SkillOperations {
 extension Ledger {
   /// What the current manifest says of a tool, or nil for a rate and for a tool that it no longer has.
   fileprivate func declared(_ tool: UInt32) -> SkillManifest.Tool? {
-    let entry = state.catalog.tools[Int(tool)]
+    let entry = state.catalog.identities[Int(tool)]
     guard let skill = entry.skill else { return nil }
     return state.catalog.skills[skill]?.manifest.tools.first { $0.name == entry.name }
   }
@@ -247,7 +247,7 @@ extension Ledger {
   fileprivate func row(
     _ named: NamedTool, _ declared: SkillManifest.Tool?, version: String? = nil, at time: Int64
   ) -> JSONObject {
-    let entry = state.catalog.tools[Int(named.tool)]
+    let entry = state.catalog.identities[Int(named.tool)]
     let price = state.catalog.priceIndex(named, customer: nil, at: time)
     let current = entry.skill.flatMap { state.catalog.skills[$0]?.manifest.version }
     let rest: [(String, JSON)] = [

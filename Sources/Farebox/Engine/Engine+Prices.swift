@@ -32,7 +32,7 @@ extension Engine {
   /// Makes sure that a plain name does not fit several tools that are in memory.
   package func checkUnambiguous(_ name: BorrowedText) throws(Failure) {
     try withLedger { ledger throws(Failure) in
-      if ledger.state.catalog.find(name)?.isAmbiguous == true { throw ledger.state.catalog.ambiguous(name) }
+      if ledger.state.catalog.find(name)?.isAmbiguous == true { throw ledger.state.catalog.unresolved(name) }
     }
   }
 

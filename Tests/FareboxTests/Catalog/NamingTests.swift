@@ -142,7 +142,7 @@ import Testing
       try ledger.engine.read { ledger, _ throws(Rejection) in
         return [
           Int(ledger.state.nextRecord), ledger.state.catalog.prices.count, ledger.state.catalog.tools.count,
-          ledger.state.catalog.tools[0].periods.count, ledger.state.catalog.tools[0].versions.count,
+          ledger.state.catalog.tools[0].periods.count, ledger.state.catalog.identities[0].versions.count,
           ledger.state.catalog.skills["s"]?.order.count ?? 0,
         ]
       }

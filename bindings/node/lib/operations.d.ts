@@ -555,7 +555,7 @@ export interface Operations {
       durability?: string;
     };
     output: {
-      /** For each charge a receipt, or an error with status, message and field. */
+      /** For each charge a receipt, or an error with status, message, field and, of a refusal, user_message. */
       receipts?: any[] | null;
     };
   };

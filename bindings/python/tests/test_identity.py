@@ -9,6 +9,7 @@ import sys
 import types
 import weakref
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +56,8 @@ def test_tools_of_one_name_in_modules_and_classes(engine: Farebox) -> None:
     a, b, c = module("shop_a", "0.01"), module("shop_b", "0.03"), module("deep.shop_a", "0.05")
     for _ in range(2):
         for made, cost in ((a, "0.01"), (b, "0.03"), (c, "0.05")):
-            assert paid(engine, lambda: made.search("x")) == cost
-            assert paid(engine, lambda: made.Tool().run("x")) == cost
-            assert paid(engine, lambda: made.Tool.Inner().run("x")) == cost
+            for tool in (made.search, made.Tool().run, made.Tool.Inner().run):
+                assert paid(engine, partial(tool, "x")) == cost
 
 
 def make(cost: Any, **options: Any) -> Any:
@@ -72,11 +72,11 @@ def test_tools_that_a_factory_makes(engine: Farebox) -> None:
     tools = {cost: make(cost) for cost in ("0.02", "0.5", "0.125")}
     for _ in range(2):
         for cost, tool in tools.items():
-            assert paid(engine, lambda: tool("a")) == cost
+            assert paid(engine, partial(tool, "a")) == cost
     assert make("0.02").__farebox__.skill == tools["0.5"].__farebox__.skill == "test_identity.make.search"
     owners = [make("0.02", owner="dev:eve", revenue_share=share) for share in ("0.5", "1")]
     for owner in owners:
-        paid(engine, lambda: owner("a"))
+        paid(engine, partial(owner, "a"))
     assert engine.balance("dev:eve").balance == Decimal("0.03")
 
 
@@ -122,7 +122,7 @@ def test_a_plain_name_works_while_it_is_unique_and_otherwise_says_which_there_ar
 
 def test_a_price_changed_in_code_is_a_version_beside_the_other(engine: Farebox) -> None:
     old, new = make("0.02"), make("0.03")
-    assert [paid(engine, lambda: tool("x")) for tool in (old, new, old)] == ["0.02", "0.03", "0.02"]
+    assert [paid(engine, partial(tool, "x")) for tool in (old, new, old)] == ["0.02", "0.03", "0.02"]
 
 
 PROGRAM = """

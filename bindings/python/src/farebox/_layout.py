@@ -48,6 +48,7 @@ RECEIPT_FINAL: Final = 4
 RECEIPT_CAPPED: Final = 8
 RECEIPT_UNREPORTED: Final = 16
 RECEIPT_RELEASED: Final = 32
+RECEIPT_REFUSAL: Final = 256
 CALL_AMOUNT_GIVEN: Final = 1
 CALL_MAX_COST_GIVEN: Final = 2
 CALL_CHARGE_AFTERWARDS: Final = 4
@@ -84,6 +85,8 @@ class Error(ctypes.Structure):
         ("field", c_char * 128),
         ("message", c_char * 512),
         ("details", c_char * 3072),
+        ("refusal", c_uint32),
+        ("user_message", c_char * 512),
     ]
 
 
@@ -102,7 +105,8 @@ class Options(ctypes.Structure):
         ("reserved0", c_uint32),
         ("clock", c_void_p),
         ("clock_context", c_void_p),
-        ("reserved", c_uint8 * 64),
+        ("payment_url", Str),
+        ("reserved", c_uint8 * 48),
     ]
 
 

@@ -430,7 +430,7 @@ class Meter:
             receipt = self.settle(ending)
         except FareboxError as error:
             if not ending.scope.payment.engine.closed:
-                warnings.warn(f"The end of a call of {self.pricing.tool!r} was not booked: {error}", RuntimeWarning)
+                warnings.warn(f"The end of a call of {self.pricing.tool!r} was not booked: {error}", RuntimeWarning, 3)
             return
         self.tell(ending.scope, receipt)
 
@@ -464,6 +464,7 @@ class Meter:
             warnings.warn(
                 f"The model of a call of {self.pricing.tool!r} has no rate, so its hold is charged: {error}",
                 RuntimeWarning,
+                stacklevel=3,
             )
             return self._settle(ending.fallback)
 
@@ -538,6 +539,7 @@ class Meter:
             warnings.warn(
                 f"failed= of {self.pricing.tool!r} raised {error!r}: the call counts as one that succeeded.",
                 RuntimeWarning,
+                stacklevel=4,
             )
             return False
 
@@ -556,7 +558,9 @@ class Meter:
             if texts:
                 scope.record(None, texts)
         except Exception as error:
-            warnings.warn(f"The usage of a call of {self.pricing.tool!r} cannot be read: {error!r}", RuntimeWarning)
+            warnings.warn(
+                f"The usage of a call of {self.pricing.tool!r} cannot be read: {error!r}", RuntimeWarning, stacklevel=4
+            )
 
     # ---- What is built once ----
 
@@ -588,7 +592,8 @@ class Meter:
         stated = self.pricing
         tool = self._tools.get(engine)
         if tool is None:
-            tool = self._tools[engine] = Borrowed(frames.text_bytes(self._reference(engine), "name"))
+            # Of two threads the first one's text counts: a template holds its address.
+            tool = self._tools.setdefault(engine, Borrowed(frames.text_bytes(self._reference(engine), "name")))
         flags, maximum = self._flags, 0
         if stated.max_cost is not None:
             listed = self._cost is None and self._rates is None

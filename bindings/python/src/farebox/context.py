@@ -14,7 +14,7 @@ from collections import deque
 from contextlib import ContextDecorator
 from contextvars import ContextVar
 from types import CodeType, FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Callable, NoReturn, Union
+from typing import TYPE_CHECKING, Any, Callable, NoReturn
 
 from . import _frames as frames
 from . import _layout as layout
@@ -88,7 +88,7 @@ _NOWHERE = Origin.__new__(Origin)
 _NOWHERE.left = False
 
 
-def _here() -> Union[int, weakref.ref[Any]]:
+def _here() -> int | weakref.ref[Any]:
     loop = asyncio._get_running_loop()
     task = None if loop is None else asyncio.current_task(loop)
     return threading.get_ident() if task is None else weakref.ref(task)
