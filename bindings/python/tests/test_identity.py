@@ -267,14 +267,12 @@ def test_thousands_of_tools_take_no_memory(engine: Farebox) -> None:
 
 @pytest.fixture
 def rates(engine: Farebox) -> Farebox:
-    engine.call(
-        "rate_card.set",
-        name="llm",
-        entries=[
-            {"name": "small", "components": [{"meter": "input_tokens", "rate": "0.001"}, {"meter": "output_tokens", "rate": "0.002"}]},
-            {"name": "large", "components": [{"meter": "input_tokens", "rate": "0.01"}, {"meter": "output_tokens", "rate": "0.02"}]},
-        ],
-    )  # fmt: skip
+    def price(rate: str) -> dict[str, Any]:
+        meters = {"input_tokens": rate, "output_tokens": f"{2 * Decimal(rate)}"}
+        return {"components": [{"meter": meter, "rate": rate} for meter, rate in meters.items()]}
+
+    entries = [{"name": "small", "price": price("0.001")}, {"name": "large", "price": price("0.01")}]
+    engine.call("rate_card.publish", card={"name": "llm", "currency": "USD", "entries": entries})
     return engine
 
 

@@ -34,7 +34,9 @@ def test_a_backup_is_restored_with_every_receipt(tmp_path: Path) -> None:
             engine.call("ledger.backup", to=f"sqlite:{tmp_path}/backup.db")
         assert caught.value.code == status.STORE_EXISTS
     with Farebox.open("memory:") as helper:
-        restored = helper.call("ledger.copy", from_=f"sqlite:{tmp_path}/backup.db", to=f"sqlite:{tmp_path}/restored.db")
+        restored = helper.call(
+            "ledger.copy", from_=f"sqlite:{tmp_path}/backup.db", to=f"sqlite:{tmp_path}/restored.db"
+        )
         assert restored["hash"] == backup["hash"]
         assert helper.call("ledger.rebuild", url=f"sqlite:{tmp_path}/restored.db")["hash"] == backup["hash"]
     with Farebox.open(tmp_path / "restored.db", existing=True) as engine:

@@ -300,9 +300,7 @@ def test_the_lower_maximum_counts_and_0_is_one(engine: Farebox, maximum: Any) ->
 
 
 def test_a_flat_price_above_the_callers_maximum_is_refused(engine: Farebox) -> None:
-    engine.register_skill(
-        {"id": "shop", "version": "1.0.0", "tools": [{"name": "dear", "pricing": {"cost": "0.05"}}]}
-    )
+    engine.register_skill({"id": "shop", "version": "1.0.0", "tools": [{"name": "dear", "pricing": {"cost": "0.05"}}]})
 
     @pricing(max_cost="0.02")
     def dear() -> None:

@@ -420,6 +420,23 @@ class MeterArgs(ctypes.Structure):
     ]
 
 
+class Payer(ctypes.Structure):
+    """``farebox_payer``: who pays for one call of a metered C function."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("ordinal", c_uint32),
+        ("tool", Str),
+        ("arguments", Str),
+        ("engine", c_void_p),
+        ("payer", Str),
+        ("run", Str),
+        ("call", Str),
+        ("parent", Str),
+        ("reserved", c_uint8 * 32),
+    ]
+
+
 class Value(ctypes.Structure):
     """``farebox_value``: an argument or result of a C function."""
 
@@ -449,6 +466,7 @@ STRUCTS: Final[dict[str, type[ctypes.Structure]]] = {
     "farebox_webhook_args": WebhookArgs,
     "farebox_tool_args": ToolArgs,
     "farebox_meter_args": MeterArgs,
+    "farebox_payer": Payer,
     "farebox_value": Value,
 }
 """Every struct of the header by its C name."""

@@ -67,7 +67,7 @@ class Library:
         self.call_tool: Any = function("farebox_call_tool", address, address, POINTER(layout.Text), address, address)
         self.meter: Any = function("farebox_meter", address, address, address, address)
         self.unmeter: Any = function("farebox_unmeter", address, address)
-        self.pay: Any = function("farebox_pay", layout.Str, layout.Str, address)
+        self.set_payer_resolver: Any = function("farebox_set_payer_resolver", address, address, address)
         self.metered: Any = function("farebox_metered", address, address)
         self.call: Any = function("farebox_call", address, layout.Str, layout.Str, POINTER(layout.Text), address)
         self.describe: Any = function("farebox_describe", POINTER(layout.Text), address)

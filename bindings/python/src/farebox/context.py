@@ -26,14 +26,12 @@ from .money import Money, to_units
 from .values import Quantity, Receipt, Usage
 
 if TYPE_CHECKING:
-    from ._library import Library
     from ._metering import Meter
     from .engine import Farebox
 
 __all__ = ["Payment", "call_id", "record_amount", "record_usage"]
 
 _RECEIPTS_KEPT = 100
-_NOBODY = layout.Str(None, 0)
 _TALLY_END = frames.TALLY + ctypes.sizeof(layout.Tally)
 _TALLY_INIT = bytes(layout.Tally(struct_size=ctypes.sizeof(layout.Tally)))
 _SCALE_AT = layout.offset(layout.MeteredCall, "scale")
@@ -229,13 +227,35 @@ def _take_out(entry: Scope) -> None:
 # ---- Who pays ----
 
 
-def pay(library: Library, payment: Payment | None) -> None:
-    """Names who pays for the metered C functions that this thread calls.
+def fill_payer(payer: layout.Payer) -> bool:
+    """Says who pays for a metered C function that this context calls, whichever task or thread it is.
 
-    A name that the library refuses is nobody's account: then nobody pays, and the calls say so.
+    Returns false where the context names nobody. The texts live until this thread is asked again.
     """
-    if payment is None or library.pay(payment.payer_struct, payment.run_struct, None):
-        library.pay(_NOBODY, _NOBODY, None)
+    scope = live_scope()
+    payment = scope.payment if scope is not None else None
+    if scope is None or payment is None:
+        return False
+    payer.engine = payment.engine._handle
+    payer.payer = layout.Str(payment.payer_text.address, payment.payer_text.size)
+    if payment.run_text is not None:
+        payer.run = layout.Str(payment.run_text.address, payment.run_text.size)
+    if scope.call is not None:
+        call, inside = Borrowed(text_bytes(scope.call, "call")), Borrowed(scope.inside.encode("ascii"))
+        _asked.texts = call, inside
+        payer.call = layout.Str(call.address, call.size)
+        payer.parent = layout.Str(inside.address, inside.size)
+        if payer.arguments.len:
+            alike = (_bytes_of(payer.tool), _bytes_of(payer.arguments))
+            payer.ordinal = scope.next_ordinal(alike)
+    return True
+
+
+def _bytes_of(text: Any) -> bytes:
+    return ctypes.string_at(text.ptr, text.len) if text.ptr else b""
+
+
+_asked = threading.local()
 
 
 class Payment(_Entered):
@@ -262,8 +282,6 @@ class Payment(_Entered):
         self.on_receipt = on_receipt
         self.payer_text = Borrowed(text_bytes(payer, "payer"))
         self.run_text = None if run is None else Borrowed(text_bytes(run, "run"))
-        self.payer_struct = layout.Str(self.payer_text.address, self.payer_text.size)
-        self.run_struct = _NOBODY if self.run_text is None else layout.Str(self.run_text.address, self.run_text.size)
         self.templates: dict[weakref.ref[Meter], bytes] = {}
         self._receipts: deque[bytes | bytearray | Receipt] = deque(maxlen=kept)
         self.keep = self._receipts.append
@@ -291,15 +309,12 @@ class Payment(_Entered):
 
     def __enter__(self) -> Payment:
         self._enter(sys._getframe(1))
-        pay(self.engine._library, self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._leave(sys._getframe(1))
-        scope = scope_variable.get()
-        pay(self.engine._library, None if scope is None else scope.payment)
 
     def __copy__(self) -> Payment:
         return self

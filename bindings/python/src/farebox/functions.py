@@ -14,7 +14,7 @@ from . import _statuses as status
 from ._encoding import DURABILITY, given_flags
 from ._frames import text_bytes
 from ._library import Library
-from .context import Borrowed, Payment, live_scope, pay, scope_variable
+from .context import Borrowed, Payment, fill_payer, live_scope, scope_variable
 from .errors import RequestError
 from .money import Money, to_units
 from .values import Receipt
@@ -52,6 +52,16 @@ _SCALARS: Final[dict[str, Any]] = {
 _last = threading.local()
 
 
+def _resolve(context: int | None, payer: Any) -> int:
+    try:
+        return 0 if fill_payer(payer.contents) else 1
+    except Exception:
+        return 1  # nobody pays, and the call fails
+
+
+_resolver = ctypes.CFUNCTYPE(ctypes.c_int, c_void_p, POINTER(layout.Payer))(_resolve)
+
+
 class MeteredFunction:
     """A ctypes function whose calls are charged; made by ``Farebox.meter_function``.
 
@@ -77,9 +87,6 @@ class MeteredFunction:
         if self.payer is None:
             scope = live_scope()
             payment = scope.payment if scope is not None else None
-            if payment is not None and payment.engine is not self.engine:
-                payment = None  # another ledger's account pays for nothing here
-            pay(self.engine._library, payment)
         result = super().__call__(*args)  # type: ignore[misc]
         _last.engine = self.engine
         if self.refused is None or (payment is not None and payment.on_receipt is not None):
@@ -156,6 +163,7 @@ def meter_c(
         )
     result, arguments = _types(function, signature)
     text = signature if signature is not None else _signature(result, arguments)
+    engine._library.set_payer_resolver(ctypes.cast(_resolver, c_void_p), None, None)
     out = c_void_p()
     given = [Borrowed(text_bytes(value or "", "text")) for value in (text, tool, payer, units, failure)]
     maximum = 0 if max_cost is None else to_units(max_cost, engine._scale(engine._tool_asset(tool)), "max_cost")

@@ -160,12 +160,17 @@ class ToolCall:
         return self.tell(result)
 
 
-def _key_of(scope: Scope, payer: str, run: str | None, tool: str, input: None | str | bytes) -> str:
-    """Names a call that a framework has named: the hash of all that makes it the same call, each with its length."""
+def _key_of(scope: Scope, payer: str, run: str | None, tool: str, input: None | str | bytes) -> str | None:
+    """Names a call inside another one, or one of several that are alike; the library names every other call itself.
+
+    The key is the hash of all that makes it the same call, each part with its length.
+    """
     content = input.encode("utf-8", "surrogatepass") if isinstance(input, str) else input or b""
-    names = [payer, run or "", scope.call or "", scope.inside, tool]
+    ordinal = scope.next_ordinal((tool, content))
+    if ordinal == 0 and not scope.inside:
+        return None
+    names = [payer, run or "", scope.call or "", scope.inside, tool, str(ordinal)]
     parts = [*(name.encode("utf-8", "surrogatepass") for name in names), content]
-    parts.append(b"%d" % scope.next_ordinal((tool, content)))
     return hashlib.sha256(b"".join(b"%d:%s" % (len(part), part) for part in parts)).hexdigest()
 
 

@@ -153,7 +153,11 @@ class Receipt(NamedTuple):
         if self.hold:
             facts += [f"hold={self.hold}", f"hold_remaining={self.hold_remaining}"]
         facts += [f"balance={self.balance}", f"available={self.available}", f"at={self.at.isoformat()!r}"]
-        facts += [f"{name}=True" for name in ("replayed", "uncommitted", "final", "capped", "unreported", "released") if getattr(self, name)]
+        facts += [
+            f"{name}=True"
+            for name in ("replayed", "uncommitted", "final", "capped", "unreported", "released")
+            if getattr(self, name)
+        ]
         if self.shortfall_units:
             facts.append(f"shortfall={self.shortfall}")
         return f"Receipt({', '.join(facts)})"
@@ -176,7 +180,9 @@ class QuoteLine(NamedTuple):
 
     def __repr__(self) -> str:
         tier = "" if self.tier is None else f", tier={self.tier}"
-        return f"QuoteLine(meter={self.meter!r}{tier}, quantity={self.quantity}, rate={self.rate}, amount={self.amount})"
+        return (
+            f"QuoteLine(meter={self.meter!r}{tier}, quantity={self.quantity}, rate={self.rate}, amount={self.amount})"
+        )
 
 
 class Quote(NamedTuple):
