@@ -171,6 +171,76 @@ def test_the_tasks_of_a_block_that_was_left_go_on_paying(engine: Farebox, nobody
     assert spent(engine) == Decimal("0.02")
 
 
+def events(engine: Farebox, user: str, calls: int = 2) -> Iterator[Any]:
+    with engine.paying(user):
+        for number in range(calls):
+            yield search(number)
+
+
+def test_what_a_generator_enters_is_not_its_consumers(engine: Farebox, nobody: Any) -> None:
+    for _ in events(engine, "user:ana"):
+        nobody()
+    nobody()
+    with engine.paying("user:bob"):
+        for _ in events(engine, "user:ana"):
+            search()
+        search()
+        with engine.paying("user:ana"):
+            search()
+    assert spent(engine) == Decimal("0.05")
+    assert spent(engine, "user:bob", "0.05") == Decimal("0.03")
+
+
+def test_generators_that_are_read_by_turns_pay_each_for_itself(engine: Farebox, nobody: Any) -> None:
+    first, second = events(engine, "user:ana", 3), events(engine, "user:bob", 2)
+    with engine.paying("dev:eve"):
+        assert list(zip(first, second)) == [(0, 0), (1, 1)]
+    nobody()
+    del first, second
+    gc.collect()
+    assert spent(engine) == Decimal("0.03") and spent(engine, "user:bob", "0.05") == Decimal("0.02")
+    nobody()
+
+
+def test_a_generator_that_threads_advance_by_turns(engine: Farebox, nobody: Any) -> None:
+    stream = events(engine, "user:ana", 4)
+    with ThreadPoolExecutor(3) as pool:
+        for number in range(4):
+            assert pool.submit(contextvars.copy_context().run, next, stream).result() == number
+    stream.close()  # type: ignore[attr-defined]
+    nobody()
+    assert spent(engine) == Decimal("0.04")
+
+
+def test_async_generators_that_are_read_by_turns(engine: Farebox, nobody: Any) -> None:
+    async def events(user: str) -> AsyncIterator[Any]:
+        with engine.paying(user):
+            for _ in range(2):
+                await asyncio.sleep(0)
+                with farebox.call_id("c"):
+                    search()
+                await asyncio.gather(later(), later())
+                yield user
+
+    async def later() -> None:
+        await asyncio.sleep(0)
+        search()
+
+    async def main() -> None:
+        first: Any = events("user:ana")
+        second: Any = events("user:bob")
+        await first.__anext__()
+        nobody()
+        await second.__anext__()
+        with engine.paying("dev:eve"):
+            await second.aclose()
+            await first.aclose()
+        nobody()
+
+    asyncio.run(main())
+    assert spent(engine) == Decimal("0.03") and spent(engine, "user:bob", "0.05") == Decimal("0.03")
+
+
 def test_one_payment_in_two_streams_that_are_closed_elsewhere(engine: Farebox, nobody: Any) -> None:
     ana = engine.paying("user:ana")
 

@@ -161,8 +161,13 @@ def argument(name: str, parameters: list[inspect.Parameter]) -> Callable[..., An
     position, parameter = next((place, one) for place, one in enumerate(parameters) if one.name == name)
     positional = parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     default = parameter.default
+    named = {one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
 
     def value(*args: Any, **kwargs: Any) -> Any:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            return args[position:]
+        if parameter.kind is parameter.VAR_KEYWORD:
+            return {key: item for key, item in kwargs.items() if key not in named}
         if positional and position < len(args):
             return args[position]
         if name in kwargs:

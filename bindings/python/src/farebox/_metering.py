@@ -72,6 +72,7 @@ _MAXIMUM = -1
 """An amount that stands for the call's maximum."""
 
 _get_scope = context.get_scope
+_open_generators = context.open_generators
 _free = frames.free_list
 
 
@@ -240,7 +241,13 @@ class Meter:
         Errors: those of ``farebox_begin``, PaymentRefused among them; nothing is held then.
         """
         scope = _get_scope()
-        if self._from_context and scope is not None and scope.payment is not None and not scope.source.left:
+        if (
+            self._from_context
+            and scope is not None
+            and scope.payment is not None
+            and not scope.source.left
+            and not _open_generators
+        ):
             payment = scope.payment
         else:
             scope, payment = self._resolve(args, kwargs)
@@ -312,7 +319,7 @@ class Meter:
         call, ordinal = None, 0
         named = context.Scope.named
         if scope is not None and scope.named.left:
-            scope = context.live_scope()
+            scope = context.current_scope()
         if scope is not None and scope.call is not None:
             call, named = scope.call, scope.named
             texts["call"] = frames.text_bytes(call, "call")
@@ -565,7 +572,7 @@ class Meter:
     # ---- What is built once ----
 
     def _resolve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Scope | None, Payment]:
-        scope = context.live_scope()
+        scope = context.current_scope()
         outer = scope.payment if scope is not None else None
         engine: Farebox | None
         if self._engine is None:
@@ -682,6 +689,13 @@ def _estimate_of(
     """Estimates the usage of a price of several meters, where each of them can be counted before the call."""
     skipped = _has_self(parameters)
     if units is not None:
+        if not callable(units) and len(costs) > 1:
+            raise RequestError(
+                status.INVALID_ARGUMENT,
+                "An argument counts one meter, and this price has several. Give units= a function of the arguments that "
+                "gives the counts by meter.",
+                field="units",
+            )
         return counter_of(next(iter(costs)) if len(costs) == 1 else "unit", units, parameters, skipped)
     counters = [counter_of(meter, None, parameters, skipped) for meter in costs]
 

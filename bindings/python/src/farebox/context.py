@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import inspect
 import itertools
 import os
 import sys
@@ -60,13 +61,16 @@ class Borrowed:
 class Origin:
     """One entry of a ``with`` block: where it was entered, and whether it was left in another context.
 
+    ``frame`` is that of a generator, while the block is open: what the generator enters is not its consumer's.
+
     Threads: shared by every context that was copied from the one that made it.
     """
 
-    __slots__ = ("__weakref__", "_home", "left", "place")
+    __slots__ = ("__weakref__", "_home", "frame", "left", "place")
 
-    def __init__(self, place: Place | None) -> None:
-        self.place = place
+    def __init__(self, frame: FrameType) -> None:
+        self.place = _place(frame)
+        self.frame = frame if _is_generator(frame) else None
         self.left = False
         self._home = _here()
 
@@ -84,6 +88,11 @@ Place = tuple[int, CodeType]
 
 _NOWHERE = Origin.__new__(Origin)
 _NOWHERE.left = False
+_NOWHERE.frame = None
+
+_GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+_MANAGERS = ("contextlib", "_pytest.fixtures", "pytest_asyncio.plugin", "anyio.pytest_plugin")
+"""Modules that run a generator as a context manager: what it enters is entered for the code around it."""
 
 
 def _here() -> int | weakref.ref[Any]:
@@ -94,6 +103,13 @@ def _here() -> int | weakref.ref[Any]:
 
 def _place(frame: FrameType) -> Place:
     return id(frame), frame.f_code
+
+
+def _is_generator(frame: FrameType) -> bool:
+    if not frame.f_code.co_flags & _GENERATORS:
+        return False
+    driver = frame.f_back
+    return driver is None or driver.f_globals.get("__name__") not in _MANAGERS
 
 
 class Scope:
@@ -113,6 +129,7 @@ class Scope:
     running: CallScope | None = None
     ordinals: dict[Any, Any] = {}
     outer: Scope | None = None
+    before: Scope | None = None
     owner: Any = None
     origin: Origin = _NOWHERE
 
@@ -151,8 +168,37 @@ def leave_scope(token: Any) -> None:
         pass
 
 
+open_generators: dict[FrameType, list[Scope]] = {}
+"""What generators that are under way have entered, by their frames."""
+
+
+def current_scope() -> Scope | None:
+    """Returns the scope of the code that is running: a generator's own blocks count inside it, and only there."""
+    scope = live_scope()
+    if not open_generators or type(scope) is CallScope:
+        return scope
+    running: list[FrameType] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame in open_generators:
+            running.append(frame)
+        frame = frame.f_back
+    while scope is not None and scope.origin.frame is not None and scope.origin.frame not in running:
+        if not scope.origin.at_home():
+            break  # a task or thread that the generator has started
+        scope = scope.outer
+    if not running:
+        return scope
+    entries = open_generators.get(running[0])
+    own = entries[-1] if entries else None
+    node = scope
+    while node is not None and own is not None and node.origin is not own.origin:
+        node = node.outer
+    return scope if node is not None else own
+
+
 def live_scope() -> Scope | None:
-    """Returns the current scope without the blocks that were left elsewhere."""
+    """Returns the context's scope without the blocks that were left elsewhere."""
     scope = scope_variable.get()
     kept: list[Scope] = []
     node = scope
@@ -178,8 +224,12 @@ class _Entered:
 
     def _enter(self, frame: FrameType) -> None:
         entry = Scope()
-        entry.owner, entry.origin, entry.ordinals = self, Origin(_place(frame)), {}
-        scope_variable.set(entry.over(live_scope()))
+        entry.owner, entry.origin, entry.ordinals = self, Origin(frame), {}
+        scope = entry.over(current_scope())
+        scope.before = scope_variable.get()
+        scope_variable.set(scope)
+        if entry.origin.frame is not None:
+            open_generators.setdefault(frame, []).append(scope)
         with self._lock:
             self._open.add(entry.origin)
 
@@ -203,12 +253,29 @@ class _Entered:
                 for origin in elsewhere[:1]:
                     origin.left = True
                     self._open.discard(origin)
+                    _close(origin)
             if found is not None:
                 self._open.discard(found.origin)
         if found is not None:
             if not found.origin.at_home():
                 found.origin.left = True
-            _take_out(found)
+            _close(found.origin)
+            if found is scope_variable.get() and found.before is not None:
+                scope_variable.set(found.before)
+            else:
+                _take_out(found)
+
+
+def _close(origin: Origin) -> None:
+    """Forgets what a generator had entered."""
+    frame, origin.frame = origin.frame, None
+    if frame is None:
+        return
+    entries = [entry for entry in open_generators.get(frame, ()) if entry.origin is not origin]
+    if entries:
+        open_generators[frame] = entries
+    else:
+        open_generators.pop(frame, None)
 
 
 def _take_out(entry: Scope) -> None:
@@ -232,7 +299,7 @@ def fill_payer(payer: layout.Payer) -> bool:
 
     Returns false where the context names nobody. The texts live until this thread is asked again.
     """
-    scope = live_scope()
+    scope = current_scope()
     payment = scope.payment if scope is not None else None
     if scope is None or payment is None:
         return False

@@ -14,7 +14,7 @@ from . import _statuses as status
 from ._encoding import DURABILITY, given_flags
 from ._frames import text_bytes
 from ._library import Library
-from .context import Borrowed, Payment, fill_payer, live_scope, scope_variable
+from .context import Borrowed, Payment, current_scope, fill_payer, scope_variable
 from .errors import RequestError
 from .money import Money, to_units
 from .values import Receipt
@@ -85,7 +85,7 @@ class MeteredFunction:
     def __call__(self, *args: Any) -> Any:
         payment: Payment | None = None
         if self.payer is None:
-            scope = live_scope()
+            scope = current_scope()
             payment = scope.payment if scope is not None else None
         result = super().__call__(*args)  # type: ignore[misc]
         _last.engine = self.engine

@@ -13,7 +13,7 @@ from . import _frames as frames
 from . import _layout as layout
 from . import _statuses as status
 from ._encoding import DURABILITY, given, given_flags, input_json, milliseconds_of, placed, take_bytes
-from .context import Scope, live_scope
+from .context import Scope, current_scope
 from .errors import HandleError, RequestError
 from .money import Money, to_units
 from .values import Receipt, ToolResult
@@ -51,7 +51,7 @@ class ToolCall:
         durability: str | None,
         uncharged: bool,
     ) -> None:
-        scope = live_scope()
+        scope = current_scope()
         payment = scope.payment if scope is not None else None
         if payment is not None and payment.engine is not engine:
             payment = None  # another ledger's account pays for nothing here
