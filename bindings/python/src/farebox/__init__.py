@@ -14,6 +14,7 @@ Each call of ``search`` is held, run and charged on a double-entry ledger, or re
 from __future__ import annotations
 
 from ._library import library_path
+from .accounts import escape_account, unescape_account
 from .context import Payment, call_id, record_amount, record_usage
 from .engine import Farebox, Hold, describe
 from .errors import (
@@ -66,6 +67,7 @@ __all__ = [
     "WebhookError",
     "call_id",
     "describe",
+    "escape_account",
     "estimate_tokens",
     "is_failed_result",
     "library_path",
@@ -75,5 +77,6 @@ __all__ = [
     "record_amount",
     "record_usage",
     "set_plugin_policy",
+    "unescape_account",
     "verify_webhook",
 ]

@@ -377,7 +377,8 @@ class WebhookArgs(ctypes.Structure):
         ("secret_count", c_size_t),
         ("tolerance_s", c_int64),
         ("now", c_int64),
-        ("reserved", c_uint8 * 32),
+        ("sender", Str),
+        ("reserved", c_uint8 * 16),
     ]
 
 
@@ -482,7 +483,7 @@ CAPTURE: Final = struct.Struct(f"<2I Q 6Q q {_USAGE} i 28x")
 PRICE: Final = struct.Struct(f"<2I 4Q {_USAGE} 2q 32x")
 USAGE: Final = struct.Struct(f"<{_USAGE}")
 TOOL: Final = struct.Struct("<2I 12Q q Ii 32x")
-WEBHOOK: Final = struct.Struct("<Ii 8Q 2Q 2q 32x")
+WEBHOOK: Final = struct.Struct("<Ii 8Q 2Q 2q 2Q 16x")
 BEGIN: Final = struct.Struct("<2I 16Q I i 3q 32x")
 METERED_CALL: Final = struct.Struct(f"<2I Q 2q Q q {_USAGE} 2I 24s 40s 32x")
 CALL_LINE: Final = struct.Struct("<6Q Q q I 4x")
