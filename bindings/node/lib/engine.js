@@ -17,8 +17,10 @@ const webhooks = require('./webhooks');
 
 const ACCOUNT = new Set(['wallet', 'creditLine', 'asset']);
 const DEPOSIT = new Set(['asset', 'key', 'description']);
+const RUN = new Set(['payer', 'call', 'asset', 'from']);
 const PAYING = new Set(['run', 'onReceipt']);
 const token = Symbol('open');
+const uncloneable = Symbol('An engine is not copied: open its ledger again in the other thread. It');
 const inspect = Symbol.for('nodejs.util.inspect.custom');
 
 /** An open ledger. */
@@ -29,6 +31,8 @@ class Farebox {
     this.url = url;
     this.defaultAsset = core.defaultAsset;
     this.defaultOwner = options.defaultOwner ?? null;
+    // A structured clone refuses a symbol, and would else make an empty object.
+    this.uncloneable = uncloneable;
   }
 
   // ---- Open and close ----
@@ -67,6 +71,10 @@ class Farebox {
 
   [inspect]() {
     return `<Farebox ${this.url}${this.closed ? ' closed' : ''}>`;
+  }
+
+  toJSON() {
+    return { defaultAsset: this.defaultAsset, defaultOwner: this.defaultOwner, closed: this.closed };
   }
 
   // ---- Charges and holds ----
@@ -163,6 +171,14 @@ class Farebox {
 
   depositSync(account, amount, options) {
     return this.callSync('account.deposit', depositFields(this.core, account, amount, options));
+  }
+
+  async runCost(run, options) {
+    return this.call('run.cost', { ...requests.optionsOf(options, RUN), run });
+  }
+
+  runCostSync(run, options) {
+    return this.callSync('run.cost', { ...requests.optionsOf(options, RUN), run });
   }
 
   async registerSkill(manifest) {
