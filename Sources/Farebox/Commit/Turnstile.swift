@@ -123,6 +123,11 @@ final class TurnTicket {
     self.failure = failure
   }
 
+  /// Begins the turn anew, whatever an earlier try has made of it.
+  func begin() {
+    failure = nil
+  }
+
   /// Gives up the work when the turn is over.
   func finish() {
     work = nil
