@@ -123,8 +123,11 @@ final class TurnTicket {
     self.failure = failure
   }
 
-  /// Begins the turn anew, whatever an earlier try has made of it.
-  func begin() {
+  /// Whether the caller was refused in this try of the turn.
+  var isAbandoned: Bool { failure != nil }
+
+  /// Lets the turn be tried again.
+  func takeUp() {
     failure = nil
   }
 

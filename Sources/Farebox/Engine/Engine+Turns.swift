@@ -51,8 +51,7 @@ extension Engine {
   }
 
   private func turn(_ group: TurnGroup) throws(Failure) {
-    for ticket in group.tickets { ticket.begin() }
-    if store.isReadOnly { return try runReadOnly(group) }
+    if isReadOnly { return try runReadOnly(group) }
     if group.tickets.allSatisfy(\.isReading), try runReading(group) { return }
     if withLedger({ $0.isStale }) || isFarBehind { try lookAhead() }
     if isExclusive, group.tickets.allSatisfy(\.isRelaxed), withLedger({ !$0.wantsSeal }) {
@@ -113,12 +112,11 @@ extension Engine {
       } catch {
         return .failure(error)
       }
-      let (tickets, now) = checkClocks(group, ledger)
-      let time = max(now, ledger.state.time)
+      let time = max(checkClocks(group, ledger), ledger.state.time)
       if let first = ledger.state.expiries.first, first.expires <= time { return .success(false) }
       let context = TurnContext(time: time, store: store)
       do throws(Failure) {
-        for ticket in tickets { try ticket.decide(&ledger, context) }
+        for ticket in group.tickets where !ticket.isAbandoned { try ticket.decide(&ledger, context) }
       } catch {
         return .failure(error)
       }
@@ -151,25 +149,26 @@ extension Engine {
 
   /// Refuses the callers of a group whose clock is far ahead; the others go on.
   ///
-  /// - Returns: those who go on, and the latest of their times, `Int64.min` where there is none.
-  private func checkClocks(_ group: TurnGroup, _ ledger: borrowing Ledger) -> (tickets: [TurnTicket], now: Int64) {
+  /// - Returns: the latest of the others' times, `Int64.min` where there is none.
+  private func checkClocks(_ group: TurnGroup, _ ledger: borrowing Ledger) -> Int64 {
     // A server's clock is told with the turn, and nothing is written without one.
-    let server = group.tickets.allSatisfy(\.isReading) ? nil : store.serverClock
+    let server = isRemote && !group.tickets.allSatisfy(\.isReading) ? store.serverClock : nil
     let rule = ClockRule(
       isGiven: options.clock != nil, latest: max(latestTime, ledger.state.time), server: server)
-    var tickets: [TurnTicket] = []
     var now = Int64.min
     for ticket in group.tickets {
+      if ticket.isAbandoned { ticket.takeUp() }
+      // Who closes the ledger writes nothing at that time.
+      if ticket.isLast { continue }
       do throws(Failure) {
         try rule.check(ticket.now)
-        tickets.append(ticket)
         now = max(now, ticket.now)
       } catch {
         ticket.abandon(error)
       }
     }
     latestTime = max(latestTime, now)
-    return (tickets, now)
+    return now
   }
 
   private func runCommitted(_ group: TurnGroup) throws(Failure) {
@@ -217,15 +216,18 @@ extension Engine {
     let outcome = withLedger { ledger -> Swift.Result<Int, Failure> in
       do throws(Failure) {
         try prepare(&ledger)
-        let (tickets, now) = checkClocks(group, ledger)
         // Time never goes back in the journal, whatever the clock does.
-        let time = max(now, ledger.state.time)
+        let time = max(checkClocks(group, ledger), ledger.state.time)
         try seal(&ledger, time)
         try due(&ledger, time)
         let context = TurnContext(time: time, store: store)
         // Who only looks sees what is written; the callers of a group are there at once, so any order will do.
-        for ticket in tickets where ticket.isReading { try ticket.decide(&ledger, context) }
-        for ticket in tickets where !ticket.isReading { try ticket.decide(&ledger, context) }
+        for ticket in group.tickets where ticket.isReading && !ticket.isAbandoned {
+          try ticket.decide(&ledger, context)
+        }
+        for ticket in group.tickets where !ticket.isReading && !ticket.isAbandoned {
+          try ticket.decide(&ledger, context)
+        }
         return .success(ledger.log.count)
       } catch {
         ledger.isStale = true
@@ -382,7 +384,7 @@ extension Engine {
 
   /// Reads the ledger for the first time, or makes a new one.
   func prepare() throws(Failure) {
-    if store.isReadOnly { return try prepareToRead() }
+    if isReadOnly { return try prepareToRead() }
     let now = try now()
     try holdingOffForks { () throws(Failure) in
       try retrying { () throws(Failure) in

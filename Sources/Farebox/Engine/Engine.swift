@@ -14,6 +14,8 @@ public final class Engine: @unchecked Sendable {
   let turnstile = Turnstile()
   let options: EngineOptions
   package let isExclusive: Bool
+  let isReadOnly: Bool
+  let isRemote: Bool
   private var guardedLedger: Ledger
   /// Held for as long as somebody looks at or changes the ledger in memory; never while the disk is waited for.
   private let ledgerLock = Lock(())
@@ -47,6 +49,8 @@ public final class Engine: @unchecked Sendable {
     self.store = store
     self.options = options
     isExclusive = store.isExclusive
+    isReadOnly = store.isReadOnly
+    isRemote = store.isRemote
     forkGeneration = Fork.generation
     let usesRelaxed = options.durability == .relaxed || options.holdDurability == .relaxed
     guard store.isExclusive || !usesRelaxed else {

@@ -18,7 +18,7 @@ enum MetricsOperations {
   ) { engine, _ throws(Failure) in
     [
       "address": .string(engine.store.shownAddress), "exclusive": .bool(engine.isExclusive),
-      "read_only": .bool(engine.store.isReadOnly),
+      "read_only": .bool(engine.isReadOnly),
     ]
   }
 

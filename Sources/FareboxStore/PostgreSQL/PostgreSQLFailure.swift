@@ -104,6 +104,11 @@ struct PostgreSQLFailure {
       status: .storeDenied, phrases: [["permission denied for database"]], codes: ["42501"],
       sentence: "The role has no permission to connect to the database."),
     Refusal(
+      status: .unsupported, phrases: [["statement pooling mode"]], codes: [],
+      sentence:
+        "The pooler keeps a connection for one statement only; a ledger needs one that keeps it for a transaction."
+    ),
+    Refusal(
       status: .invalidArgument, phrases: [["unsupported startup parameter"]], codes: [],
       sentence:
         "A pooler before the server refuses a setting; remove it from 'options' of the address or from PGOPTIONS."),
