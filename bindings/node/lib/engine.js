@@ -25,10 +25,10 @@ const inspect = Symbol.for('nodejs.util.inspect.custom');
 
 /** An open ledger. */
 class Farebox {
-  constructor(given, core, url, options) {
+  constructor(given, core, options) {
     if (given !== token) throw new TypeError('Farebox.open or Farebox.openSync makes an engine');
     Object.defineProperty(this, 'core', { value: core });
-    this.url = url;
+    this.url = this.callSync('engine.describe').address;
     this.defaultAsset = core.defaultAsset;
     this.defaultOwner = options.defaultOwner ?? null;
     // A structured clone refuses a symbol, and would else make an empty object.
@@ -240,7 +240,7 @@ class Farebox {
 
 function opened(handle, call) {
   const { Core } = require('./core');
-  return new Farebox(token, new Core(handle, call.defaultAsset), call.url, call.options);
+  return new Farebox(token, new Core(handle, call.defaultAsset), call.options);
 }
 
 function accountFields(core, account, given) {

@@ -438,13 +438,15 @@ export class Farebox {
   private constructor();
 
   /**
-   * Opens the ledger at a path or URL: a path, `sqlite:PATH`, `postgresql://...` for a ledger on a server, or `memory:`
-   * for one that lives as long as the engine. The default is `farebox.db`.
+   * Opens the ledger at a path or URL: a path, `sqlite:PATH`, a `file:` URL object, `postgresql://...` for a ledger on a
+   * server, or `memory:` for one that lives as long as the engine. The default is `farebox.db`. With `existing`, a ledger
+   * that can only be read opens for reading.
    */
   static open(url?: string | URLLike, options?: OpenOptions): Promise<Farebox>;
   /** The same, blocking. */
   static openSync(url?: string | URLLike, options?: OpenOptions): Farebox;
 
+  /** The address of the ledger, without a password. */
   readonly url: string;
   /** The asset of amounts that name none. */
   readonly defaultAsset: string;

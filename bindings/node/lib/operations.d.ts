@@ -1761,6 +1761,19 @@ export interface Operations {
       sealed?: number | bigint | null;
     };
   };
+  /** Tells how this engine was opened, without waiting for anybody. */
+  'engine.describe': {
+    input: {
+    };
+    output: {
+      /** Where the ledger is kept: a `sqlite:`, `postgresql:` or `memory:` address without a password. */
+      address?: string | null;
+      /** Whether this process holds the ledger alone. */
+      exclusive?: boolean | null;
+      /** Whether the ledger can only be read. */
+      read_only?: boolean | null;
+    };
+  };
   /** Tells what this engine has done since it was opened, and how it stands, without waiting for anybody. */
   'engine.metrics': {
     input: {
@@ -1817,7 +1830,7 @@ export interface Operations {
   /** Copies this ledger as it is now to an empty place and verifies the copy, while other calls go on. */
   'ledger.backup': {
     input: {
-      /** Where to: `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address. */
+      /** Where to: a path or `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address. */
       to: string;
     };
     output: {
@@ -1836,7 +1849,7 @@ export interface Operations {
     input: {
       /** The address of the ledger; only its journal is read. */
       from: string;
-      /** Where to: `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address. */
+      /** Where to: a path or `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address. */
       to: string;
     };
     output: {
