@@ -111,15 +111,15 @@ enum CallOperations {
       var end = asked
       end.amount = try ledger.units(input, "amount", asset)
       let finished = try ledger.finish(call, end, at: context.time, in: context.store)
-      return (finished, ledger.state.catalog.assets[Int(asset)])
+      return (finished, try ledger.detailed(finished.receipt, in: context.store))
     }
     withExtendedLifetime(arena) {}
     switch result {
-    case .success((let finished, let asset)):
+    case .success((let finished, let detail)):
       if let failure = finished.failure { throw failure }
       var receipt = finished.receipt
       receipt.isUncommitted = isUncommitted
-      return Shapes.json(receipt, asset)
+      return Shapes.json(receipt, detail)
     case .failure(let rejection): throw engine.failure(rejection)
     }
   }

@@ -489,7 +489,7 @@ export interface Operations {
       run?: string;
       /** Only what belongs to the call of this id. */
       call?: string;
-      /** Only this kind: charge, reserve, capture, release, expire, refund, transfer ... */
+      /** Only this kind: charge, reserve, increase, capture, release, expire, refund, transfer ... */
       kind?: string;
       /** Not before this time. */
       from?: number | bigint | string | Date;
