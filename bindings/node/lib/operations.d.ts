@@ -273,6 +273,12 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
       /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
@@ -322,6 +328,12 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
       /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
@@ -398,6 +410,12 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
       /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
@@ -441,6 +459,12 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
       /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
@@ -566,6 +590,12 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
       /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
@@ -624,6 +654,12 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
       /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
@@ -691,6 +727,12 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
       /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
@@ -740,6 +782,12 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
       /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
@@ -795,6 +843,12 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
       /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
@@ -834,6 +888,12 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
       /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
@@ -875,6 +935,12 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
       /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
@@ -925,6 +991,118 @@ export interface Operations {
       holds?: any[] | null;
       /** The next page's after, or null. */
       next?: number | bigint | null;
+    };
+  };
+  /** Holds money for a call of a tool that is about to run. */
+  'call.begin': {
+    input: {
+      /** The account that is charged; its wallet pays. */
+      payer: string;
+      /** The tool whose price applies. */
+      tool: string;
+      /** The run that the call belongs to. */
+      run?: string;
+      /** The id that the framework gave the call; a repeat of it is charged once. */
+      call?: string;
+      /** Of a call made inside another one: that call's key. */
+      parent?: string;
+      /** What the tool is given: the same id with other arguments is another call. */
+      arguments?: unknown;
+      /** Counts calls that are alike in all of the above; 0 where absent. */
+      ordinal?: number | bigint | string | Date;
+      /** A key instead of the one derived from the above. */
+      idempotency_key?: string;
+      /** An estimate of the usage: an object of counts by meter, or a number of units. */
+      expected?: unknown;
+      /** What this call costs, where the tool's price is dynamic. */
+      amount?: string | number;
+      /** Charge at most this. */
+      max_cost?: string | number;
+      /** Allow a price by usage without an estimate and without a maximum. */
+      charge_afterwards?: boolean;
+      /** A call whose usage is never reported costs nothing. */
+      release_unreported?: boolean;
+      /** How long the hold lasts; 900,000 where absent. */
+      expires_in_ms?: number | bigint | string | Date;
+      /** `full`, `normal` or `relaxed`; what the engine was opened with where absent. */
+      durability?: string;
+    };
+    output: {
+      /** The hold's number, which finishes the call. */
+      hold?: number | bigint | null;
+      /** What is held. */
+      held?: string | null;
+      /** What the call can cost at the most; null where nothing limits it. */
+      maximum?: string | null;
+      /** The asset of both. */
+      asset?: string | null;
+      /** The price that applies. */
+      price_version?: number | bigint | null;
+      /** The parent of calls made inside this one; null where no call id is known. */
+      key?: string | null;
+      /** Whether an earlier try of the call was charged: this one costs nothing more. */
+      paid?: boolean | null;
+      /** Whether another try of the call is under way and holds the money for both. */
+      shared?: boolean | null;
+    };
+  };
+  /** Charges a call that ended, or gives back what was held for it; again, it gives the first receipt. */
+  'call.finish': {
+    input: {
+      /** The hold's number. */
+      hold: Hold | number | bigint | string;
+      /** `returned`, `reported_failure`, `failed` or `left`; returned where absent. */
+      ending?: string;
+      /** Whether items of a stream were delivered before the end. */
+      delivered?: boolean;
+      /** What was used: an object of counts by meter, or a number of units. */
+      usage?: unknown;
+      /** Of a dynamic price: replaces what the beginning said. */
+      amount?: string | number;
+      /** For people. */
+      description?: string;
+      /** For programs. */
+      metadata?: object;
+      /** `full`, `normal` or `relaxed`; what the engine was opened with where absent. */
+      durability?: string;
+    };
+    output: {
+      /** The transfer's number. */
+      id?: number | bigint | null;
+      /** The hold's number, where there is one. */
+      hold?: number | bigint | null;
+      /** Charged, held, captured or returned. */
+      amount?: string | null;
+      /** The amount's asset. */
+      asset?: string | null;
+      /** Left on the hold after this, where there is one. */
+      hold_remaining?: string | null;
+      /** Of the paying wallet after this. */
+      balance?: string | null;
+      /** Balance less held plus credit line, after this. */
+      available?: string | null;
+      /** Microseconds since 1970. */
+      time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The price that applied; 0 for a given amount. */
+      price_version?: number | bigint | null;
+      /** Whether this is the receipt of an earlier call with the same key. */
+      replayed?: boolean | null;
+      /** Whether it is not in the store yet. */
+      uncommitted?: boolean | null;
+      /** Whether the hold is closed. */
+      final?: boolean | null;
+      /** Whether a maximum bound the amount. */
+      capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Limits what an account and all below it may spend, or how often, in a window of time. */
