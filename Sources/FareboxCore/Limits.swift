@@ -8,6 +8,14 @@ public enum Limits {
   public static let accountDepth = 8
   /// Bytes of a tool or skill name.
   public static let toolName = 128
+  /// Bytes of what names a tool: `skill@version#tool`, or `card/provider/model` of a rate card, which is the longest.
+  public static let toolReference = toolName + 2 * rateName + 2
+  /// Bytes of a rate's name, its provider or an alias.
+  public static let rateName = 255
+  /// Versions of a skill that are listed with it and with its tools, the newest.
+  public static let listedVersions = 20
+  /// Tools that are listed where a name fits several.
+  public static let listedCandidates = 10
   /// Bytes of an asset code.
   public static let assetCode = 16
   /// Bytes of an idempotency key; Stripe's bound.
@@ -34,6 +42,8 @@ public enum Limits {
   public static let captureLines = 32
   /// Recipients of one split.
   public static let recipients = 32
+  /// Bytes of the URL where a payer can add credit; the sentence of a refusal has room for it.
+  public static let paymentURL = 240
   /// Requests in one batch.
   public static let batch = 65_536
   /// Tiers in one price component.
@@ -58,6 +68,8 @@ public enum Limits {
   public static let webhookSecret = 512
   /// Bytes of a webhook's id.
   public static let webhookID = 255
+  /// Bytes of the name of a sender of webhooks.
+  public static let webhookSender = 255
   /// Milliseconds that a hold may stay open: a year.
   public static let holdMilliseconds: Int64 = 366 * 86_400_000
   /// Bytes of a key under which a skill keeps a value.

@@ -82,9 +82,14 @@ extension ReferenceLedger {
       accounts[account].creditLines[coin.rawValue] = line
       note()
       return ReferenceLedger.defined
-    case .register(let version, let tools):
-      if let skill, skill.version == version { return ReferenceLedger.defined }
-      skill = (version, tools)
+    case .register(let skill, let version, let tools, let keepsCurrent):
+      if let known = skills[skill], known.versions[version] != nil, keepsCurrent || known.current == version {
+        return ReferenceLedger.defined
+      }
+      var known = skills[skill] ?? Skill(current: version, versions: [:])
+      known.current = version
+      known.versions[version] = tools
+      skills[skill] = known
       note()
       return ReferenceLedger.defined
     }
@@ -117,19 +122,57 @@ extension ReferenceLedger {
     var isCapped = false
   }
 
-  private func order(_ payment: Payment, isHold: Bool) -> Order? {
+  /// A tool that a name has led to: one number for each tool of each skill, and what it costs.
+  private typealias Found = (tool: Int, terms: ToolTerms)
+
+  /// What a name of a tool leads to, or why it leads nowhere.
+  private func find(_ tool: Int, _ form: ToolForm) -> Result<Found, Refused> {
+    func found(_ skill: Int, _ version: Int?) -> Result<Found, Refused> {
+      guard let known = skills[skill], known.everHad(tool) else { return .failure(Refused(.toolNotFound)) }
+      guard let version else {
+        return known.has(tool) ? found(skill, known.current) : .failure(Refused(.toolDisabled))
+      }
+      guard known.has(tool, in: version), let tools = known.versions[version] else {
+        return .failure(Refused(.toolNotFound))
+      }
+      return .success((skill * Cast.tools.count + tool, tools[tool]))
+    }
+    switch form {
+    case .full(let skill): return found(skill, nil)
+    case .pinned(let skill, let version): return found(skill, version)
+    case .plain:
+      let all = skills.indices.filter { skills[$0]?.everHad(tool) ?? false }
+      let offered = all.filter { skills[$0]?.has(tool) ?? false }
+      let fitting = offered.isEmpty ? all : offered
+      if fitting.count > 1 { return .failure(Refused(.toolAmbiguous)) }
+      return fitting.first.map { found($0, nil) } ?? .failure(Refused(.toolNotFound))
+    }
+  }
+
+  private struct Refused: Error {
+    let status: Status
+
+    init(_ status: Status) {
+      self.status = status
+    }
+  }
+
+  private func order(_ payment: Payment, isHold: Bool) -> Result<Order, Refused> {
     switch payment.cost {
     case .amount(let amount, let coin, let payee):
-      return Order(amount: amount, coin: coin, sharing: Sharing(accounts: [payee], parts: [1]))
+      return .success(Order(amount: amount, coin: coin, sharing: Sharing(accounts: [payee], parts: [1])))
     case .tool(let index, let units):
-      guard let tool = skill?.tools[index] else { return nil }
-      let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
-      if isHold, let most = payment.maxCost {
+      return find(index, payment.form).map { found in
+        let tool = found.terms
+        let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
+        if isHold, let most = payment.maxCost {
+          return Order(amount: scaled(most, tool.coin), coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff,
+            tool: found.tool)
+        }
         return Order(
-          amount: scaled(most, tool.coin), coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, tool: index)
+          amount: amount, coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, tool: found.tool,
+          isCapped: isCapped)
       }
-      return Order(
-        amount: amount, coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, tool: index, isCapped: isCapped)
     }
   }
 
@@ -197,7 +240,11 @@ extension ReferenceLedger {
   }
 
   private mutating func charge(_ payment: Payment, _ serial: Int) -> Outcome {
-    guard let order = order(payment, isHold: false) else { return Outcome(status: .toolNotFound) }
+    let order: Order
+    switch self.order(payment, isHold: false) {
+    case .success(let found): order = found
+    case .failure(let refused): return Outcome(status: refused.status)
+    }
     if let most = payment.maxCost {
       let isTool = if case .tool = payment.cost { true } else { false }
       if order.amount > (isTool ? scaled(most, order.coin) : most) { return Outcome(status: .overMaxCost) }
@@ -230,7 +277,11 @@ extension ReferenceLedger {
   private mutating func reserve(
     _ payment: Payment, _ milliseconds: Int64, _ policy: Policy, _ serial: Int
   ) -> Outcome {
-    guard let order = order(payment, isHold: true) else { return Outcome(status: .toolNotFound) }
+    let order: Order
+    switch self.order(payment, isHold: true) {
+    case .success(let found): order = found
+    case .failure(let refused): return Outcome(status: refused.status)
+    }
     if let refusal = refusal(payment, order) {
       return refused(refusal, payment.payer, payment.run, order.coin, order.amount)
     }
@@ -363,19 +414,22 @@ extension ReferenceLedger {
       let (amount, isCapped) = tariff.cost(Int128(units))
       return (hold.sharing, amount, isCapped)
     case .tool(let index, let units):
-      if index == hold.tool, let tariff = hold.tariff {
+      guard case .success(let found) = find(index, .plain) else { return nil }
+      if found.tool == hold.tool, let tariff = hold.tariff {
         let (amount, isCapped) = tariff.cost(Int128(units ?? 1))
         return (hold.sharing, amount, isCapped)
       }
-      guard let tool = skill?.tools[index], tool.coin == hold.coin else { return nil }
+      let tool = found.terms
+      guard tool.coin == hold.coin else { return nil }
       let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
       return (tool.sharing, amount, isCapped)
     }
   }
 
   private func refusal(_ line: Line, _ hold: Hold) -> Status {
-    if case .tool(let index, _) = line { return skill?.tools[index] == nil ? .toolNotFound : .assetMismatch }
-    return .invalidArgument
+    guard case .tool(let index, _) = line else { return .invalidArgument }
+    if case .failure(let refused) = find(index, .plain) { return refused.status }
+    return .assetMismatch
   }
 
   /// The first reason not to capture beyond a hold.

@@ -88,6 +88,16 @@ package struct ReferenceLedger: Sendable {
     }
   }
 
+  /// A skill with all that was ever registered of it.
+  struct Skill {
+    var current: Int
+    var versions: [Int: [ToolTerms]]
+
+    /// Whether a version, the current one where none is named, has a tool.
+    func has(_ tool: Int, in version: Int? = nil) -> Bool { tool < versions[version ?? current]?.count ?? 0 }
+    func everHad(_ tool: Int) -> Bool { versions.values.contains { tool < $0.count } }
+  }
+
   struct Transfer {
     let serial: Int
     let legs: [Leg]
@@ -123,8 +133,8 @@ package struct ReferenceLedger: Sendable {
   var limits: [Limits?] = Cast.accounts.map { _ in nil }
   var charges: [Charge] = []
   var transfers: [Transfer] = []
-  /// The registered version of the skill, and its tools.
-  var skill: (version: Int, tools: [ToolTerms])?
+  /// The skills of `Cast` that are registered.
+  var skills: [Skill?] = Cast.skills.map { _ in nil }
   /// What each key was used for, and what came of it.
   var keys: [String: (action: Action, outcome: Outcome)] = [:]
   /// The time of what happened last, and of what is asked now.

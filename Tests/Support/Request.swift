@@ -101,6 +101,14 @@ package struct ToolTerms: Hashable, Sendable {
   }
 }
 
+/// How a request writes the name of a tool.
+package enum ToolForm: Hashable, Sendable {
+  /// The name alone.
+  case plain
+  case full(skill: Int)
+  case pinned(skill: Int, version: Int)
+}
+
 /// What a charge or hold asks for.
 package struct Payment: Hashable, Sendable {
   package enum Cost: Hashable, Sendable {
@@ -114,6 +122,7 @@ package struct Payment: Hashable, Sendable {
   /// 0 is none.
   package var run: Int
   package var maxCost: Int128?
+  package var form = ToolForm.plain
 }
 
 package enum Policy: String, CaseIterable, Sendable {
@@ -184,7 +193,8 @@ package enum Action: Hashable, Sendable {
   case setLimits(Int, LimitTerms)
   case setFrozen(Int, Bool)
   case setCredit(Int, Coin, Int128)
-  case register(version: Int, [ToolTerms])
+  /// A skill with as many of the tools of `Cast` as are given.
+  case register(skill: Int, version: Int, [ToolTerms], keepsCurrent: Bool)
 }
 
 package struct Request: Sendable {
@@ -239,7 +249,17 @@ package enum Cast {
   package static let everybody = Array(2...8)
   package static let tools = ["search", "read", "write"]
   package static let toolCoins: [Coin] = [.usd, .usd, .credits]
-  package static let skill = "work"
+  /// Both may have all of the tools.
+  package static let skills = ["work", "rival"]
+
+  /// The name of a tool as a request writes it.
+  static func name(of tool: Int, _ form: ToolForm) -> String {
+    switch form {
+    case .plain: tools[tool]
+    case .full(let skill): "\(skills[skill])#\(tools[tool])"
+    case .pinned(let skill, let version): "\(skills[skill])@1.0.\(version)#\(tools[tool])"
+    }
+  }
 }
 
 extension Request {
@@ -329,12 +349,12 @@ extension Request {
         "account.set_credit_line",
         [("account", name(account)), ("asset", .string(coin.code)), ("credit_line", coin.text(line))]
       )
-    case .register(let version, let tools):
+    case .register(let skill, let version, let tools, let keepsCurrent):
       let manifest: JSON = [
-        "id": .string(Cast.skill), "version": .string("1.0.\(version)"),
+        "id": .string(Cast.skills[skill]), "version": .string("1.0.\(version)"),
         "tools": .array(zip(Cast.tools, tools).map { Request.json($0, $1) }),
       ]
-      return ("skill.register", [("manifest", manifest)])
+      return ("skill.register", [("manifest", manifest), ("keep_current", .bool(keepsCurrent))])
     }
   }
 
@@ -370,7 +390,7 @@ extension Request {
       fields.append(("payee", .string(Cast.accounts[payee].name)))
       if let most = payment.maxCost { fields.append(("max_cost", coin.text(most))) }
     case .tool(let tool, let units):
-      fields.append(("tool", .string(Cast.tools[tool])))
+      fields.append(("tool", .string(Cast.name(of: tool, payment.form))))
       if let units { fields.append(("usage", ["units": .int(Int64(units))])) }
       // Seven digits are exact in both assets.
       if let most = payment.maxCost { fields.append(("max_cost", Coin.credits.text(most))) }

@@ -19,7 +19,7 @@ package struct RequestGenerator {
       actions.append(.deposit(2, coin, 20 * unit(coin)))
       actions.append(.deposit(5, coin, 20 * unit(coin)))
     }
-    actions.append(register())
+    actions.append(version(of: 0, tools: Cast.tools.count))
     // So that something is counted from the beginning, in windows that change often.
     for (account, window) in [(2, "hour"), (5, "hour"), (5, "day"), (7, "day")] {
       actions.append(
@@ -172,7 +172,7 @@ package struct RequestGenerator {
     case 96..<97:
       let coin = coin()
       return .setCredit(random.pick([2, 5]), coin, amount(coin))
-    case 97..<99: return register()
+    case 97..<99: return register(in: world)
     default: break
     }
     return .charge(payment(in: world))
@@ -180,9 +180,11 @@ package struct RequestGenerator {
 
   private mutating func payment(in world: ReferenceLedger) -> Payment {
     var payment = Payment(payer: random.pick(Cast.payers), cost: .tool(0, units: nil), run: 0, maxCost: nil)
-    if random.chance(35), let tools = world.skill?.tools {
-      let tool = random.below(tools.count)
-      payment.cost = .tool(tool, units: tools[tool].tariff.isFlat ? nil : random.below(400) + 2)
+    if random.chance(35) {
+      // The first tool is flat in every version, and the others are not.
+      let tool = random.below(Cast.tools.count)
+      payment.cost = .tool(tool, units: tool == 0 ? nil : random.below(400) + 2)
+      payment.form = form(in: world)
       if random.chance(25) { payment.maxCost = random.chance(10) ? 0 : Int128(random.below(40_000_000)) + 1 }
     } else {
       let coin = coin()
@@ -196,6 +198,18 @@ package struct RequestGenerator {
     }
     if random.chance(40) { payment.run = random.below(3) + 1 }
     return payment
+  }
+
+  /// A name of a tool, which mostly leads somewhere.
+  private mutating func form(in world: ReferenceLedger) -> ToolForm {
+    let skill = random.chance(25) ? 1 : 0
+    switch random.below(10) {
+    case 0..<4: return .plain
+    case 4..<7: return .full(skill: skill)
+    default:
+      let versions = world.skills[skill].map { $0.versions.keys.sorted() } ?? []
+      return .pinned(skill: skill, version: versions.isEmpty || random.chance(3) ? 0 : random.pick(versions))
+    }
   }
 
   private mutating func reservation(in world: ReferenceLedger) -> Action {
@@ -302,11 +316,25 @@ package struct RequestGenerator {
     return .setLimits(random.pick(Cast.payers), terms)
   }
 
-  /// A new version of the skill, with other prices and splits.
-  private mutating func register() -> Action {
+  /// A version of a skill: a new one, or one that was registered before.
+  private mutating func register(in world: ReferenceLedger) -> Action {
+    let skill = random.chance(40) ? 1 : 0
+    if let known = world.skills[skill], random.chance(35) {
+      let version = random.pick(known.versions.keys.sorted())
+      if let tools = known.versions[version] {
+        return .register(skill: skill, version: version, tools, keepsCurrent: random.chance(50))
+      }
+    }
+    // The second skill mostly has none of the tools, so that plain names go on leading somewhere.
+    let count = Cast.tools.count
+    return version(of: skill, tools: random.chance(skill == 0 ? 25 : 60) ? random.below(count) : skill == 0 ? count : 0)
+  }
+
+  /// A new version of a skill, with other prices and splits.
+  private mutating func version(of skill: Int, tools count: Int) -> Action {
     version += 1
     var tools: [ToolTerms] = []
-    for (index, coin) in Cast.toolCoins.enumerated() {
+    for (index, coin) in Cast.toolCoins.prefix(count).enumerated() {
       let tariff: Tariff
       func rate() -> Int128 { Int128(random.below(300)) * unit(coin) / 100_000 + Int128(random.below(10)) }
       // The first tool is flat for good, so that a repeat under another version has the usage that its price needs.
@@ -318,7 +346,7 @@ package struct RequestGenerator {
       }
       tools.append(ToolTerms(tariff: tariff, coin: coin, sharing: sharing()))
     }
-    return .register(version: version, tools)
+    return .register(skill: skill, version: version, tools, keepsCurrent: random.chance(50))
   }
 
   private mutating func sharing() -> Sharing {

@@ -54,7 +54,7 @@ extension Ledger {
     if kind.rawValue < RecordKind.asset.rawValue, record.asset < state.catalog.assets.count {
       appendMoney(record, kind, heap, to: &row)
     }
-    if record.tool > 0 { row.append("tool", .string(state.catalog.toolNames[record.tool - 1])) }
+    if record.tool > 0 { for (key, value) in toolMembers(record.tool - 1) { row.append(key, value) } }
     if record.reference > 0 { row.append("reference", Shapes.number(record.reference)) }
     if let hold = receipt(number, record).hold.nonZero { row.append("hold", Shapes.number(hold)) }
     if record.price > 0 { row.append("price_version", Shapes.number(UInt64(record.price))) }

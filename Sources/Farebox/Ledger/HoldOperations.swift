@@ -26,7 +26,9 @@ enum HoldOperations {
     }
     let arena = TextArena()
     let agreed = terms
-    return try engine.receiptJSON(try Shapes.durability(input), isHold: true) { ledger, context throws(Rejection) in
+    let attempt = PaymentAttempt.call(arena.add(input.text("tool")))
+    return try engine.receiptJSON(try Shapes.durability(input), isHold: true, for: attempt) {
+      ledger, context throws(Rejection) in
       let request = try ledger.chargeRequest(input, arena, at: context.time)
       return try ledger.reserve(request, agreed, at: context.time, in: context.store)
     }
@@ -86,7 +88,8 @@ enum HoldOperations {
     if input.value("lines") != nil, input.value("amount") != nil || input.value("usage") != nil {
       throw Failure(.invalidArgument, field: "lines", "A capture takes lines, or an amount or a usage, not both.")
     }
-    return try engine.receiptJSON(try Shapes.durability(input)) { ledger, context throws(Rejection) in
+    return try engine.receiptJSON(try Shapes.durability(input), for: .capture(number)) {
+      ledger, context throws(Rejection) in
       var request = CaptureRequest()
       request.hold = number
       request.isFinal = input.value("final")?.bool ?? true
@@ -127,6 +130,7 @@ enum HoldOperations {
     OperationField("hold", .integer, "Its number."),
     OperationField("state", .text, "open, captured, released or expired."),
     OperationField("account", .text, "Who is charged."), OperationField("tool", .text, "The tool."),
+    OperationField("skill", .text, "The tool's skill, or null for a rate."),
     OperationField("amount", .amount, "What was held, with all increases."),
     OperationField("increased", .amount, "What of it was added after the reservation."),
     OperationField("remaining", .amount, "What still is; while it is open."),
@@ -152,7 +156,7 @@ enum HoldOperations {
         }
         var object: JSONObject = ["hold": Shapes.number(id.value), "state": .string(end.name)]
         for member in row?.object?.members ?? []
-        where ["account", "tool", "amount", "asset", "time"].contains(member.key) {
+        where ["account", "tool", "skill", "amount", "asset", "time"].contains(member.key) {
           object.append(member.key, member.value)
         }
         for member in try ledger.increasedAmounts(id, in: context.store) { object.append(member.0, member.1) }
@@ -258,13 +262,16 @@ extension Ledger {
     func text(_ units: Int64) -> JSON {
       .string(Amount.text(units, scale: asset.scale, minorDigits: asset.minorDigits))
     }
-    return [
-      "hold": Shapes.number(HoldID(number: number, tag: hold.tag).value), "state": "open",
-      "account": .string(state.accountNames[hold.account]),
-      "tool": hold.tool == 0 ? .null : .string(state.catalog.toolNames[hold.tool - 1]), "amount": text(hold.amount),
-      "increased": text(hold.increased),
-      "remaining": text(hold.remaining), "captured": text(hold.captured), "asset": .string(asset.code),
+    let tool = hold.tool == 0 ? [("tool", JSON.null), ("skill", .null)] : toolMembers(hold.tool - 1)
+    let head: [(String, JSON)] = [
+      ("hold", Shapes.number(HoldID(number: number, tag: hold.tag).value)), ("state", "open"),
+      ("account", .string(state.accountNames[hold.account])),
+    ]
+    let rest: JSONObject = [
+      "amount": text(hold.amount), "increased": text(hold.increased), "remaining": text(hold.remaining), "captured": text(hold.captured),
+      "asset": .string(asset.code),
       "time": .int(hold.time), "expires": .int(hold.expires), "price_version": Shapes.number(UInt64(hold.price)),
     ]
+    return .object(JSONObject(head + tool + rest.members.map { ($0.key, $0.value) }))
   }
 }

@@ -227,13 +227,14 @@ extension Ledger {
     let (whole, overflow) = hold.captured.addingReportingOverflow(amount)
     guard !overflow else { throw .failed(Ledger.overflow) }
     try checkOpen(hold.account, field: "hold")
-    if let refusal = state.limitPassed(
+    if var refusal = state.limitPassed(
       hold.account, at: time, amount: whole, added: excess, asset: hold.asset, run: hold.run, isNew: false,
       countedAt: hold.time)
     {
+      refusal.owned = hold.remaining
       throw .refused(refusal)
     }
-    try checkFunds(hold.account, hold.asset, excess)
+    try checkFunds(hold.account, hold.asset, excess, owned: hold.remaining)
   }
 
   private func overCapture(_ id: HoldID, _ hold: Hold, _ amount: Int64) -> Failure {

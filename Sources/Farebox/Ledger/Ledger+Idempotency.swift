@@ -37,8 +37,8 @@ extension Ledger {
   func difference(_ kind: RecordKind, _ request: ChargeRequest, _ record: Record, _ heap: Heap) -> String? {
     if record.kind != kind.rawValue { return "operation" }
     if state.account(request.payer) != record.account { return "payer" }
-    if (state.catalog.toolIndex(request.tool).map { $0 + 1 } ?? 0) != record.tool { return "tool" }
     if request.tool.isEmpty != (record.tool == 0) { return "tool" }
+    if record.tool != 0, !state.catalog.isName(request.tool, of: record.tool - 1) { return "tool" }
     if record.flags & RecordFlags.explicit != 0 {
       if request.amount != heap[.requested].word ?? record.amount { return "amount" }
     } else if request.amount != nil {

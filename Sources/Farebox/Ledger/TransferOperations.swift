@@ -122,6 +122,7 @@ enum TransferOperations {
     OperationField("amount", .amount, "How much."), OperationField("asset", .text, "Of what."),
     OperationField("postings", .list, "Every leg: account, amount and asset; they add up to zero."),
     OperationField("tool", .text, "The tool, if one was called."),
+    OperationField("skill", .text, "The tool's skill, or null for a rate."),
     OperationField("reference", .integer, "The hold captured, the charge refunded."),
     OperationField("run", .text, "The run; of a capture or refund that of its reservation or charge."),
     OperationField("call", .text, "The id of the call, found in the same way."),
@@ -152,7 +153,7 @@ enum TransferOperations {
     "transfer.list", "Lists the journal, newest first, of everybody or of one account.",
     input: [
       OperationField("account", .text, "Only what touches this account."),
-      OperationField("tool", .text, "Only calls of this tool."),
+      OperationField("tool", .text, "Only calls of this tool, in any version."),
       OperationField(
         "run", .text, "Only what belongs to this run: holds, captures, refunds and all that became of them."),
       OperationField("call", .text, "Only what belongs to the call of this id."),
@@ -165,7 +166,7 @@ enum TransferOperations {
     output: [
       OperationField("transfers", .list, "As transfer.get, without lines."),
       OperationField("next", .integer, "The next page's before, or null."),
-    ], errors: [.accountNotFound, .toolNotFound]
+    ], errors: [.accountNotFound] + SkillOperations.naming
   ) { engine, input throws(Failure) in
     let limit = try Paging.limit(input)
     let before = input.value("before") == nil ? UInt64.max : try input.number("before")
@@ -180,12 +181,7 @@ extension Ledger {
     _ input: OperationInput, _ limit: Int, _ before: UInt64, in store: any Store
   ) throws(Rejection) -> JSON {
     let account = try input.text("account").map { _ throws(Rejection) in try self.account(input) }
-    let tool = try input.text("tool").map { name throws(Rejection) -> UInt32 in
-      guard let tool = state.catalog.toolNames.find(name) else {
-        throw .failed(Failure(.toolNotFound, field: "tool", "There is no tool of this name."))
-      }
-      return tool + 1
-    }
+    let tool = try input.text("tool").map { name throws(Rejection) in try self.tool(name).tool + 1 }
     let kind = try input.text("kind").map { name throws(Rejection) -> UInt8 in
       guard let kind = RecordKind.allCases.first(where: { $0.name == name }) else {
         throw .failed(Failure(.invalidArgument, field: "kind", "There is no kind of this name."))

@@ -4,7 +4,7 @@ package import FareboxCore
 package enum Shapes {
   static let charge: [OperationField] = [
     OperationField("payer", .text, "The account that is charged; its wallet pays.", required: true),
-    OperationField("tool", .text, "The tool whose price applies; or give an amount."),
+    OperationField("tool", .text, "The tool whose price applies, `skill#tool` or its plain name; or give an amount."),
     OperationField("usage", .object, "What the call used, by meter; one request where absent."),
     OperationField("amount", .amount, "The amount, where no tool prices it or its price is dynamic."),
     OperationField("asset", .text, "The asset of an amount; the ledger's default where absent."),
@@ -99,13 +99,21 @@ package enum Shapes {
 }
 
 extension Ledger {
+  /// The two members of a row that tell its tool: the plain name, and its skill or null for a rate.
+  func toolMembers(_ tool: UInt32) -> [(String, JSON)] {
+    let entry = state.catalog.identities[Int(tool)]
+    return [("tool", .string(entry.name)), ("skill", entry.skill.map { .string($0) } ?? .null)]
+  }
+
   /// The asset that a request's amounts are in: its own, or that of its tool's price.
   func assetOfRequest(_ input: OperationInput, at time: Int64) throws(Rejection) -> UInt16 {
     if let tool = input.text("tool") {
       // Whether the tool may be charged for is decided later: a repeat is answered all the same.
       let payer = input.text("payer").flatMap { state.accountNames.find($0) }
       let price = tool.withBorrowedText { name in
-        state.catalog.toolIndex(name).flatMap { state.catalog.priceIndex($0, customer: payer, at: time) }
+        state.catalog.find(name).flatMap { named in
+          named.isAmbiguous ? nil : state.catalog.priceIndex(named, customer: payer, at: time)
+        }
       }
       return price.map { state.catalog.prices[Int($0)].asset } ?? defaultAsset
     }
@@ -190,7 +198,7 @@ extension Engine {
 
   /// Runs the work of an operation that gives a receipt, and makes its JSON.
   func receiptJSON(
-    _ durability: Durability?, isHold: Bool = false,
+    _ durability: Durability?, isHold: Bool = false, for attempt: PaymentAttempt? = nil,
     _ work: (inout Ledger, TurnContext) throws(Rejection) -> Receipt
   ) throws(Failure) -> JSON {
     let (result, isUncommitted) = try write(durability ?? (isHold ? holdDurability : options.durability)) {
@@ -203,7 +211,9 @@ extension Engine {
       var receipt = receipt
       receipt.isUncommitted = isUncommitted
       return Shapes.json(receipt, detail)
-    case .failure(let rejection): throw failure(rejection)
+    case .failure(let rejection):
+      let failure = failure(rejection)
+      throw attempt.map { refusing(failure, $0) } ?? failure
     }
   }
 }

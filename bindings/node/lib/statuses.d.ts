@@ -66,6 +66,8 @@ export type StatusName =
   | 'SKILL_EXISTS'
   /** No rate card, or no rate on it, has this name at this time. */
   | 'RATE_CARD_NOT_FOUND'
+  /** Several providers on the rate card offer this name; name one of them. */
+  | 'RATE_AMBIGUOUS'
   /** No transfer has this id, or it is not of the kind required. */
   | 'TRANSFER_NOT_FOUND'
   /** The refund is more than what is left of the charge. */

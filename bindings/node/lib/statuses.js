@@ -35,6 +35,7 @@ const STATUSES = {
   322: { name: 'SKILL_NOT_FOUND', family: 'state', retryable: false, doc: 'No skill has this id.' },
   323: { name: 'SKILL_EXISTS', family: 'state', retryable: false, doc: 'This version of the skill is registered with another manifest, or a tool\'s name belongs to another skill.' },
   324: { name: 'RATE_CARD_NOT_FOUND', family: 'state', retryable: false, doc: 'No rate card, or no rate on it, has this name at this time.' },
+  328: { name: 'RATE_AMBIGUOUS', family: 'state', retryable: false, doc: 'Several providers on the rate card offer this name; name one of them.' },
   330: { name: 'TRANSFER_NOT_FOUND', family: 'state', retryable: false, doc: 'No transfer has this id, or it is not of the kind required.' },
   331: { name: 'OVER_REFUND', family: 'state', retryable: false, doc: 'The refund is more than what is left of the charge.' },
   340: { name: 'BUDGET_NOT_FOUND', family: 'state', retryable: false, doc: 'The account has no budget of this name.' },

@@ -44,6 +44,7 @@ TOOL_DISABLED = 321
 SKILL_NOT_FOUND = 322
 SKILL_EXISTS = 323
 RATE_CARD_NOT_FOUND = 324
+RATE_AMBIGUOUS = 328
 TRANSFER_NOT_FOUND = 330
 OVER_REFUND = 331
 BUDGET_NOT_FOUND = 340
@@ -135,6 +136,7 @@ STATUSES: Dict[int, Status] = {
     322: Status('SKILL_NOT_FOUND', 'state', False, 'No skill has this id.'),
     323: Status('SKILL_EXISTS', 'state', False, "This version of the skill is registered with another manifest, or a tool's name belongs to another skill."),
     324: Status('RATE_CARD_NOT_FOUND', 'state', False, 'No rate card, or no rate on it, has this name at this time.'),
+    328: Status('RATE_AMBIGUOUS', 'state', False, 'Several providers on the rate card offer this name; name one of them.'),
     330: Status('TRANSFER_NOT_FOUND', 'state', False, 'No transfer has this id, or it is not of the kind required.'),
     331: Status('OVER_REFUND', 'state', False, 'The refund is more than what is left of the charge.'),
     340: Status('BUDGET_NOT_FOUND', 'state', False, 'The account has no budget of this name.'),
