@@ -12,15 +12,16 @@ public func farebox_price_tool(
     let given = try unsafe Structs.read(args, "args")
     try unsafe Structs.check(out, "out")
     guard let out = unsafe out else { throw Failure(.invalidArgument, field: "out", "The pointer is null.") }
-    try unsafe Structs.checkFlags(given.flags, known: 0, "args.flags")
+    let maximumFlag = UInt32(FAREBOX_MAX_COST_GIVEN)
+    try unsafe Structs.checkFlags(given.flags, known: maximumFlag, "args.flags")
     try unsafe Structs.checkZero(given.reserved, "args.reserved")
     let lines = unsafe out.pointee.lines
     let capacity = unsafe lines == nil ? 0 : out.pointee.line_capacity
     var count: UInt32 = 0
     let usage = try unsafe Usage(given.usage)
     let quote = try unsafe open.quote(
-      tool: BorrowedText(given.tool), usage: usage, customer: BorrowedText(given.customer), maxCost: given.max_cost,
-      at: given.at
+      tool: BorrowedText(given.tool), usage: usage, customer: BorrowedText(given.customer),
+      maxCost: Structs.number(given.max_cost, given.flags, maximumFlag), at: given.at
     ) { line in
       if count < capacity, let lines = unsafe lines {
         unsafe lines[Int(count)] = farebox_quote_line(
@@ -76,10 +77,11 @@ public func farebox_charge_many(
       }
     }
     let durability = try unsafe Durability.read(args[0].durability, "args[0].durability")
-    func refuse(_ index: Int, _ status: Status) {
+    func refuse(_ index: Int, _ failure: Failure) {
       unsafe out[index] = farebox_receipt()
       unsafe out[index].struct_size = UInt32(MemoryLayout<farebox_receipt>.size)
-      unsafe out[index].status = status.rawValue
+      unsafe out[index].status = failure.status.rawValue
+      unsafe out[index].flags = failure.refusal == nil ? 0 : UInt32(FAREBOX_RECEIPT_REFUSAL)
     }
     do throws(Failure) {
       let isUncommitted = try open.chargeMany(
@@ -90,7 +92,7 @@ public func farebox_charge_many(
       } result: { index, result in
         switch result {
         case .success(let receipt): unsafe out[index].fill(receipt)
-        case .failure(let failure): refuse(index, failure.status)
+        case .failure(let failure): refuse(index, failure)
         }
       }
       if isUncommitted {
@@ -100,7 +102,7 @@ public func farebox_charge_many(
       }
     } catch {
       // Receipts that were filled before the commit failed are receipts of nothing.
-      for index in 0..<count { refuse(index, error.status) }
+      for index in 0..<count { refuse(index, error) }
       throw error
     }
   }
@@ -118,6 +120,21 @@ public func farebox_reserve(
     let durability = try unsafe Durability.read(given.durability, "args.durability")
     let receipt = try open.reserve(
       unsafe ChargeRequest(given), unsafe HoldTerms(given), durability: durability)
+    unsafe out?.pointee.fill(receipt)
+  }
+}
+
+@_cdecl("farebox_increase") @implementation
+public func farebox_increase(
+  _ engine: OpaquePointer?, _ args: UnsafePointer<farebox_increase_args>?,
+  _ out: UnsafeMutablePointer<farebox_receipt>?, _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    let open = try unsafe Handles.engine(engine)
+    let given = try unsafe Structs.read(args, "args")
+    try unsafe Structs.check(out, "out")
+    let durability = try unsafe Durability.read(given.durability, "args.durability")
+    let receipt = try open.increase(unsafe IncreaseRequest(given), durability: durability)
     unsafe out?.pointee.fill(receipt)
   }
 }
@@ -152,13 +169,13 @@ public func farebox_release(
 
 @_cdecl("farebox_extend") @implementation
 public func farebox_extend(
-  _ engine: OpaquePointer?, _ hold: UInt64, _ milliseconds: UInt32, _ out: UnsafeMutablePointer<farebox_receipt>?,
+  _ engine: OpaquePointer?, _ hold: UInt64, _ milliseconds: UInt64, _ out: UnsafeMutablePointer<farebox_receipt>?,
   _ error: UnsafeMutablePointer<farebox_error>?
 ) -> farebox_status {
   unsafe answer(error) { () throws(Failure) in
     let open = try unsafe Handles.engine(engine)
     try unsafe Structs.check(out, "out")
-    let receipt = try open.extend(hold: hold, milliseconds: Int64(milliseconds))
+    let receipt = try open.extend(hold: hold, milliseconds: Int64(clamping: milliseconds))
     unsafe out?.pointee.fill(receipt)
   }
 }

@@ -42,7 +42,8 @@ extension ReferenceLedger {
       return outcome(coin, amount, wallet(account))
     case .charge(let payment): return charge(payment, serial)
     case .reserve(let payment, let milliseconds, let policy): return reserve(payment, milliseconds, policy, serial)
-    case .capture(let hold, let taking, let isFinal): return capture(hold, taking, isFinal, serial)
+    case .increase(let hold, let amount, _): return increase(hold, amount)
+    case .capture(let hold, let taking, let isFinal, _): return capture(hold, taking, isFinal, serial)
     case .release(let hold):
       return withOpenHold(hold) { ledger, index in
         let hold = ledger.holds[index]
@@ -81,9 +82,14 @@ extension ReferenceLedger {
       accounts[account].creditLines[coin.rawValue] = line
       note()
       return ReferenceLedger.defined
-    case .register(let version, let tools):
-      if let skill, skill.version == version { return ReferenceLedger.defined }
-      skill = (version, tools)
+    case .register(let skill, let version, let tools, let keepsCurrent):
+      if let known = skills[skill], known.versions[version] != nil, keepsCurrent || known.current == version {
+        return ReferenceLedger.defined
+      }
+      var known = skills[skill] ?? Skill(current: version, versions: [:])
+      known.current = version
+      known.versions[version] = tools
+      skills[skill] = known
       note()
       return ReferenceLedger.defined
     }
@@ -112,21 +118,61 @@ extension ReferenceLedger {
     let coin: Coin
     let sharing: Sharing
     var tariff: Tariff?
+    var tool: Int?
     var isCapped = false
   }
 
-  private func order(_ payment: Payment, isHold: Bool) -> Order? {
+  /// A tool that a name has led to: one number for each tool of each skill, and what it costs.
+  private typealias Found = (tool: Int, terms: ToolTerms)
+
+  /// What a name of a tool leads to, or why it leads nowhere.
+  private func find(_ tool: Int, _ form: ToolForm) -> Result<Found, Refused> {
+    func found(_ skill: Int, _ version: Int?) -> Result<Found, Refused> {
+      guard let known = skills[skill], known.everHad(tool) else { return .failure(Refused(.toolNotFound)) }
+      guard let version else {
+        return known.has(tool) ? found(skill, known.current) : .failure(Refused(.toolDisabled))
+      }
+      guard known.has(tool, in: version), let tools = known.versions[version] else {
+        return .failure(Refused(.toolNotFound))
+      }
+      return .success((skill * Cast.tools.count + tool, tools[tool]))
+    }
+    switch form {
+    case .full(let skill): return found(skill, nil)
+    case .pinned(let skill, let version): return found(skill, version)
+    case .plain:
+      let all = skills.indices.filter { skills[$0]?.everHad(tool) ?? false }
+      let offered = all.filter { skills[$0]?.has(tool) ?? false }
+      let fitting = offered.isEmpty ? all : offered
+      if fitting.count > 1 { return .failure(Refused(.toolAmbiguous)) }
+      return fitting.first.map { found($0, nil) } ?? .failure(Refused(.toolNotFound))
+    }
+  }
+
+  private struct Refused: Error {
+    let status: Status
+
+    init(_ status: Status) {
+      self.status = status
+    }
+  }
+
+  private func order(_ payment: Payment, isHold: Bool) -> Result<Order, Refused> {
     switch payment.cost {
     case .amount(let amount, let coin, let payee):
-      return Order(amount: amount, coin: coin, sharing: Sharing(accounts: [payee], parts: [1]))
+      return .success(Order(amount: amount, coin: coin, sharing: Sharing(accounts: [payee], parts: [1])))
     case .tool(let index, let units):
-      guard let tool = skill?.tools[index] else { return nil }
-      let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
-      if isHold, let most = payment.maxCost {
-        return Order(amount: scaled(most, tool.coin), coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff)
+      return find(index, payment.form).map { found in
+        let tool = found.terms
+        let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
+        if isHold, let most = payment.maxCost {
+          return Order(amount: scaled(most, tool.coin), coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff,
+            tool: found.tool)
+        }
+        return Order(
+          amount: amount, coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, tool: found.tool,
+          isCapped: isCapped)
       }
-      return Order(
-        amount: amount, coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, isCapped: isCapped)
     }
   }
 
@@ -162,15 +208,22 @@ extension ReferenceLedger {
     return order.amount > available(wallet(payment.payer), order.coin) ? .insufficientFunds : nil
   }
 
-  private func runRefusal(_ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Status? {
-    runTotalPassed(payer, run, coin, amount) == nil ? nil : .overRunCap
+  private func runRefusal(
+    _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128, since spending: Int = .max
+  ) -> Status? {
+    runTotalPassed(payer, run, coin, amount, since: spending) == nil ? nil : .overRunCap
   }
 
   /// What a run has cost so far, where an amount on top of it passes a cap.
-  private func runTotalPassed(_ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Int128? {
+  ///
+  /// - Parameter spending: caps that do not count it do not limit what is added to it.
+  private func runTotalPassed(
+    _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128, since spending: Int = .max
+  ) -> Int128? {
     guard run != 0 else { return nil }
     for account in path(payer) {
       guard let limit = limits[account]?.terms, limit.coin == coin, let most = limit.perRun else { continue }
+      if spending < limits[account]?.runsSince ?? 0 { continue }
       let total = runSpendings(account, run).reduce(0) { $0 + $1.spent + $1.held }
       if total + amount > most { return total }
     }
@@ -178,14 +231,20 @@ extension ReferenceLedger {
   }
 
   /// A refusal, with what it tells of the run.
-  private func refused(_ status: Status, _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Outcome {
+  private func refused(
+    _ status: Status, _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128, since spending: Int = .max
+  ) -> Outcome {
     var outcome = Outcome(status: status, coin: coin)
-    if status == .overRunCap { outcome.spent = runTotalPassed(payer, run, coin, amount) }
+    if status == .overRunCap { outcome.spent = runTotalPassed(payer, run, coin, amount, since: spending) }
     return outcome
   }
 
   private mutating func charge(_ payment: Payment, _ serial: Int) -> Outcome {
-    guard let order = order(payment, isHold: false) else { return Outcome(status: .toolNotFound) }
+    let order: Order
+    switch self.order(payment, isHold: false) {
+    case .success(let found): order = found
+    case .failure(let refused): return Outcome(status: refused.status)
+    }
     if let most = payment.maxCost {
       let isTool = if case .tool = payment.cost { true } else { false }
       if order.amount > (isTool ? scaled(most, order.coin) : most) { return Outcome(status: .overMaxCost) }
@@ -197,27 +256,32 @@ extension ReferenceLedger {
       Spending(
         account: payment.payer, coin: order.coin, time: now, run: payment.run, spent: order.amount, held: 0,
         counts: true, isHeld: false))
-    pay(payment.payer, order.coin, order.sharing, order.amount, spendings.count - 1, serial)
+    pay(payment.payer, order.coin, [(order.sharing, order.amount)], spendings.count - 1, serial)
     note()
     var outcome = outcome(order.coin, order.amount, wallet(payment.payer))
     outcome.isCapped = order.isCapped
     return outcome
   }
 
-  /// Moves an amount from a payer to those who share it.
+  /// Moves amounts from a payer to those who share them.
   private mutating func pay(
-    _ payer: Int, _ coin: Coin, _ sharing: Sharing, _ amount: Int128, _ spending: Int, _ serial: Int
+    _ payer: Int, _ coin: Coin, _ lines: [(sharing: Sharing, amount: Int128)], _ spending: Int, _ serial: Int
   ) {
-    post(wallet(payer), coin, -amount)
-    for (account, share) in zip(sharing.accounts, sharing.shares(of: amount)) { post(wallet(account), coin, share) }
-    charges.append(
-      Charge(serial: serial, spending: spending, payer: payer, coin: coin, sharing: sharing, amount: amount))
+    for (sharing, amount) in lines {
+      post(wallet(payer), coin, -amount)
+      for (account, share) in zip(sharing.accounts, sharing.shares(of: amount)) { post(wallet(account), coin, share) }
+    }
+    charges.append(Charge(serial: serial, spending: spending, payer: payer, coin: coin, lines: lines))
   }
 
   private mutating func reserve(
     _ payment: Payment, _ milliseconds: Int64, _ policy: Policy, _ serial: Int
   ) -> Outcome {
-    guard let order = order(payment, isHold: true) else { return Outcome(status: .toolNotFound) }
+    let order: Order
+    switch self.order(payment, isHold: true) {
+    case .success(let found): order = found
+    case .failure(let refused): return Outcome(status: refused.status)
+    }
     if let refusal = refusal(payment, order) {
       return refused(refusal, payment.payer, payment.run, order.coin, order.amount)
     }
@@ -228,7 +292,8 @@ extension ReferenceLedger {
     holds.append(
       Hold(
         serial: serial, spending: spendings.count - 1, account: payment.payer, coin: order.coin,
-        sharing: order.sharing, tariff: order.tariff, policy: policy, remaining: order.amount, captured: 0,
+        sharing: order.sharing, tariff: order.tariff, tool: order.tool, policy: policy, remaining: order.amount,
+        captured: 0,
         expires: now + milliseconds * 1_000))
     note()
     var outcome = outcome(order.coin, order.amount, wallet(payment.payer))
@@ -246,12 +311,58 @@ extension ReferenceLedger {
     return body(&self, index)
   }
 
+  private mutating func increase(_ serial: Int, _ amount: Int128) -> Outcome {
+    withOpenHold(serial) { ledger, index in
+      let hold = ledger.holds[index]
+      if let refusal = ledger.increaseRefusal(hold, amount) {
+        let run = ledger.spendings[hold.spending].run
+        return ledger.refused(refusal, hold.account, run, hold.coin, amount, since: hold.spending)
+      }
+      ledger.holds[index].remaining += amount
+      ledger.spendings[hold.spending].held += amount
+      ledger.note()
+      var outcome = ledger.outcome(hold.coin, amount, ledger.wallet(hold.account))
+      outcome.remaining = hold.remaining + amount
+      return outcome
+    }
+  }
+
+  /// The first reason not to add to a hold.
+  private func increaseRefusal(_ hold: Hold, _ amount: Int128) -> Status? {
+    if isFrozen(hold.account) { return .accountFrozen }
+    for account in path(hold.account) {
+      if let limit = limits[account]?.terms, limit.coin == hold.coin, let most = limit.perCall,
+        hold.captured + hold.remaining + amount > most
+      {
+        return .overCallCap
+      }
+    }
+    let run = spendings[hold.spending].run
+    if let status = runRefusal(hold.account, run, hold.coin, amount, since: hold.spending) { return status }
+    for account in path(hold.account) {
+      for budget in budgets where budget.terms.account == account && budget.terms.coin == hold.coin {
+        guard amount > 0, hold.spending >= budget.since, keeps(budget, hold) else { continue }
+        let (spent, held) = counted(budget, around: spendings[hold.spending].time)
+        if spent + held + amount > budget.terms.limit { return .overBudget }
+      }
+    }
+    return amount > available(wallet(hold.account), hold.coin) ? .insufficientFunds : nil
+  }
+
   private mutating func capture(_ serial: Int, _ taking: Taking, _ isFinal: Bool, _ charge: Int) -> Outcome {
     withOpenHold(serial) { ledger, index in
       let hold = ledger.holds[index]
       var amount = hold.remaining
       var isCapped = false
+      var lines: [(sharing: Sharing, amount: Int128)] = []
       switch taking {
+      case .lines(let asked):
+        for line in asked {
+          guard let priced = ledger.priced(line, hold) else { return Outcome(status: ledger.refusal(line, hold)) }
+          lines.append((priced.sharing, priced.amount))
+          isCapped = isCapped || priced.isCapped
+        }
+        amount = lines.reduce(0) { $0 + $1.amount }
       case .rest: break
       case .amount(let given, _): amount = given
       case .units(let units):
@@ -261,7 +372,14 @@ extension ReferenceLedger {
       if amount > hold.remaining {
         switch hold.policy {
         case .reject: return Outcome(status: .overCapture)
-        case .cap: (amount, isCapped) = (hold.remaining, true)
+        case .cap:
+          var left = amount - hold.remaining
+          for index in lines.indices.reversed() {
+            let part = min(left, lines[index].amount)
+            lines[index].amount -= part
+            left -= part
+          }
+          (amount, isCapped) = (hold.remaining, true)
         case .overflow:
           if let refusal = ledger.refusal(hold, amount) {
             let run = ledger.spendings[hold.spending].run
@@ -274,7 +392,8 @@ extension ReferenceLedger {
       ledger.holds[index].captured += amount
       ledger.spendings[hold.spending].spent += amount
       ledger.spendings[hold.spending].held -= amount - excess
-      ledger.pay(hold.account, hold.coin, hold.sharing, amount, hold.spending, charge)
+      if lines.isEmpty { lines = [(hold.sharing, amount)] }
+      ledger.pay(hold.account, hold.coin, lines, hold.spending, charge)
       if isFinal { ledger.finish(index, .holdCaptured) }
       ledger.note()
       var outcome = ledger.outcome(hold.coin, amount, ledger.wallet(hold.account))
@@ -283,6 +402,34 @@ extension ReferenceLedger {
       outcome.isCapped = isCapped
       return outcome
     }
+  }
+
+  /// What a line of a capture costs, and who gets it; nil where it cannot be.
+  private func priced(_ line: Line, _ hold: Hold) -> (sharing: Sharing, amount: Int128, isCapped: Bool)? {
+    switch line {
+    case .amount(let amount, let payee):
+      return (payee.map { Sharing(accounts: [$0], parts: [1]) } ?? hold.sharing, amount, false)
+    case .units(let units):
+      guard let tariff = hold.tariff else { return nil }
+      let (amount, isCapped) = tariff.cost(Int128(units))
+      return (hold.sharing, amount, isCapped)
+    case .tool(let index, let units):
+      guard case .success(let found) = find(index, .plain) else { return nil }
+      if found.tool == hold.tool, let tariff = hold.tariff {
+        let (amount, isCapped) = tariff.cost(Int128(units ?? 1))
+        return (hold.sharing, amount, isCapped)
+      }
+      let tool = found.terms
+      guard tool.coin == hold.coin else { return nil }
+      let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
+      return (tool.sharing, amount, isCapped)
+    }
+  }
+
+  private func refusal(_ line: Line, _ hold: Hold) -> Status {
+    guard case .tool(let index, _) = line else { return .invalidArgument }
+    if case .failure(let refused) = find(index, .plain) { return refused.status }
+    return .assetMismatch
   }
 
   /// The first reason not to capture beyond a hold.
@@ -315,11 +462,15 @@ extension ReferenceLedger {
     let left = charge.amount - charge.refunded
     let amount = amount ?? left
     guard amount <= left, left > 0 || charge.amount == 0 else { return Outcome(status: .overRefund) }
-    let before = charge.sharing.shares(of: charge.refunded)
-    let after = charge.sharing.shares(of: charge.refunded + amount)
     post(wallet(charge.payer), charge.coin, amount)
-    for index in before.indices {
-      post(wallet(charge.sharing.accounts[index]), charge.coin, before[index] - after[index])
+    let partsBefore = charge.parts(of: charge.refunded)
+    let partsAfter = charge.parts(of: charge.refunded + amount)
+    for (index, line) in charge.lines.enumerated() {
+      let before = line.sharing.shares(of: partsBefore[index])
+      let after = line.sharing.shares(of: partsAfter[index])
+      for position in before.indices {
+        post(wallet(line.sharing.accounts[position]), charge.coin, before[position] - after[position])
+      }
     }
     charges[index].refunded += amount
     spendings[charge.spending].refunded += amount

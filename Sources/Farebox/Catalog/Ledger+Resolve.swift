@@ -11,7 +11,7 @@ extension Ledger {
     guard let account = known.payer ?? state.account(request.payer) else {
       throw .failed(state.unknownAccount(request.payer, field: "payer"))
     }
-    guard request.maxCost >= 0 else {
+    if let most = request.maxCost, most < 0 {
       throw .failed(Failure(.invalidAmount, field: "max_cost", "It must not be negative."))
     }
     let run = request.run.isEmpty ? 0 : state.runHash(request.run)
@@ -30,9 +30,8 @@ extension Ledger {
         Failure(.invalidArgument, field: "amount", "The tool has a price; an amount is for a dynamic one."))
     }
     let total = try amount(request, version, index, reserving)
-    if !reserving, request.maxCost > 0, total.total > request.maxCost {
-      throw .refused(
-        Refusal(.overMaxCost, .maxCost, account, version.asset, limit: request.maxCost, requested: total.total))
+    if !reserving, let most = request.maxCost, total.total > most {
+      throw .refused(Refusal(.overMaxCost, .maxCost, account, version.asset, limit: most, requested: total.total))
     }
     return Order(
       account: account, asset: version.asset, amount: total.total, beneficiary: version.beneficiary, tool: tool + 1,
@@ -43,29 +42,32 @@ extension Ledger {
   func pricedTool(
     _ name: BorrowedText, customer: UInt32?, at time: Int64
   ) throws(Rejection) -> (tool: UInt32, price: UInt32) {
-    guard name.count <= 2 * Limits.toolName + 1 else {
-      throw .failed(Failure(.tooLong, field: "tool", "A name has at most \(2 * Limits.toolName + 1) bytes."))
+    guard let named = state.catalog.find(name), !named.isAmbiguous else {
+      throw .failed(state.catalog.unresolved(name))
     }
-    guard let tool = state.catalog.toolIndex(name) else {
-      throw .failed(
-        !name.isText
-          ? Failure(.invalidUTF8, field: "tool", "It is not UTF-8 text without NUL.")
-          : state.catalog.unknownRate(name)
-            ?? Failure(.toolNotFound, field: "tool", "There is no tool '\(name.shown)'."))
-    }
-    guard state.catalog.isEnabled(tool) else {
-      throw .failed(Failure(.toolDisabled, field: "tool", "Tool '\(name.shown)' or its skill is disabled."))
-    }
-    if let customer, !state.catalog.isOpenToAll(tool), let barred = state.barred(customer, from: tool) {
+    guard state.catalog.isForSale(named) else { throw .failed(state.catalog.notForSale(named, name)) }
+    if let customer, !state.catalog.isOpenToAll(named.tool), let barred = state.barred(customer, from: named.tool) {
       throw .failed(
         Failure(
           .toolDisabled, field: "tool",
           "Tool '\(name.shown)' is disabled for account '\(state.accountNames[barred])'."))
     }
-    guard let price = state.catalog.priceIndex(tool, customer: customer, at: time) else {
+    guard let price = state.catalog.priceIndex(named, customer: customer, at: time) else {
       throw .failed(Failure(.rateCardNotFound, field: "tool", "Tool '\(name.shown)' has no price at this time."))
     }
-    return (tool, price)
+    return (named.tool, price)
+  }
+
+  /// The tool that a name stands for, whether or not it is for sale.
+  func tool(_ name: BorrowedText) throws(Rejection) -> NamedTool {
+    guard let named = state.catalog.find(name), !named.isAmbiguous else {
+      throw .failed(state.catalog.unresolved(name))
+    }
+    return named
+  }
+
+  func tool(_ name: String) throws(Rejection) -> NamedTool {
+    try name.withBorrowedText { text throws(Rejection) in try tool(text) }
   }
 
   private func resolveAmount(
@@ -86,36 +88,38 @@ extension Ledger {
       // Who draws on another's wallet earns for it.
       payee = state.wallet(of: found)
     }
-    guard let amount = request.amount ?? (reserving && request.maxCost > 0 ? request.maxCost : nil) else {
+    guard let amount = request.amount ?? (reserving ? request.maxCost : nil) else {
       throw .failed(Failure(.missingField, field: "tool", "A tool, or an amount, says what to charge."))
     }
     guard amount >= 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "It must not be negative.")) }
-    if !reserving, request.maxCost > 0, amount > request.maxCost {
-      throw .refused(Refusal(.overMaxCost, .maxCost, account, asset, limit: request.maxCost, requested: amount))
+    if !reserving, let most = request.maxCost, amount > most {
+      throw .refused(Refusal(.overMaxCost, .maxCost, account, asset, limit: most, requested: amount))
     }
     return Order(
       account: account, asset: asset, amount: amount, beneficiary: payee, tool: 0, price: 0, run: run,
-      isExplicit: true, isCapped: false)
+      isExplicit: request.amount != nil, isCapped: false)
   }
 
   private func amount(
     _ request: ChargeRequest, _ version: PriceVersion, _ index: UInt32, _ reserving: Bool
   ) throws(Rejection) -> QuoteTotal {
     if reserving {
-      if request.maxCost > 0 { return QuoteTotal(total: request.maxCost, capped: false) }
+      if let most = request.maxCost {
+        guard request.amount != nil else { return QuoteTotal(total: most, capped: false) }
+        let asked = try state.catalog.quote(index, request.usage, amount: request.amount, maxCost: most)
+        return QuoteTotal(total: most, capped: asked.capped)
+      }
       // The usage is not known before the call: what it may cost at the most is.
-      if version.price.maxCost > 0, request.usage.isSingleRequest, !version.price.isPerRequest {
+      if request.amount == nil, version.price.maxCost > 0, request.usage.isSingleRequest, !version.price.isPerRequest {
         return QuoteTotal(total: version.price.maxCost, capped: false)
       }
-      return try state.catalog.quote(index, request.usage, amount: request.amount, maxCost: 0)
+      return try state.catalog.quote(index, request.usage, amount: request.amount)
     }
     do throws(Rejection) {
-      return try state.catalog.quote(index, request.usage, amount: request.amount, maxCost: 0)
+      return try state.catalog.quote(index, request.usage, amount: request.amount)
     } catch {
       // Usage that nothing prices costs what the caller was ready to pay for it.
-      if error.status == .unpriceable, request.maxCost > 0 {
-        return QuoteTotal(total: request.maxCost, capped: true)
-      }
+      if error.status == .unpriceable, let most = request.maxCost { return QuoteTotal(total: most, capped: true) }
       throw error
     }
   }

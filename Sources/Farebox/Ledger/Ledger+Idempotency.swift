@@ -37,24 +37,22 @@ extension Ledger {
   func difference(_ kind: RecordKind, _ request: ChargeRequest, _ record: Record, _ heap: Heap) -> String? {
     if record.kind != kind.rawValue { return "operation" }
     if state.account(request.payer) != record.account { return "payer" }
-    if (state.catalog.toolIndex(request.tool).map { $0 + 1 } ?? 0) != record.tool { return "tool" }
     if request.tool.isEmpty != (record.tool == 0) { return "tool" }
+    if record.tool != 0, !state.catalog.isName(request.tool, of: record.tool - 1) { return "tool" }
     if record.flags & RecordFlags.explicit != 0 {
-      // A reservation without an amount holds its max_cost.
-      let asked = request.amount ?? (kind == .reserve && request.maxCost > 0 ? record.amount : nil)
-      if asked != record.amount { return "amount" }
-      if record.tool == 0 {
-        let asset = request.asset.isEmpty ? defaultAsset : state.catalog.assetIndex(request.asset)
-        if asset != record.asset { return "asset" }
-        let payee =
-          request.payee.isEmpty ? LedgerState.platform : state.account(request.payee).map { state.wallet(of: $0) }
-        if payee != record.beneficiary { return "payee" }
-      }
-    } else if let amount = request.amount, amount != 0 {
+      if request.amount != heap[.requested].word ?? record.amount { return "amount" }
+    } else if request.amount != nil {
       return "amount"
     }
+    if record.tool == 0 {
+      let asset = request.asset.isEmpty ? defaultAsset : state.catalog.assetIndex(request.asset)
+      if asset != record.asset { return "asset" }
+      let payee =
+        request.payee.isEmpty ? LedgerState.platform : state.account(request.payee).map { state.wallet(of: $0) }
+      if payee != record.beneficiary { return "payee" }
+    }
     if !sameUsage(request.usage, heap) { return "usage" }
-    if request.maxCost != heap[.maxCost].word ?? 0 { return "max_cost" }
+    if request.maxCost != heap[.maxCost].word { return "max_cost" }
     if !heap[.run].equals(request.run) { return "run" }
     if !heap[.call].equals(request.call) { return "call" }
     if !heap[.description].equals(request.description) { return "description" }
@@ -67,7 +65,9 @@ extension Ledger {
     if record.kind != RecordKind.capture.rawValue { return "operation" }
     if HoldID(number: record.reference, tag: HoldID.tag(in: record.detail)) != HoldID(request.hold) { return "hold" }
     if (record.flags & RecordFlags.final != 0) != request.isFinal { return "final" }
+    if case .lines = request.amount {} else if record.flags & RecordFlags.lines != 0 { return "lines" }
     switch request.amount {
+    case .lines(let lines): if let field = difference(lines, heap) { return field }
     case .rest:
       if record.flags & RecordFlags.explicit != 0 || !heap[.usage].isEmpty { return "amount" }
     case .units(let units):

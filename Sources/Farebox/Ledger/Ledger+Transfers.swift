@@ -156,9 +156,17 @@ extension Ledger {
     try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
     try Ledger.checkTexts(description)
     let original: Record
+    var lines: [StoredLine] = []
     do throws(Failure) {
       guard
-        let found = try withRecord(charge, in: store, { record, _ throws(Failure) in record }),
+        let found = try withRecord(
+          charge, in: store,
+          { record, heap throws(Failure) -> Record in
+            var record = record
+            if record.kind == RecordKind.charge.rawValue { record.origin = state.originTag(heap).value }
+            if record.flags & RecordFlags.lines != 0 { lines = try StoredLine.all(heap[.lines]).map(\.forRefund) }
+            return record
+          }),
         found.kind == RecordKind.charge.rawValue || found.kind == RecordKind.capture.rawValue
       else { throw Failure(.transferNotFound, field: "id", "There is no charge \(charge).") }
       original = found
@@ -180,7 +188,8 @@ extension Ledger {
       throw .failed(Failure(.overRefund, field: "amount", "Only a part of charge \(charge) is left to refund."))
     }
     try checkCredit(state.wallet(of: original.account), original.asset, returned)
-    try checkGivers(original.beneficiary, original.asset, returned)
+    if lines.isEmpty { try checkGivers(original.beneficiary, original.asset, returned) }
+    for line in lines { try checkGivers(line.beneficiary, original.asset, returned) }
 
     // After this point the refund must succeed.
     var record = Record(.refund, time: time)
@@ -191,9 +200,11 @@ extension Ledger {
     record.price = original.price
     record.beneficiary = original.beneficiary
     record.reference = charge
+    record.origin = original.origin
     record.extra = original.time
     record.remaining = left - returned
     if amount != nil { record.flags |= RecordFlags.explicit }
+    if !lines.isEmpty { record.flags |= RecordFlags.lines }
     log.beginRecord()
     log.addField(.key, key)
     if !description.isEmpty { log.addField(.description, description) }
@@ -204,6 +215,7 @@ extension Ledger {
       .requested,
       words: original.kind == RecordKind.capture.rawValue
         ? [before, Int64(bitPattern: original.reference), counted] : [before])
+    if !lines.isEmpty { log.addField(.lines, words: lines.flatMap { $0.head() }) }
     let number = try append(&record, key: hash, tells: original.account)
     return receipt(number, record)
   }

@@ -28,7 +28,7 @@ public struct RateCard: Sendable {
   let providerNames: Set<String>
 
   /// Bytes of a name, an alias or a rule's text.
-  static let longestName = 255
+  static let longestName = Limits.rateName
   /// Entries of one card.
   static let mostEntries = 50_000
   /// Aliases of one entry, or rules in one list.

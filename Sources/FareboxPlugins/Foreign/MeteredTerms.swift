@@ -11,7 +11,9 @@ package struct MeteredTerms: Sendable {
   let failure: FailureRule?
   /// The bits of what a refused call returns.
   let refused: UInt64
-  let maxCost: Int64
+  let maxCost: Int64?
+  /// The settings of each call.
+  let call: CallTerms
   let durability: Durability?
   /// Whether nothing is written to the ledger.
   let isCheckOnly: Bool
@@ -33,7 +35,8 @@ package struct MeteredTerms: Sendable {
   /// - Throws: what is wrong, with the field of `farebox_meter_args`.
   package init(
     signature text: BorrowedText, tool: BorrowedText, payer: BorrowedText, usage: BorrowedText, failure: BorrowedText,
-    refused: (integer: Int64, number: Double), maxCost: Int64, durability: Durability?, isCheckOnly: Bool
+    refused: (integer: Int64, number: Double), maxCost: Int64?, call: CallTerms = [], durability: Durability?,
+    isCheckOnly: Bool
   ) throws(Failure) {
     let signature = try Signature.parse(text, field: "args.signature")
     self.signature = signature
@@ -47,8 +50,11 @@ package struct MeteredTerms: Sendable {
     self.usage = try MeteredTerms.source(usage, signature)
     self.failure = try MeteredTerms.rule(failure, signature)
     self.refused = try MeteredTerms.bits(refused, signature)
-    guard maxCost >= 0 else { throw Failure(.invalidAmount, field: "args.max_cost", "It must not be negative.") }
+    if let maxCost, maxCost < 0 {
+      throw Failure(.invalidAmount, field: "args.max_cost", "It must not be negative.")
+    }
     self.maxCost = maxCost
+    self.call = call
     self.durability = durability
     self.isCheckOnly = isCheckOnly
   }

@@ -23,10 +23,11 @@ from ._clock import Clock, callback_of
 from ._counting import price_per
 from ._encoding import (
     DURABILITY,
-    amount_flag,
     borrowed,
     encode_json,
     given,
+    given_flags,
+    hold_milliseconds,
     identifier,
     manifest_of,
     metadata_json,
@@ -110,6 +111,7 @@ class Farebox:
         busy_timeout: float | None = None,
         default_asset: str = "USD",
         default_owner: str | None = None,
+        payment_url: str | None = None,
         clock: Clock | None = None,
     ) -> Farebox:
         """Opens the ledger at a path or URL, and makes it unless ``existing``.
@@ -119,7 +121,8 @@ class Farebox:
         ``durability`` is when a receipt is returned: ``"full"`` after fsync, ``"normal"`` after commit, ``"relaxed"``
         before commit (only with ``exclusive``: this process holds the ledger alone); ``hold_durability`` is the same
         for reserve and release. ``default_asset`` is that of amounts given without one, ``default_owner`` the account
-        that earns with ``@pricing`` tools that name none. ``clock`` replaces the system's; it runs inside calls and
+        that earns with ``@pricing`` tools that name none. ``payment_url`` is where a payer can add credit: it is part of
+        the ``user_message`` of a refusal that credit would lift. ``clock`` replaces the system's; it runs inside calls and
         must not call the engine.
 
         Units: ``busy_timeout`` in seconds (default 10), ``key_memory_bytes`` in bytes (default 64 MiB).
@@ -133,6 +136,7 @@ class Farebox:
         if busy_timeout is not None:
             milliseconds = max(1, milliseconds_of(busy_timeout, "busy_timeout"))
         callback: Any = callback_of(clock) if clock is not None else None
+        where = text_bytes(payment_url, "payment_url") if payment_url is not None else b""
         try:
             options = layout.Options(
                 struct_size=ctypes.sizeof(layout.Options),
@@ -142,6 +146,7 @@ class Farebox:
                 key_memory_bytes=key_memory_bytes or 0,
                 busy_timeout_ms=milliseconds,
                 clock=ctypes.cast(callback, ctypes.c_void_p) if callback is not None else None,
+                payment_url=borrowed(where),
             )
         except TypeError as error:
             raise RequestError(status.INVALID_ARGUMENT, str(error), field="options") from None
@@ -220,7 +225,7 @@ class Farebox:
         if asset is None and tool is None:
             asset = self.default_asset
         units, cap, counts = self._numbers(tool, amount, asset, usage, max_cost, meters)
-        flags = amount_flag(tool, amount)
+        flags = given_flags(amount, max_cost)
         frame, pointers = placed(
             payer,
             tool,
@@ -326,11 +331,11 @@ class Farebox:
             raise RequestError(
                 status.INVALID_ARGUMENT, "over_capture is 'reject', 'cap' or 'overflow'.", field="over_capture"
             )
-        expires = 0 if expires_in is None else milliseconds_of(expires_in, "expires_in")
+        expires = 0 if expires_in is None else hold_milliseconds(expires_in, "expires_in")
         if asset is None and tool is None:
             asset = self.default_asset
         units, cap, counts = self._numbers(tool, amount, asset, usage, max_cost, meters)
-        flags = amount_flag(tool, amount)
+        flags = given_flags(amount, max_cost)
         frame, pointers = placed(
             payer,
             tool,
@@ -431,7 +436,7 @@ class Farebox:
         Errors: HoldError, RequestError INVALID_ARGUMENT, HandleError, StoreError.
         """
         number = identifier(hold.id if isinstance(hold, Hold) else hold, "hold")
-        milliseconds = milliseconds_of(seconds, "seconds")
+        milliseconds = hold_milliseconds(seconds, "seconds")
         frame = frames.take()
         try:
             code = self._library.extend(self._handle, number, milliseconds, frame.receipt, frame.error)
@@ -469,7 +474,7 @@ class Farebox:
         frame, pointers = placed(tool, customer)
         try:
             raw = frame.raw
-            layout.PRICE.pack_into(raw, 0, _PRICE_SIZE, 0, *pointers, *counts, cap, moment)
+            layout.PRICE.pack_into(raw, 0, _PRICE_SIZE, given_flags(None, max_cost), *pointers, *counts, cap, moment)
             lines, lines_at, room = raw, frames.LINES, frames.LINE_CAPACITY
             address = frame.base + lines_at
             while True:
