@@ -356,4 +356,6 @@ struct StoredRateCard {
   let published: Int64
   /// Counted from 1.
   let version: Int64
+  /// The names that everybody's entries have had in any version.
+  let names: Set<String>
 }
