@@ -328,6 +328,8 @@ typedef struct farebox_usage {
     uint32_t reserved;
 } farebox_usage;
 
+#define FAREBOX_USAGE_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0}
+
 /* The meter that a quote's line charged for. */
 typedef int32_t farebox_meter_kind;
 enum {
@@ -361,7 +363,8 @@ typedef struct farebox_price_args {
     uint8_t reserved[32];
 } farebox_price_args;
 
-#define FAREBOX_PRICE_ARGS_INIT {sizeof(farebox_price_args), 0, {NULL, 0}, {NULL, 0}, {0}, 0, 0, {0}}
+#define FAREBOX_PRICE_ARGS_INIT                                                                                        \
+    {sizeof(farebox_price_args), 0, {NULL, 0}, {NULL, 0}, FAREBOX_USAGE_INIT, 0, 0, {0}}
 
 /* One component of a quote: quantity x rate + flat = amount, rounded half to even once. For packages the quantity counts
  * packages; for a percentage it is the value in atomic units; a dynamic amount has no rate. */
@@ -430,7 +433,7 @@ typedef struct farebox_charge_args {
 
 #define FAREBOX_CHARGE_ARGS_INIT                                                                                       \
     {sizeof(farebox_charge_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0},       \
-     {NULL, 0}, {NULL, 0}, 0, 0, {0}, 0, {0}}
+     {NULL, 0}, {NULL, 0}, 0, 0, FAREBOX_USAGE_INIT, 0, {0}}
 
 enum {
     FAREBOX_RECEIPT_REPLAYED = 1,    /* the key was used for the same request before: this is its receipt */
@@ -508,7 +511,7 @@ typedef struct farebox_reserve_args {
 
 #define FAREBOX_RESERVE_ARGS_INIT                                                                                      \
     {sizeof(farebox_reserve_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0},      \
-     {NULL, 0}, {NULL, 0}, 0, 0, {0}, 0, 0, 0, {0}}
+     {NULL, 0}, {NULL, 0}, 0, 0, FAREBOX_USAGE_INIT, 0, 0, 0, {0}}
 
 /* Holds money for a call that is about to run: the one atomic decision over wallet, budgets, caps and rate limits.
  * Ownership: args borrowed; *out is the caller's and may be NULL; out->hold names the hold.
@@ -567,7 +570,7 @@ typedef struct farebox_capture_args {
 } farebox_capture_args;
 
 #define FAREBOX_CAPTURE_ARGS_INIT                                                                                      \
-    {sizeof(farebox_capture_args), 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, {0}, 0, {0}}
+    {sizeof(farebox_capture_args), 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, FAREBOX_USAGE_INIT, 0, {0}}
 
 /* Charges a hold, in part or as a whole; unless PARTIAL, the remainder returns to the payer at once.
  * Ownership: args borrowed; *out is the caller's and may be NULL.
@@ -661,7 +664,8 @@ typedef struct farebox_metered_call {
     uint8_t reserved[32];
 } farebox_metered_call;
 
-#define FAREBOX_METERED_CALL_INIT {sizeof(farebox_metered_call), 0, 0, 0, 0, 0, 0, {0}, 0, 0, {0}, {0}, {0}}
+#define FAREBOX_METERED_CALL_INIT                                                                                      \
+    {sizeof(farebox_metered_call), 0, 0, 0, 0, 0, 0, FAREBOX_USAGE_INIT, 0, 0, {0}, {0}, {0}}
 
 /* Holds money for a call that is about to run. A flat price is held whole; a price by usage holds the maximum that the
  * caller gives (or the price's own, if lower), else the price of the estimate, else the price's own maximum; with none of
@@ -995,6 +999,9 @@ typedef struct farebox_payer {
     farebox_str parent;
     uint8_t reserved[32];
 } farebox_payer;
+
+#define FAREBOX_PAYER_INIT                                                                                             \
+    {sizeof(farebox_payer), 0, {NULL, 0}, {NULL, 0}, NULL, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {0}}
 
 /* Says who pays for a call: fills *payer and returns 0. Any other number says that it cannot tell; then the payer is the
  * one that farebox_pay has named on the thread. It is asked with `arguments` absent first; where its answer has a `call` or

@@ -1377,6 +1377,8 @@ export interface Operations {
       now?: number | bigint | string | Date;
       /** Remember the id in the ledger and refuse it a second time. */
       guard?: boolean;
+      /** Whose ids the guard compares; where absent, the webhooks tried with any of the same secrets. */
+      sender?: string;
     };
     output: {
       /** True; anything else is an error. */
