@@ -5,6 +5,7 @@
 #include "calls.h"
 #include "job.h"
 #include "library.h"
+#include "payers.h"
 #include "requests.h"
 
 typedef struct constant {
@@ -188,6 +189,7 @@ NAPI_MODULE_INIT()
         || napi_set_named_property(env, exports, "load", load) != napi_ok || !calls_export(env, exports)
         || !charges_export(env, exports) || !metered_export(env, exports) || !webhooks_export(env, exports)
         || !plugins_export(env, exports) || !functions_export(env, exports)
+        || !payers_export(env, exports)
         || !export_constants(env, exports, "receipt", receipt_layout)
         || !export_constants(env, exports, "meteredCall", metered_layout)
         || !export_constants(env, exports, "tally", tally_layout)

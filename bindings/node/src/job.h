@@ -7,6 +7,7 @@
 
 #include "engine.h"
 #include "farebox.h"
+#include "payers.h"
 
 enum { ARENA_BYTES = 4096, NUMBERS_FEW = 96 };
 
@@ -86,7 +87,7 @@ struct job {
             farebox_tally recorded;
         } finish;
         struct {
-            farebox_str payer, run;
+            invocation call;
             struct function *function;
             int out; /* the argument that is written, or -1 */
         } invoke;

@@ -38,7 +38,7 @@
     X(call_tool)                                                                                                       \
     X(meter)                                                                                                           \
     X(unmeter)                                                                                                         \
-    X(pay)                                                                                                             \
+    X(set_payer_resolver)                                                                                              \
     X(metered)                                                                                                         \
     X(invoke)
 
