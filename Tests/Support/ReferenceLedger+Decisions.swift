@@ -29,6 +29,7 @@ extension ReferenceLedger {
       note()
       return ReferenceLedger.defined
     case .deposit(let account, let coin, let amount):
+      if accounts[account].isClosed { return Outcome(status: .accountClosed) }
       post(0, coin, -amount)
       post(wallet(account), coin, amount)
       note()
@@ -77,12 +78,17 @@ extension ReferenceLedger {
       if accounts[account].isFrozen != isFrozen { note() }
       accounts[account].isFrozen = isFrozen
       return ReferenceLedger.defined
+    case .close(let account):
+      if !accounts[account].isClosed { note() }
+      accounts[account].isClosed = true
+      return ReferenceLedger.defined
     case .setCredit(let account, let coin, let line):
       accounts[account].creditLines[coin.rawValue] = line
       note()
       return ReferenceLedger.defined
     case .register(let version, let tools):
       if let skill, skill.version == version { return ReferenceLedger.defined }
+      if tools.contains(where: { isClosed($0.sharing) }) { return Outcome(status: .accountClosed) }
       skill = (version, tools)
       note()
       return ReferenceLedger.defined
@@ -115,19 +121,43 @@ extension ReferenceLedger {
     var isCapped = false
   }
 
-  private func order(_ payment: Payment, isHold: Bool) -> Order? {
+  private func order(_ payment: Payment, isHold: Bool) -> Result<Order, Refused> {
     switch payment.cost {
     case .amount(let amount, let coin, let payee):
-      return Order(amount: amount, coin: coin, sharing: Sharing(accounts: [payee], parts: [1]))
+      return .success(Order(amount: amount, coin: coin, sharing: Sharing(accounts: [payee], parts: [1])))
     case .tool(let index, let units):
-      guard let tool = skill?.tools[index] else { return nil }
-      let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
-      if isHold, let most = payment.maxCost {
-        return Order(amount: scaled(most, tool.coin), coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff)
-      }
-      return Order(
-        amount: amount, coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, isCapped: isCapped)
+      guard let tool = skill?.tools[index] else { return .failure(Refused(status: .toolNotFound)) }
+      if isHold, let most = payment.maxCost { return .success(order(tool, (scaled(most, tool.coin), false))) }
+      return .success(order(tool, tool.tariff.cost(Int128(units ?? 1))))
+    case .dynamic(let given):
+      guard let tool = skill?.tools[Cast.dynamicTool] else { return .failure(Refused(status: .toolNotFound)) }
+      return dynamicOrder(tool, given, payment.maxCost, isHold: isHold)
     }
+  }
+
+  private struct Refused: Error {
+    let status: Status
+  }
+
+  private func order(_ tool: ToolTerms, _ cost: (amount: Int128, isCapped: Bool)) -> Order {
+    Order(
+      amount: cost.amount, coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, isCapped: cost.isCapped)
+  }
+
+  /// What a dynamic price comes to: the amount given, or a maximum where there is none.
+  private func dynamicOrder(
+    _ tool: ToolTerms, _ given: Int128?, _ most: Int128?, isHold: Bool
+  ) -> Result<Order, Refused> {
+    let most = most.map { scaled($0, tool.coin) }
+    let cost = given.map { tool.tariff.cost(scaled($0, tool.coin)) }
+    if isHold, let most {
+      let isCut = cost.map { $0.isCapped || $0.amount > most } ?? false
+      return .success(order(tool, (most, isCut)))
+    }
+    if let cost { return .success(order(tool, cost)) }
+    if let maximum = tool.tariff.dynamicMaximum { return .success(order(tool, (maximum, !isHold))) }
+    guard let most else { return .failure(Refused(status: .unpriceable)) }
+    return .success(order(tool, (most, true)))
   }
 
   /// A caller's maximum for a tool is written with the digits of credits, whatever the tool's asset.
@@ -159,7 +189,8 @@ extension ReferenceLedger {
         if weight > 0, spent + held + weight > budget.terms.limit { return .overBudget }
       }
     }
-    return order.amount > available(wallet(payment.payer), order.coin) ? .insufficientFunds : nil
+    if order.amount > available(wallet(payment.payer), order.coin) { return .insufficientFunds }
+    return isClosed(order.sharing) ? .accountClosed : nil
   }
 
   private func runRefusal(_ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Status? {
@@ -171,7 +202,7 @@ extension ReferenceLedger {
     guard run != 0 else { return nil }
     for account in path(payer) {
       guard let limit = limits[account]?.terms, limit.coin == coin, let most = limit.perRun else { continue }
-      let total = runSpendings(account, run).reduce(0) { $0 + $1.spent + $1.held }
+      let total = runTotal(account, run)
       if total + amount > most { return total }
     }
     return nil
@@ -185,10 +216,14 @@ extension ReferenceLedger {
   }
 
   private mutating func charge(_ payment: Payment, _ serial: Int) -> Outcome {
-    guard let order = order(payment, isHold: false) else { return Outcome(status: .toolNotFound) }
+    let order: Order
+    switch self.order(payment, isHold: false) {
+    case .success(let found): order = found
+    case .failure(let refused): return Outcome(status: refused.status)
+    }
     if let most = payment.maxCost {
-      let isTool = if case .tool = payment.cost { true } else { false }
-      if order.amount > (isTool ? scaled(most, order.coin) : most) { return Outcome(status: .overMaxCost) }
+      let isAmount = if case .amount = payment.cost { true } else { false }
+      if order.amount > (isAmount ? most : scaled(most, order.coin)) { return Outcome(status: .overMaxCost) }
     }
     if let refusal = refusal(payment, order) {
       return refused(refusal, payment.payer, payment.run, order.coin, order.amount)
@@ -217,7 +252,11 @@ extension ReferenceLedger {
   private mutating func reserve(
     _ payment: Payment, _ milliseconds: Int64, _ policy: Policy, _ serial: Int
   ) -> Outcome {
-    guard let order = order(payment, isHold: true) else { return Outcome(status: .toolNotFound) }
+    let order: Order
+    switch self.order(payment, isHold: true) {
+    case .success(let found): order = found
+    case .failure(let refused): return Outcome(status: refused.status)
+    }
     if let refusal = refusal(payment, order) {
       return refused(refusal, payment.payer, payment.run, order.coin, order.amount)
     }
@@ -270,6 +309,11 @@ extension ReferenceLedger {
         }
       }
       let excess = max(0, amount - hold.remaining)
+      if ledger.isClosed(hold.sharing) { return Outcome(status: .accountClosed) }
+      if excess > 0 {
+        ledger.excesses.append(
+          Excess(spending: hold.spending, amount: excess, time: ledger.now, order: ledger.changes))
+      }
       ledger.holds[index].remaining -= amount - excess
       ledger.holds[index].captured += amount
       ledger.spendings[hold.spending].spent += amount
@@ -317,6 +361,10 @@ extension ReferenceLedger {
     guard amount <= left, left > 0 || charge.amount == 0 else { return Outcome(status: .overRefund) }
     let before = charge.sharing.shares(of: charge.refunded)
     let after = charge.sharing.shares(of: charge.refunded + amount)
+    for (index, account) in charge.sharing.accounts.enumerated()
+    where after[index] < before[index] && accounts[account].isClosed {
+      return Outcome(status: .accountClosed)
+    }
     post(wallet(charge.payer), charge.coin, amount)
     for index in before.indices {
       post(wallet(charge.sharing.accounts[index]), charge.coin, before[index] - after[index])
@@ -330,7 +378,10 @@ extension ReferenceLedger {
   // MARK: Transfers
 
   private mutating func transfer(_ legs: [Leg], _ serial: Int) -> Outcome {
-    for leg in legs where leg.amount < 0 && isFrozen(leg.account) { return Outcome(status: .accountFrozen) }
+    for leg in legs {
+      if leg.amount < 0, isFrozen(leg.account) { return Outcome(status: .accountFrozen) }
+      if leg.amount > 0, accounts[leg.account].isClosed { return Outcome(status: .accountClosed) }
+    }
     for (index, leg) in legs.enumerated() {
       let place = (wallet(leg.account), leg.coin)
       let isFirst = !legs[..<index].contains { wallet($0.account) == place.0 && $0.coin == place.1 }
@@ -370,17 +421,19 @@ extension ReferenceLedger {
       return ReferenceLedger.defined
     }
     if let existing { budgets.remove(at: existing) }
-    budgets.append(Budget(terms: terms, since: spendings.count))
+    budgets.append(Budget(terms: terms, since: spendings.count, order: changes))
     return ReferenceLedger.defined
   }
 
   private mutating func setLimits(_ account: Int, _ terms: LimitTerms) -> Outcome {
     note()
-    var new = Limits(terms: terms, runsSince: spendings.count, rateSince: spendings.count)
+    var new = Limits(
+      terms: terms, runsSince: spendings.count, runsOrder: changes, rateSince: spendings.count)
     // A limit that was there before goes on counting.
     if let before = limits[account] {
       if before.terms.perRun != nil, terms.perRun != nil, before.terms.coin == terms.coin {
         new.runsSince = before.runsSince
+        new.runsOrder = before.runsOrder
         new.forgotten = before.forgotten
       }
       if before.terms.perHour != nil, terms.perHour != nil { new.rateSince = before.rateSince }

@@ -110,17 +110,19 @@ enum SkillOperations {
       }
       var rows: [JSON] = []
       var last: UInt32 = 0
-      while index < ledger.state.catalog.tools.count, rows.count < limit {
+      var isMore = false
+      while index < ledger.state.catalog.tools.count, !isMore {
         let isWanted =
           (input.text("skill").map { ledger.state.catalog.tools[Int(index)].skill == $0 } ?? true)
           && (input.text("category").map { ledger.category(index) == $0 } ?? true)
-        if isWanted {
+        if isWanted, rows.count == limit {
+          isMore = true
+        } else if isWanted {
           rows.append(ledger.json(tool: index, at: now))
           last = index
         }
         index += 1
       }
-      let isMore = index < ledger.state.catalog.tools.count && !rows.isEmpty
       return ["tools": .array(rows), "next": isMore ? .string(ledger.state.catalog.toolNames[last]) : .null]
     }
   }

@@ -12,7 +12,7 @@ enum ChargeOperations {
   ) { engine, input throws(Failure) in
     let arena = TextArena()
     return try engine.receiptJSON(try Shapes.durability(input)) { ledger, context throws(Rejection) in
-      let request = try ledger.chargeRequest(input, arena, at: context.time)
+      let request = try ledger.chargeRequest(input, arena, in: context)
       return try ledger.charge(request, at: context.time, in: context.store)
     }
   }
@@ -40,7 +40,7 @@ enum ChargeOperations {
       var rows: [Result<(Receipt, Asset), Failure>] = []
       for input in requests {
         do throws(Rejection) {
-          let request = try ledger.chargeRequest(input, arena, at: context.time)
+          let request = try ledger.chargeRequest(input, arena, in: context)
           let receipt = try ledger.charge(request, at: context.time, in: context.store)
           rows.append(.success((receipt, ledger.state.catalog.assets[Int(receipt.asset)])))
         } catch {
@@ -82,7 +82,7 @@ enum ChargeOperations {
       OperationField("amount", .amount, "A part of it; all that is left where absent."),
       OperationField("idempotency_key", .text, "The same key and request give the first receipt again."),
       OperationField("description", .text, "For people."),
-    ], output: Shapes.receipt, errors: [.transferNotFound, .overRefund, .keyConflict]
+    ], output: Shapes.receipt, errors: [.transferNotFound, .overRefund, .accountClosed, .keyConflict]
   ) { engine, input throws(Failure) in
     let arena = TextArena()
     let id = try input.number("id")

@@ -27,7 +27,7 @@ enum HoldOperations {
     let arena = TextArena()
     let agreed = terms
     return try engine.receiptJSON(try Shapes.durability(input), isHold: true) { ledger, context throws(Rejection) in
-      let request = try ledger.chargeRequest(input, arena, at: context.time)
+      let request = try ledger.chargeRequest(input, arena, in: context)
       return try ledger.reserve(request, agreed, at: context.time, in: context.store)
     }
   }
@@ -42,7 +42,10 @@ enum HoldOperations {
       OperationField("description", .text, "For people."), OperationField("metadata", .object, "For programs."),
       Shapes.durability,
     ], output: Shapes.receipt,
-    errors: states + [.overCapture, .insufficientFunds, .overBudget, .overCallCap, .overRunCap, .keyConflict]
+    errors: states + [
+      .overCapture, .accountFrozen, .accountClosed, .insufficientFunds, .overBudget, .overCallCap, .overRunCap,
+      .keyConflict,
+    ]
   ) { engine, input throws(Failure) in
     let arena = TextArena()
     let number = try input.number("hold")

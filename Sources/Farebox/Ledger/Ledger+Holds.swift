@@ -33,7 +33,7 @@ extension Ledger {
         try checkExcess(hold, amount, excess, at: time)
       }
     }
-    try checkCredit(hold.beneficiary, hold.asset, amount)
+    try checkCredit(hold.beneficiary, named: hold.payee, hold.asset, amount)
 
     // After this point the capture must succeed.
     var record = Record(.capture, time: time)

@@ -169,11 +169,12 @@ extension LedgerState {
     for tool in manifest.tools {
       let name = tool.name
       let index = catalog.makeTool(name)
-      let beneficiary = try makeBeneficiary(tool.split)
+      let (beneficiary, payee) = try makeBeneficiary(tool.split)
       guard let asset = catalog.assetIndex(tool.price.asset.code) else {
         throw Segment.corrupt("A price names an unknown asset.")
       }
-      let price = catalog.addPrice(tool.price, asset: asset, tool: index, beneficiary: beneficiary)
+      let price = catalog.addPrice(
+        tool.price, asset: asset, tool: index, beneficiary: beneficiary, payee: payee)
       let period = PricePeriod(from: record.time, to: .max, price: price)
       catalog.updateTool(index) { entry in
         entry.skill = manifest.id
@@ -192,17 +193,19 @@ extension LedgerState {
     catalog.setSkill(Skill(manifest: manifest, isEnabled: isEnabled, registered: record.time))
   }
 
-  /// Who a split credits, as a record names it.
-  mutating func makeBeneficiary(_ split: Split) throws(Failure) -> UInt32 {
-    var indices: [UInt32] = []
+  /// Who a split credits, as a record names it, and who it names.
+  mutating func makeBeneficiary(_ split: Split) throws(Failure) -> (beneficiary: UInt32, payee: UInt32) {
+    var recipients: [UInt32] = []
     for part in split.parts {
       guard let account = accountNames.find(part.account) else {
         throw Segment.corrupt("A split names an unknown account.")
       }
-      indices.append(wallet(of: account))
+      recipients.append(account)
     }
-    if indices.count == 1 { return indices[0] }
-    return catalog.makeSplit(split, accounts: indices) | Record.splitBit
+    let wallets = recipients.map { wallet(of: $0) }
+    if wallets.count == 1 { return (wallets[0], recipients[0]) }
+    let rule = catalog.makeSplit(split, accounts: wallets, recipients: recipients) | Record.splitBit
+    return (rule, rule)
   }
 
   private mutating func defineRateCard(_ record: Record, _ json: JSON) throws(Failure) {
@@ -216,7 +219,7 @@ extension LedgerState {
           throw Segment.corrupt("A rate names an unknown asset.")
         }
         let price = catalog.addPrice(
-          version.price, asset: asset, tool: tools[0], beneficiary: LedgerState.platform)
+          version.price, asset: asset, tool: tools[0], beneficiary: LedgerState.platform, payee: LedgerState.platform)
         // A rate without a date takes over when its card is published; before that it applies where nothing else does.
         let isDated = version.effectiveFrom != .min || catalog.rateCards[card.name] == nil
         let period = PricePeriod(
@@ -247,8 +250,9 @@ extension LedgerState {
     guard let tool = catalog.toolNames.find(name), record.account < accounts.count,
       let asset = catalog.assetIndex(price.asset.code), let own = catalog.tools[Int(tool)].periods.first
     else { throw Segment.corrupt("A customer's price names an unknown tool, account or asset.") }
-    let beneficiary = catalog.prices[Int(own.price)].beneficiary
-    let version = catalog.addPrice(price, asset: asset, tool: tool, beneficiary: beneficiary)
+    let general = catalog.prices[Int(own.price)]
+    let version = catalog.addPrice(
+      price, asset: asset, tool: tool, beneficiary: general.beneficiary, payee: general.payee)
     let period = PricePeriod(
       from: try fields.integer("from") ?? record.time, to: try fields.integer("to") ?? .max, price: version)
     catalog.updateTool(tool) { Tool.insert(period, into: &$0.overrides[record.account, default: []]) }

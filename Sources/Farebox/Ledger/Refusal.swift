@@ -24,7 +24,7 @@ struct Refusal {
   let spent: Int64
   let held: Int64
   let requested: Int64
-  /// The budget's window at the time of the request.
+  /// The budget's window that the amount would be counted in.
   var window = BudgetWindow()
 
   init(

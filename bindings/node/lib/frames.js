@@ -4,6 +4,7 @@
  * Places are those of the header, which the addon tells. */
 
 const { native } = require('./library');
+const { CHARGE_TEXTS } = require('./requests');
 
 const { quote, quoteLine, receipt, row } = native();
 
@@ -13,7 +14,6 @@ const QUOTE_LINES = 64;
 const QUOTE_WORDS = (quote.size + QUOTE_LINES * quoteLine.size) / WORD;
 const RECEIPT_WORDS = receipt.size / WORD;
 const ROW_WORDS = row.size;
-const CHARGE_TEXTS = ['payer', 'tool', 'payee', 'asset', 'key', 'run', 'call', 'description', 'metadata'];
 
 /** A result of the library, and views of it. */
 class Frame {
@@ -78,4 +78,4 @@ class Batch {
   }
 }
 
-module.exports = { Batch, CHARGE_TEXTS, Frame, QUOTE_WORDS, RECEIPT_WORDS, ROW_WORDS, WORD, writePlan };
+module.exports = { Batch, Frame, QUOTE_WORDS, RECEIPT_WORDS, ROW_WORDS, WORD, writePlan };
