@@ -9,11 +9,12 @@
  *   4. the engine          open, close, tick
  *   5. prices              quote a tool
  *   6. charges and holds   charge, reserve, capture, release, extend
- *   7. balances
- *   8. webhooks
- *   9. the JSON door       every operation by name
- *  10. plugins             tools in shared objects: what may be loaded, and calling them
- *  11. C functions         metering a function of your own, and calling one by its signature
+ *   7. metered calls       begin, record, finish: the life of one call of a tool
+ *   8. balances
+ *   9. webhooks
+ *  10. the JSON door       every operation by name
+ *  11. plugins             tools in shared objects: what may be loaded, and calling them
+ *  12. C functions         metering a function of your own, and calling one by its signature
  *
  * Rules that hold everywhere
  *
@@ -95,10 +96,11 @@ enum {
     FAREBOX_ASSET_EXISTS          = 311, /* An asset of this code is open with another scale. */
     FAREBOX_ASSET_MISMATCH        = 312, /* The amount is in another asset than the one required. */
     FAREBOX_TOOL_NOT_FOUND        = 320, /* No tool has this name. */
-    FAREBOX_TOOL_DISABLED         = 321, /* The tool or its skill is disabled. */
+    FAREBOX_TOOL_DISABLED         = 321, /* The tool or its skill is disabled, or the current version of the skill no longer offers it. */
     FAREBOX_SKILL_NOT_FOUND       = 322, /* No skill has this id. */
-    FAREBOX_SKILL_EXISTS          = 323, /* This version of the skill is registered with another manifest, or a tool's name belongs to another skill. */
+    FAREBOX_SKILL_EXISTS          = 323, /* This version of the skill is registered with another manifest; give the changed manifest another version. */
     FAREBOX_RATE_CARD_NOT_FOUND   = 324, /* No rate card, or no rate on it, has this name at this time. */
+    FAREBOX_TOOL_AMBIGUOUS        = 325, /* Several skills offer a tool of this name; the details list them. Write skill#tool. */
     FAREBOX_TRANSFER_NOT_FOUND    = 330, /* No transfer has this id, or it is not of the kind required. */
     FAREBOX_OVER_REFUND           = 331, /* The refund is more than what is left of the charge. */
     FAREBOX_BUDGET_NOT_FOUND      = 340, /* The account has no budget of this name. */
@@ -218,9 +220,12 @@ typedef struct farebox_error {
     char message[512];  /* one sentence for a person; never a secret */
     char details[3072]; /* a JSON object with the facts, or "": for a refusal the binding constraint, its limit, what is
                            spent, what is held and by whom */
+    uint32_t refusal;       /* 1: a payment was refused; docs/errors.md lists which failures are refusals */
+    char user_message[512]; /* of a refusal, a sentence that a model or an end user may read: which tool, that it was not
+                               run or paid for, and what to do. No amounts, account names or ids. "" otherwise */
 } farebox_error;
 
-#define FAREBOX_ERROR_INIT {sizeof(farebox_error), 0, 0, 0, {0}, {0}, {0}}
+#define FAREBOX_ERROR_INIT {sizeof(farebox_error), 0, 0, 0, {0}, {0}, {0}, 0, {0}}
 
 /* ---- 4. The engine ---------------------------------------------------------------------------------------------- */
 
@@ -253,10 +258,11 @@ typedef struct farebox_options {
     uint32_t reserved0;
     int64_t (*clock)(void *context); /* microseconds since 1970; NULL is the system's clock */
     void *clock_context;
-    uint8_t reserved[64];
+    farebox_str payment_url; /* where a payer can add credit, at most 240 bytes; part of user_message where it helps */
+    uint8_t reserved[48];
 } farebox_options;
 
-#define FAREBOX_OPTIONS_INIT {sizeof(farebox_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, {0}}
+#define FAREBOX_OPTIONS_INIT {sizeof(farebox_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, {NULL, 0}, {0}}
 
 /* Opens the ledger at a URL: "sqlite:PATH", "postgresql://..." (docs/postgresql.md), or "memory:" for one that lives as
  * long as the engine.
@@ -293,6 +299,10 @@ typedef struct farebox_tick_result {
 FAREBOX_API farebox_status farebox_tick(farebox_engine *engine, farebox_tick_result *out, farebox_error *error);
 
 /* ---- 5. Prices -------------------------------------------------------------------------------------------------- */
+
+/* Wherever a tool is named, write "skill#tool", or "skill@version#tool" for the price that this version of the skill
+ * declares. A plain "tool" works while only one skill has a tool of this name for sale; otherwise the call fails with
+ * TOOL_AMBIGUOUS, whose details list the candidates. A rate of a rate card is "card/model". */
 
 /* What a call used, in whole counts, each at least 0. A price ignores what it does not charge for only where it says
  * that the meter is free; other usage makes the call UNPRICEABLE unless max_cost is given. */
@@ -376,8 +386,8 @@ typedef struct farebox_quote {
  * Ownership: args borrowed; out->lines is the caller's array of line_capacity lines, or NULL; on failure its content is
  *            undefined.
  * Threads:   any.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_DISABLED, RATE_CARD_NOT_FOUND,
- *            UNPRICEABLE, STORE_*, NO_MEMORY.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_AMBIGUOUS, TOOL_DISABLED,
+ *            RATE_CARD_NOT_FOUND, UNPRICEABLE, STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_price_tool(farebox_engine *engine, const farebox_price_args *args,
                                               farebox_quote *out, farebox_error *error);
@@ -421,7 +431,10 @@ enum {
     FAREBOX_RECEIPT_REPLAYED = 1,    /* the key was used for the same request before: this is its receipt */
     FAREBOX_RECEIPT_UNCOMMITTED = 2, /* relaxed: not yet in the store */
     FAREBOX_RECEIPT_FINAL = 4,       /* of a capture: the hold is closed */
-    FAREBOX_RECEIPT_CAPPED = 8       /* the amount is less than the usage's price: max_cost or the hold bound it */
+    FAREBOX_RECEIPT_CAPPED = 8,      /* the amount is less than the usage's price: max_cost or the hold bound it */
+    FAREBOX_RECEIPT_UNREPORTED = 16, /* of a metered call: no usage was reported, so what was held was charged */
+    FAREBOX_RECEIPT_RELEASED = 32,   /* of a metered call: nothing was charged, and `amount` is back with the payer */
+    FAREBOX_RECEIPT_REFUSAL = 256    /* of an item of a batch: its payment was refused, as `refusal` of farebox_error */
 };
 
 /* Proof of a charge, hold, capture or release. Fixed size; nothing in it needs a release. */
@@ -439,10 +452,11 @@ typedef struct farebox_receipt {
     int64_t time;
     uint64_t price_version; /* 0 for an explicit amount */
     char asset[24];
-    uint8_t reserved[32];
+    int64_t shortfall; /* of a metered call: the part of its price that the payer could not pay */
+    uint8_t reserved[24];
 } farebox_receipt;
 
-#define FAREBOX_RECEIPT_INIT {sizeof(farebox_receipt), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0}}
+#define FAREBOX_RECEIPT_INIT {sizeof(farebox_receipt), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, {0}}
 
 /* Charges a payer at once: price, limits, transfer and split in one atomic step.
  * Ownership: args borrowed; *out is the caller's and may be NULL.
@@ -499,6 +513,33 @@ typedef struct farebox_reserve_args {
 FAREBOX_API farebox_status farebox_reserve(farebox_engine *engine, const farebox_reserve_args *args,
                                            farebox_receipt *out, farebox_error *error);
 
+/* One increase of an open hold. */
+typedef struct farebox_increase_args {
+    uint32_t struct_size;
+    uint32_t flags; /* 0 */
+    uint64_t hold;
+    farebox_str idempotency_key;
+    farebox_str description;
+    farebox_str metadata;
+    int64_t amount; /* atomic units that are added; not negative */
+    farebox_durability durability;
+    uint8_t reserved[28];
+} farebox_increase_args;
+
+#define FAREBOX_INCREASE_ARGS_INIT                                                                                     \
+    {sizeof(farebox_increase_args), 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, {0}}
+
+/* Adds to an open hold, in one atomic decision over wallet, budgets and caps: all of `amount` is held, or nothing more.
+ * Rate limits do not count it again. The call as a whole must stay within the caps; the budgets of the hold count it in
+ * the windows in which the hold began.
+ * Ownership: args borrowed; *out is the caller's and may be NULL; its amount is what was added.
+ * Threads:   any; calls of many threads share one commit.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, hold family, state family, refused family, KEY_CONFLICT,
+ *            STORE_*, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_increase(farebox_engine *engine, const farebox_increase_args *args,
+                                            farebox_receipt *out, farebox_error *error);
+
 enum {
     FAREBOX_CAPTURE_PARTIAL = 1, /* keep the rest of the hold open */
     FAREBOX_CAPTURE_AMOUNT = 2,  /* take `amount`, which may be 0 */
@@ -548,7 +589,166 @@ FAREBOX_API farebox_status farebox_release(farebox_engine *engine, uint64_t hold
 FAREBOX_API farebox_status farebox_extend(farebox_engine *engine, uint64_t hold, uint64_t expires_in_ms,
                                           farebox_receipt *out, farebox_error *error);
 
-/* ---- 7. Balances ------------------------------------------------------------------------------------------------ */
+/* ---- 7. Metered calls ------------------------------------------------------------------------------------------- */
+
+/* One call of a tool that the host runs itself: farebox_begin before the work, farebox_record for what it used,
+ * farebox_finish after it. The library decides what is held, what the call's idempotency key is and what each ending
+ * costs (docs/metered-calls.md has the table); the host says only what happened.
+ *
+ *   farebox_begin(engine, &args, &call, &error);            holds the money, or refuses: then do not run the tool
+ *   farebox_record(&tally, FAREBOX_STR("{\"output_tokens\": 812}"), &error);
+ *   farebox_finish(engine, &call, &finish, &receipt, &error);   charges or releases
+ */
+
+enum {
+    FAREBOX_CALL_AMOUNT_GIVEN = 1,       /* `amount` is the price of this call: the tool's price is dynamic */
+    FAREBOX_CALL_MAX_COST_GIVEN = 2,     /* `max_cost` counts although it is 0 */
+    FAREBOX_CALL_CHARGE_AFTERWARDS = 4,  /* allow a price by usage that has neither an estimate nor a maximum: hold
+                                            nothing and charge afterwards what the payer then can pay */
+    FAREBOX_CALL_RELEASE_UNREPORTED = 8  /* a call whose usage is never reported costs nothing, not what was held */
+};
+
+/* A call that is about to run. */
+typedef struct farebox_begin_args {
+    uint32_t struct_size;
+    uint32_t flags; /* FAREBOX_CALL_* */
+    farebox_str payer;
+    farebox_str tool;
+    farebox_str run;
+    farebox_str call;      /* the id that the framework or model gave the call, of any length; absent: repeats of the
+                              call are calls of their own */
+    farebox_str parent;    /* of a call made inside another one: the `key` of that call */
+    farebox_str arguments; /* what the tool is given, in one form for equal arguments: part of the key */
+    farebox_str idempotency_key; /* instead of the key that is derived from payer, run, call, parent, tool, arguments
+                                    and ordinal */
+    farebox_str expected;  /* an estimate of the usage, in the form of farebox_record */
+    uint32_t ordinal;      /* counts calls that are alike in all of the above, from 0 */
+    farebox_durability durability; /* of the hold; the default is the engine's hold_durability */
+    int64_t amount;        /* atomic units, with FAREBOX_CALL_AMOUNT_GIVEN */
+    int64_t max_cost;      /* charge at most this; 0 without FAREBOX_CALL_MAX_COST_GIVEN is none */
+    int64_t expires_in_ms; /* 0 is 900,000: a quarter of an hour */
+    uint8_t reserved[32];
+} farebox_begin_args;
+
+#define FAREBOX_BEGIN_ARGS_INIT                                                                                        \
+    {sizeof(farebox_begin_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0},        \
+     {NULL, 0}, 0, 0, 0, 0, 0, {0}}
+
+enum {
+    FAREBOX_CALL_PAID = 1,  /* an earlier try of this call was charged: this one costs nothing more */
+    FAREBOX_CALL_SHARED = 2 /* another try of this call is under way and holds the money for both */
+};
+
+/* A call that has begun. The host keeps it, in memory or elsewhere, and hands it to farebox_finish as it is. */
+typedef struct farebox_metered_call {
+    uint32_t struct_size;
+    uint32_t flags;         /* FAREBOX_CALL_PAID, FAREBOX_CALL_SHARED */
+    uint64_t hold;          /* names the hold */
+    int64_t held;
+    int64_t maximum;        /* what the call can cost at the most; INT64_MAX where nothing limits it */
+    uint64_t price_version;
+    int64_t amount;         /* of a dynamic price */
+    farebox_usage expected; /* the estimate */
+    uint32_t terms;         /* the flags of farebox_begin_args, and whether there is an estimate */
+    uint32_t scale;         /* digits after the point: 9 for USD */
+    char asset[24];
+    char key[40];           /* the `parent` of calls made inside this one; "" where no call id is known */
+    uint8_t reserved[32];
+} farebox_metered_call;
+
+#define FAREBOX_METERED_CALL_INIT {sizeof(farebox_metered_call), 0, 0, 0, 0, 0, 0, {0}, 0, 0, {0}, {0}, {0}}
+
+/* Holds money for a call that is about to run. A flat price is held whole; a price by usage holds the maximum that the
+ * caller gives (or the price's own, if lower), else the price of the estimate, else the price's own maximum; with none of
+ * them the call is refused with MISSING_FIELD on max_cost. With a call id or a key, a repeat of a call that was charged
+ * costs nothing more, and a repeat of one that failed is charged.
+ * Ownership: args borrowed; *out is the caller's.
+ * Threads:   any; calls of many threads share one commit.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, state family, refused family, KEY_CONFLICT (a key that was
+ *            given names another call), STORE_*, NO_MEMORY. Nothing is held then: do not run the tool.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_begin(farebox_engine *engine, const farebox_begin_args *args,
+                                         farebox_metered_call *out, farebox_error *error);
+
+/* What a call has used so far: sums by meter, exact to 18 digits after the point. */
+typedef struct farebox_tally {
+    uint32_t struct_size;
+    uint32_t meters;      /* one bit for each meter that was given, 1 << FAREBOX_METER_* */
+    int64_t micro[16];    /* millionths by meter */
+    int64_t fraction[16]; /* and what is left of them, in 1e-18 */
+} farebox_tally;
+
+#define FAREBOX_TALLY_INIT {sizeof(farebox_tally), 0, {0}, {0}}
+
+/* Adds usage to a tally: a JSON object of counts by meter, such as {"input_tokens": 812, "units": "1.5"}, or one number,
+ * which counts units. A number may be a string; null is not given. The sums are rounded to the digits that a meter has
+ * once, by farebox_finish.
+ * Ownership: usage borrowed; *tally is the caller's, and unchanged on failure.
+ * Threads:   any, one at a time for one tally.
+ * Errors:    STRUCT_SIZE, INVALID_ARGUMENT, UNKNOWN_FIELD (no such meter), INVALID_UTF8, INVALID_JSON, TOO_LONG, OVERFLOW.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_record(farebox_tally *tally, farebox_str usage, farebox_error *error);
+
+/* How a call ended. */
+typedef int32_t farebox_ending;
+enum {
+    FAREBOX_ENDING_RETURNED = 0, /* the tool gave its result, or its stream to the end */
+    FAREBOX_ENDING_REPORTED_FAILURE = 1, /* it gave a result that says that it failed */
+    FAREBOX_ENDING_FAILED = 2,   /* it failed */
+    FAREBOX_ENDING_LEFT = 3      /* who was to have the result did not wait for it: closed, cancelled, aborted */
+};
+
+enum {
+    FAREBOX_FINISH_DELIVERED = 1, /* items of a stream were delivered before the end */
+    FAREBOX_FINISH_AMOUNT = 2     /* `amount` replaces the one that farebox_begin was given for a dynamic price */
+};
+
+enum {
+    FAREBOX_CALL_LINE_AMOUNT = 1 /* `amount` is charged, rather than the price of `recorded` */
+};
+
+/* One line of what a call is charged for beside its own usage. */
+typedef struct farebox_call_line {
+    farebox_str tool;  /* priced as of now for the payer; absent with an amount */
+    farebox_str payee; /* who is credited with an amount without a tool; absent is "platform" */
+    farebox_str description;
+    const farebox_tally *recorded;
+    int64_t amount; /* with FAREBOX_CALL_LINE_AMOUNT */
+    uint32_t flags; /* FAREBOX_CALL_LINE_* */
+    uint32_t reserved;
+} farebox_call_line;
+
+/* The end of a call. */
+typedef struct farebox_finish_args {
+    uint32_t struct_size;
+    uint32_t flags; /* FAREBOX_FINISH_* */
+    farebox_ending ending;
+    farebox_durability durability; /* of the charge */
+    const farebox_tally *recorded; /* what was used; NULL or an empty tally: nothing was reported */
+    const farebox_call_line *lines;
+    size_t line_count;
+    farebox_str description;
+    farebox_str metadata; /* a JSON object */
+    int64_t amount;
+    uint8_t reserved[32];
+} farebox_finish_args;
+
+#define FAREBOX_FINISH_ARGS_INIT                                                                                       \
+    {sizeof(farebox_finish_args), 0, 0, 0, NULL, NULL, 0, {NULL, 0}, {NULL, 0}, 0, {0}}
+
+/* Charges a call that ended, or gives back what was held for it. Finishing the same call again returns the first receipt.
+ * What it used beyond the hold is charged too, up to the maximum; what the payer cannot pay of it is the receipt's
+ * `shortfall` and an event `call.shortfall`. A hold that expired while the tool ran does not make the call free.
+ * Ownership: call and args borrowed; *out is the caller's and may be NULL. FAREBOX_RECEIPT_RELEASED says that nothing was
+ *            charged.
+ * Threads:   any; calls of many threads share one commit.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, state family, hold family, UNPRICEABLE (usage that the
+ *            price does not cover, without a maximum: the hold is released), STORE_*, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_finish(farebox_engine *engine, const farebox_metered_call *call,
+                                          const farebox_finish_args *args, farebox_receipt *out, farebox_error *error);
+
+/* ---- 8. Balances ------------------------------------------------------------------------------------------------ */
 
 typedef struct farebox_balance_result {
     uint32_t struct_size;
@@ -571,7 +771,7 @@ typedef struct farebox_balance_result {
 FAREBOX_API farebox_status farebox_balance(farebox_engine *engine, farebox_str account, farebox_str asset,
                                            farebox_balance_result *out, farebox_error *error);
 
-/* ---- 8. Webhooks ------------------------------------------------------------------------------------------------ */
+/* ---- 9. Webhooks ------------------------------------------------------------------------------------------------ */
 
 typedef int32_t farebox_webhook_scheme;
 enum {
@@ -607,7 +807,7 @@ typedef struct farebox_webhook_args {
 FAREBOX_API farebox_status farebox_verify_webhook(farebox_engine *engine, const farebox_webhook_args *args,
                                                   farebox_error *error);
 
-/* ---- 9. The JSON door ------------------------------------------------------------------------------------------- */
+/* ---- 10. The JSON door ------------------------------------------------------------------------------------------ */
 
 /* Carries out an operation by name with a JSON object as input: everything above and everything else.
  * Ownership: input borrowed; *out is owned by the caller, farebox_text_free.
@@ -625,7 +825,7 @@ FAREBOX_API farebox_status farebox_call(farebox_engine *engine, farebox_str oper
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_describe(farebox_text *out, farebox_error *error);
 
-/* ---- 10. Plugins ------------------------------------------------------------------------------------------------ */
+/* ---- 11. Plugins ------------------------------------------------------------------------------------------------ */
 
 /* Says what plugins this process may load, as a JSON object (docs/plugins.md). Until it is called nothing is loaded. It
  * may be called again to allow less; what would allow more is refused. No operation of the JSON door does this, so nothing
@@ -649,7 +849,9 @@ FAREBOX_API farebox_status farebox_register_plugin(farebox_engine *engine, fareb
                                                    const struct farebox_plugin *(*entry)(void), farebox_error *error);
 
 enum {
-    FAREBOX_TOOL_UNCHARGED = 1 /* run it at the host's own cost: no payer, no receipt, nothing in the ledger */
+    FAREBOX_TOOL_UNCHARGED = 1,         /* run it at the host's own cost: no payer, no receipt, nothing in the ledger */
+    FAREBOX_TOOL_CHARGE_AFTERWARDS = 4, /* as FAREBOX_CALL_CHARGE_AFTERWARDS */
+    FAREBOX_TOOL_RELEASE_UNREPORTED = 8 /* as FAREBOX_CALL_RELEASE_UNREPORTED */
 };
 
 /* One call of a tool that a plugin offers. */
@@ -662,23 +864,23 @@ typedef struct farebox_tool_args {
     farebox_str idempotency_key;
     farebox_str run;
     farebox_str call;
-    int64_t max_cost;     /* hold this, and charge no more; 0 is no maximum, unless its flag is set */
+    int64_t max_cost;     /* charge at most this; 0 is no maximum, unless its flag is set */
     uint32_t deadline_ms; /* give up after this; 0 is the plugin's own */
-    farebox_durability durability; /* of the capture */
+    farebox_durability durability; /* of the charge */
     uint8_t reserved[32];
 } farebox_tool_args;
 
 #define FAREBOX_TOOL_ARGS_INIT                                                                                         \
     {sizeof(farebox_tool_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, 0, {0}}
 
-/* Runs a tool of a plugin: quotes, reserves, runs, captures what it used. Where it fails, crashes, floods its output or
- * passes its deadline, the hold is released and the payer pays nothing. A repeat with the same key runs the tool again
- * and charges once.
+/* Runs a tool of a plugin as one metered call: what is held and what its end costs is as for farebox_begin and
+ * farebox_finish. Where it fails, crashes, floods its output or passes its deadline, the payer pays nothing. A repeat with
+ * the same key, or with the same payer, run, call id and input, runs the tool again and charges once.
  * Ownership: args borrowed. *output is owned by the caller, farebox_text_free; it is bytes where the manifest says so.
- *            *receipt is the capture's and may be NULL.
+ *            *receipt is the charge's and may be NULL.
  * Threads:   any. The call returns by its deadline; the operation `tool.cancel` ends it from another thread.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_DISABLED, refused family, hold
- *            family, KEY_CONFLICT, plugin family, STORE_*, NO_MEMORY.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_AMBIGUOUS, TOOL_DISABLED, refused
+ *            family, hold family, KEY_CONFLICT, plugin family, STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_call_tool(farebox_engine *engine, const farebox_tool_args *args,
                                              farebox_text *output, farebox_receipt *receipt, farebox_error *error);
@@ -690,7 +892,7 @@ FAREBOX_API farebox_status farebox_call_tool(farebox_engine *engine, const fareb
  * Since:     0.1 */
 FAREBOX_API int farebox_worker_main(int argc, char **argv);
 
-/* ---- 11. C functions -------------------------------------------------------------------------------------------- */
+/* ---- 12. C functions -------------------------------------------------------------------------------------------- */
 
 /* A signature is a return type and a list of parameters: "i32(out:u64* dest, bytes:u64 source, i32 level)". Names are
  * optional. Types of one C parameter:
@@ -711,7 +913,9 @@ FAREBOX_API int farebox_worker_main(int argc, char **argv);
  * the call (docs/metering.md). */
 
 enum {
-    FAREBOX_METERED_CHECK_ONLY = 1 /* quote and refuse above max_cost, but write nothing to the ledger */
+    FAREBOX_METERED_CHECK_ONLY = 1,        /* quote and refuse above max_cost, but write nothing to the ledger */
+    FAREBOX_METERED_CHARGE_AFTERWARDS = 4, /* as FAREBOX_CALL_CHARGE_AFTERWARDS */
+    FAREBOX_METERED_RELEASE_UNREPORTED = 8 /* as FAREBOX_CALL_RELEASE_UNREPORTED */
 };
 
 /* A C function and what its calls cost. */
@@ -721,14 +925,15 @@ typedef struct farebox_meter_args {
     void *function;   /* must live as long as what farebox_meter gives */
     farebox_str signature;
     farebox_str tool; /* registered; its price applies */
-    farebox_str payer; /* absent: who farebox_pay has named on the calling thread */
+    farebox_str payer; /* absent: who pays in the context of the caller (farebox_set_payer_resolver), else who farebox_pay
+                          has named on the calling thread */
     farebox_str usage; /* where the units come from: absent, one request; "bytes:NAME", the bytes of the parameter NAME,
                           of an `out` what was written; "value:NAME", the number of an integer, not negative; names as
                           in the signature, or numbers counted from 0 */
     farebox_str failure; /* which results mean that the call failed: absent, none; "negative", "nonzero", "zero" */
     int64_t refused_integer; /* what a call returns that was refused or could not be made: of an integer or pointer */
     double refused_double;   /* of a double */
-    int64_t max_cost;        /* hold this, and charge no more; 0 is no maximum, unless its flag is set */
+    int64_t max_cost;        /* charge at most this; 0 is no maximum, unless its flag is set */
     farebox_durability durability;
     uint8_t reserved[28];
 } farebox_meter_args;
@@ -736,13 +941,14 @@ typedef struct farebox_meter_args {
 #define FAREBOX_METER_ARGS_INIT                                                                                        \
     {sizeof(farebox_meter_args), 0, NULL, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0.0, 0, 0, {0}}
 
-/* Gives a function of the same signature as args->function that quotes, reserves, calls, and captures, or releases where
- * the result means failure. A call that is refused does not reach the function: it returns the declared value, and
- * farebox_metered tells why on the same thread.
+/* Gives a function of the same signature as args->function, each call of which is one metered call: what is held and what
+ * its end costs is as for farebox_begin and farebox_finish. A call that is refused does not reach the function: it returns
+ * the declared value, and farebox_metered tells why on the same thread.
  * Ownership: args borrowed. *out is a function pointer, the caller's until farebox_unmeter; after the engine's close
  *            calls return the refused value with CLOSED. At most 4,096 of them live.
  * Threads:   any; so may the function be called, if args->function may. It keeps the errno that args->function sets.
- * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, STORE_*, UNSUPPORTED, NO_MEMORY.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_AMBIGUOUS, RATE_CARD_NOT_FOUND,
+ *            STORE_*, UNSUPPORTED, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_meter(farebox_engine *engine, const farebox_meter_args *args, void **out,
                                          farebox_error *error);
@@ -755,8 +961,37 @@ FAREBOX_API farebox_status farebox_meter(farebox_engine *engine, const farebox_m
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_unmeter(void *function, farebox_error *error);
 
-/* Names who pays for metered calls on this thread that name no payer, and the run that they belong to, until it is called
- * again; an absent payer is nobody.
+/* Who pays for one call of a metered function. */
+typedef struct farebox_payer {
+    uint32_t struct_size;
+    uint32_t ordinal;       /* where `call` or `parent` is set: counts calls that are alike, as in farebox_begin_args */
+    farebox_str tool;       /* set by the library: the tool that is called */
+    farebox_str arguments;  /* set by the library when it asks for the ordinal: a digest of the call's arguments */
+    farebox_engine *engine; /* the ledger that has the payer's account; NULL is any: a call of another ledger's tool fails */
+    farebox_str payer;      /* absent is nobody: the call fails */
+    farebox_str run;
+    farebox_str call;       /* the id that the framework or model gave the call, as in farebox_begin_args */
+    farebox_str parent;
+    uint8_t reserved[32];
+} farebox_payer;
+
+/* Says who pays for a call: fills *payer and returns 0. Any other number says that it cannot tell; then the payer is the
+ * one that farebox_pay has named on the thread. It is asked with `arguments` absent first; where its answer has a `call` or
+ * `parent` it is asked again with `arguments`, and counts the call among those alike. */
+typedef int (*farebox_payer_resolver)(void *context, farebox_payer *payer);
+
+/* Sets who is asked, in this process, for the payer of a metered function that has none of its own: several tasks may share
+ * a thread, and only the language's own context knows which of them made the call. NULL asks nobody.
+ * Ownership: resolver and context must stay valid until another one is set and calls under way have returned. The texts
+ *            that the resolver gives are copied before anything else happens.
+ * Threads:   any. The resolver runs on the thread of each call. A metered function that it calls fails with REENTRANT.
+ * Errors:    none.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_set_payer_resolver(farebox_payer_resolver resolver, void *context,
+                                                      farebox_error *error);
+
+/* Names who pays for metered calls on this thread that name no payer, and whose context names none, and the run that they
+ * belong to, until it is called again; an absent payer is nobody.
  * Ownership: borrowed and copied.
  * Threads:   any; each has its own.
  * Errors:    TOO_LONG, INVALID_UTF8.

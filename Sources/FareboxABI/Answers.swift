@@ -27,6 +27,8 @@ private func fill(_ target: UnsafeMutablePointer<farebox_error>?, with failure: 
   let details = failure.details.isNull ? "" : failure.details.serialized()
   // Half a JSON text is none.
   unsafe target.pointee.details_len = UInt32(copy(details, into: &target.pointee.details, cuts: false))
+  unsafe target.pointee.refusal = failure.refusal == nil ? 0 : 1
+  _ = unsafe copy(failure.userMessage, into: &target.pointee.user_message, cuts: true)
 }
 
 /// Copies a text and a NUL into a field of fixed size; returns the bytes of text.
@@ -56,6 +58,8 @@ extension farebox_receipt {
       | (receipt.isUncommitted ? UInt32(FAREBOX_RECEIPT_UNCOMMITTED) : 0)
       | (receipt.isFinal ? UInt32(FAREBOX_RECEIPT_FINAL) : 0)
       | (receipt.isCapped ? UInt32(FAREBOX_RECEIPT_CAPPED) : 0)
+      | (receipt.isUnreported ? UInt32(FAREBOX_RECEIPT_UNREPORTED) : 0)
+      | (receipt.isReleased ? UInt32(FAREBOX_RECEIPT_RELEASED) : 0)
     reserved0 = 0
     id = receipt.id
     hold = receipt.hold
@@ -65,6 +69,7 @@ extension farebox_receipt {
     available = receipt.available
     time = receipt.time
     price_version = receipt.priceVersion
+    shortfall = receipt.shortfall
     setCode(&asset, receipt.assetCode)
   }
 }

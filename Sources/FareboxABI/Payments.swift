@@ -77,10 +77,11 @@ public func farebox_charge_many(
       }
     }
     let durability = try unsafe Durability.read(args[0].durability, "args[0].durability")
-    func refuse(_ index: Int, _ status: Status) {
+    func refuse(_ index: Int, _ failure: Failure) {
       unsafe out[index] = farebox_receipt()
       unsafe out[index].struct_size = UInt32(MemoryLayout<farebox_receipt>.size)
-      unsafe out[index].status = status.rawValue
+      unsafe out[index].status = failure.status.rawValue
+      unsafe out[index].flags = failure.refusal == nil ? 0 : UInt32(FAREBOX_RECEIPT_REFUSAL)
     }
     do throws(Failure) {
       let isUncommitted = try open.chargeMany(
@@ -91,7 +92,7 @@ public func farebox_charge_many(
       } result: { index, result in
         switch result {
         case .success(let receipt): unsafe out[index].fill(receipt)
-        case .failure(let failure): refuse(index, failure.status)
+        case .failure(let failure): refuse(index, failure)
         }
       }
       if isUncommitted {
@@ -101,7 +102,7 @@ public func farebox_charge_many(
       }
     } catch {
       // Receipts that were filled before the commit failed are receipts of nothing.
-      for index in 0..<count { refuse(index, error.status) }
+      for index in 0..<count { refuse(index, error) }
       throw error
     }
   }
@@ -119,6 +120,21 @@ public func farebox_reserve(
     let durability = try unsafe Durability.read(given.durability, "args.durability")
     let receipt = try open.reserve(
       unsafe ChargeRequest(given), unsafe HoldTerms(given), durability: durability)
+    unsafe out?.pointee.fill(receipt)
+  }
+}
+
+@_cdecl("farebox_increase") @implementation
+public func farebox_increase(
+  _ engine: OpaquePointer?, _ args: UnsafePointer<farebox_increase_args>?,
+  _ out: UnsafeMutablePointer<farebox_receipt>?, _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    let open = try unsafe Handles.engine(engine)
+    let given = try unsafe Structs.read(args, "args")
+    try unsafe Structs.check(out, "out")
+    let durability = try unsafe Durability.read(given.durability, "args.durability")
+    let receipt = try open.increase(unsafe IncreaseRequest(given), durability: durability)
     unsafe out?.pointee.fill(receipt)
   }
 }

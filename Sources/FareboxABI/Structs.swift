@@ -162,6 +162,19 @@ extension HoldTerms {
   }
 }
 
+extension IncreaseRequest {
+  init(_ args: farebox_increase_args) throws(Failure) {
+    try unsafe Structs.checkFlags(args.flags, known: 0, "args.flags")
+    unsafe try Structs.checkZero(args.reserved, "args.reserved")
+    self.init()
+    hold = unsafe args.hold
+    amount = unsafe args.amount
+    key = unsafe BorrowedText(args.idempotency_key)
+    description = unsafe BorrowedText(args.description)
+    metadata = unsafe BorrowedText(args.metadata)
+  }
+}
+
 extension CaptureRequest {
   init(_ args: farebox_capture_args) throws(Failure) {
     let amountFlag = UInt32(FAREBOX_CAPTURE_AMOUNT)

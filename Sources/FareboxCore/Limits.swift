@@ -8,12 +8,26 @@ public enum Limits {
   public static let accountDepth = 8
   /// Bytes of a tool or skill name.
   public static let toolName = 128
+  /// Bytes of what names a tool: `skill@version#tool`, or `card/provider/model` of a rate card, which is the longest.
+  public static let toolReference = toolName + 2 * rateName + 2
+  /// Bytes of a rate's name, its provider or an alias.
+  public static let rateName = 255
+  /// Versions of a skill that are listed with it and with its tools, the newest.
+  public static let listedVersions = 20
+  /// Tools that are listed where a name fits several.
+  public static let listedCandidates = 10
   /// Bytes of an asset code.
   public static let assetCode = 16
   /// Bytes of an idempotency key; Stripe's bound.
   public static let key = 255
-  /// Bytes of a run or call id.
+  /// Bytes of a run or call id that is kept as it is; see `identifier`.
   public static let runID = 255
+  /// Bytes of a run or call id; one that is longer than `runID` is kept as its SHA-256.
+  public static let identifier = 65_536
+  /// Bytes of the usage that one record gives.
+  public static let usage = 4_096
+  /// Tries of one metered call that fail, before it needs another id.
+  public static let callAttempts = 1_000
   /// Bytes of a description.
   public static let description = 500
   /// Bytes of a metadata object, as JSON.
@@ -24,8 +38,12 @@ public enum Limits {
   public static let jsonDepth = 64
   /// Postings in one transfer.
   public static let postings = 1_000
+  /// Lines of one capture.
+  public static let captureLines = 32
   /// Recipients of one split.
   public static let recipients = 32
+  /// Bytes of the URL where a payer can add credit; the sentence of a refusal has room for it.
+  public static let paymentURL = 240
   /// Requests in one batch.
   public static let batch = 65_536
   /// Tiers in one price component.

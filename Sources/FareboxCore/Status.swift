@@ -71,6 +71,7 @@ extension Status {
   public static let skillNotFound = Status(rawValue: 322)
   public static let skillExists = Status(rawValue: 323)
   public static let rateCardNotFound = Status(rawValue: 324)
+  public static let toolAmbiguous = Status(rawValue: 325)
   public static let transferNotFound = Status(rawValue: 330)
   public static let overRefund = Status(rawValue: 331)
   public static let budgetNotFound = Status(rawValue: 340)
@@ -200,13 +201,18 @@ extension Status {
     Entry(.assetExists, "ASSET_EXISTS", .state, "An asset of this code is open with another scale."),
     Entry(.assetMismatch, "ASSET_MISMATCH", .state, "The amount is in another asset than the one required."),
     Entry(.toolNotFound, "TOOL_NOT_FOUND", .state, "No tool has this name."),
-    Entry(.toolDisabled, "TOOL_DISABLED", .state, "The tool or its skill is disabled."),
+    Entry(
+      .toolDisabled, "TOOL_DISABLED", .state,
+      "The tool or its skill is disabled, or the current version of the skill no longer offers it."),
     Entry(.skillNotFound, "SKILL_NOT_FOUND", .state, "No skill has this id."),
     Entry(
       .skillExists, "SKILL_EXISTS", .state,
-      "This version of the skill is registered with another manifest, or a tool's name belongs to another skill."),
+      "This version of the skill is registered with another manifest; give the changed manifest another version."),
     Entry(
       .rateCardNotFound, "RATE_CARD_NOT_FOUND", .state, "No rate card, or no rate on it, has this name at this time."),
+    Entry(
+      .toolAmbiguous, "TOOL_AMBIGUOUS", .state,
+      "Several skills offer a tool of this name; the details list them. Write `skill#tool`."),
     Entry(
       .transferNotFound, "TRANSFER_NOT_FOUND", .state, "No transfer has this id, or it is not of the kind required."),
     Entry(.overRefund, "OVER_REFUND", .state, "The refund is more than what is left of the charge."),

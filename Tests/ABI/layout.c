@@ -35,6 +35,8 @@ int main(void)
     FIELD(farebox_error, field);
     FIELD(farebox_error, message);
     FIELD(farebox_error, details);
+    FIELD(farebox_error, refusal);
+    FIELD(farebox_error, user_message);
     END;
     STRUCT(farebox_options);
     FIELD(farebox_options, struct_size);
@@ -48,6 +50,7 @@ int main(void)
     FIELD(farebox_options, reserved0);
     FIELD(farebox_options, clock);
     FIELD(farebox_options, clock_context);
+    FIELD(farebox_options, payment_url);
     FIELD(farebox_options, reserved);
     END;
     STRUCT(farebox_tick_result);
@@ -153,6 +156,17 @@ int main(void)
     FIELD(farebox_reserve_args, over_capture);
     FIELD(farebox_reserve_args, durability);
     FIELD(farebox_reserve_args, reserved);
+    END;
+    STRUCT(farebox_increase_args);
+    FIELD(farebox_increase_args, struct_size);
+    FIELD(farebox_increase_args, flags);
+    FIELD(farebox_increase_args, hold);
+    FIELD(farebox_increase_args, idempotency_key);
+    FIELD(farebox_increase_args, description);
+    FIELD(farebox_increase_args, metadata);
+    FIELD(farebox_increase_args, amount);
+    FIELD(farebox_increase_args, durability);
+    FIELD(farebox_increase_args, reserved);
     END;
     STRUCT(farebox_capture_args);
     FIELD(farebox_capture_args, struct_size);

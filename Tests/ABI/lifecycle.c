@@ -199,6 +199,35 @@ static void holds(farebox_engine *engine, int64_t *now)
     EXPECT(FAREBOX_HOLD_NOT_FOUND, farebox_release(engine, UINT64_MAX, NULL, NULL));
     EXPECT(FAREBOX_HOLD_NOT_FOUND, capture(engine, 0, 0, 0, &receipt));
 
+    /* Increase: all of it or nothing, once a key; a capture counts all that is held then. */
+    hold = reserve(engine, 2 * USD, "hold-10", FAREBOX_OVER_CAPTURE_REJECT);
+    farebox_increase_args more = FAREBOX_INCREASE_ARGS_INIT;
+    more.hold = hold.hold;
+    more.amount = 3 * USD;
+    more.idempotency_key = str("more-1");
+    more.description = str("more to do");
+    for (int round = 0; round < 2; round++) {
+        receipt = (farebox_receipt)FAREBOX_RECEIPT_INIT;
+        EXPECT(FAREBOX_OK, farebox_increase(engine, &more, &receipt, NULL));
+        EQUAL(3 * USD, receipt.amount);
+        EQUAL(5 * USD, receipt.hold_remaining);
+        EQUAL(hold.hold, receipt.hold);
+        CHECK(receipt.id != hold.id && receipt.id != 0);
+        CHECK(((receipt.flags & FAREBOX_RECEIPT_REPLAYED) != 0) == (round == 1));
+        EQUAL(5 * USD, held_on(engine, "user:ana"));
+    }
+    more.amount = 4 * USD;
+    EXPECT(FAREBOX_KEY_CONFLICT, farebox_increase(engine, &more, NULL, &error));
+    CHECK(strcmp(error.field, "amount") == 0);
+    more.idempotency_key = str("more-2");
+    more.amount = 5000 * USD;
+    EXPECT(FAREBOX_INSUFFICIENT_FUNDS, farebox_increase(engine, &more, NULL, NULL));
+    EQUAL(5 * USD, held_on(engine, "user:ana"));
+    EXPECT(FAREBOX_OK, capture(engine, hold.hold, 0, 0, &receipt));
+    EQUAL(5 * USD, receipt.amount);
+    more.amount = 1 * USD;
+    EXPECT(FAREBOX_HOLD_CAPTURED, farebox_increase(engine, &more, NULL, NULL));
+
     /* Extend, and expire; the tick is not needed but says what it did. */
     hold = reserve(engine, 2 * USD, "hold-7", FAREBOX_OVER_CAPTURE_REJECT);
     EXPECT(FAREBOX_OK, farebox_extend(engine, hold.hold, 2000000, &receipt, NULL));
@@ -275,6 +304,23 @@ static void charges(farebox_engine *engine)
     EXPECT(FAREBOX_INSUFFICIENT_FUNDS, farebox_charge(engine, &explicit_amount, &receipt, &error));
     EQUAL(strlen(error.details), error.details_len);
     CHECK(strstr(error.details, "\"limit\"") != NULL);
+    CHECK(error.refusal == 1);
+    CHECK(strcmp(error.user_message,
+                 "The payment was not made: the account does not have enough credit left. "
+                 "Add credit at https://pay.example/credit, then try again.")
+          == 0);
+    farebox_reserve_args unpaid = FAREBOX_RESERVE_ARGS_INIT;
+    unpaid.payer = str("user:nobody");
+    unpaid.tool = str("flat");
+    EXPECT(FAREBOX_ACCOUNT_NOT_FOUND, farebox_reserve(engine, &unpaid, &receipt, &error));
+    CHECK(error.refusal == 1 && strstr(error.message, "user:nobody") != NULL);
+    CHECK(strcmp(error.user_message,
+                 "The tool flat was not run: there is no account to pay for it. "
+                 "Open an account at https://pay.example/credit, then try again.")
+          == 0);
+    explicit_amount.payee = str("user:nobody");
+    EXPECT(FAREBOX_ACCOUNT_NOT_FOUND, farebox_charge(engine, &explicit_amount, &receipt, &error));
+    CHECK(error.refusal == 0 && error.user_message[0] == '\0');
 
     /* A batch: each stands or falls alone. */
     enum { COUNT = 5 };
@@ -297,6 +343,8 @@ static void charges(farebox_engine *engine)
     EQUAL(FAREBOX_OK, receipts[1].status);
     EQUAL(FAREBOX_ACCOUNT_NOT_FOUND, receipts[2].status);
     EQUAL(FAREBOX_INSUFFICIENT_FUNDS, receipts[3].status);
+    EQUAL(FAREBOX_RECEIPT_REFUSAL, receipts[2].flags);
+    EQUAL(FAREBOX_RECEIPT_REFUSAL, receipts[3].flags);
     EQUAL(FAREBOX_OK, receipts[4].status);
     EQUAL(rich - 1 - 2 - 5, balance_of(engine, "user:ana"));
     EXPECT(FAREBOX_OK, farebox_charge_many(engine, batch, COUNT, receipts, NULL));
@@ -387,6 +435,7 @@ static void life(const char *url, uint32_t flags, farebox_durability durability)
     options.clock_context = &now;
     options.flags = flags;
     options.durability = durability;
+    options.payment_url = str("https://pay.example/credit");
     farebox_engine *engine = NULL;
     farebox_error error = FAREBOX_ERROR_INIT;
     MUST(farebox_open(&engine, str(url), &options, &error));

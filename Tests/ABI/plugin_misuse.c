@@ -195,7 +195,7 @@ static void arguments(void)
         }
         CHECK(text.ptr == NULL);
     }
-    char large[300];
+    static char large[65537];
     memset(large, 'a', sizeof large);
     const farebox_str bad = {"\xff\xfe", 2}, huge = {"a", SIZE_MAX}, half = {"a", (size_t)INT64_MAX},
                       long_text = {large, sizeof large};

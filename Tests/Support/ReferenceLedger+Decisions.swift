@@ -43,7 +43,8 @@ extension ReferenceLedger {
       return outcome(coin, amount, wallet(account))
     case .charge(let payment): return charge(payment, serial)
     case .reserve(let payment, let milliseconds, let policy): return reserve(payment, milliseconds, policy, serial)
-    case .capture(let hold, let taking, let isFinal): return capture(hold, taking, isFinal, serial)
+    case .increase(let hold, let amount, _): return increase(hold, amount)
+    case .capture(let hold, let taking, let isFinal, _): return capture(hold, taking, isFinal, serial)
     case .release(let hold):
       return withOpenHold(hold) { ledger, index in
         let hold = ledger.holds[index]
@@ -86,10 +87,15 @@ extension ReferenceLedger {
       accounts[account].creditLines[coin.rawValue] = line
       note()
       return ReferenceLedger.defined
-    case .register(let version, let tools):
-      if let skill, skill.version == version { return ReferenceLedger.defined }
+    case .register(let skill, let version, let tools, let keepsCurrent):
+      if let known = skills[skill], known.versions[version] != nil, keepsCurrent || known.current == version {
+        return ReferenceLedger.defined
+      }
       if tools.contains(where: { isClosed($0.sharing) }) { return Outcome(status: .accountClosed) }
-      skill = (version, tools)
+      var known = skills[skill] ?? Skill(current: version, versions: [:])
+      known.current = version
+      known.versions[version] = tools
+      skills[skill] = known
       note()
       return ReferenceLedger.defined
     }
@@ -118,7 +124,43 @@ extension ReferenceLedger {
     let coin: Coin
     let sharing: Sharing
     var tariff: Tariff?
+    var tool: Int?
     var isCapped = false
+  }
+
+  /// A tool that a name has led to: one number for each tool of each skill, and what it costs.
+  private typealias Found = (tool: Int, terms: ToolTerms)
+
+  /// What a name of a tool leads to, or why it leads nowhere.
+  private func find(_ tool: Int, _ form: ToolForm) -> Result<Found, Refused> {
+    func found(_ skill: Int, _ version: Int?) -> Result<Found, Refused> {
+      guard let known = skills[skill], known.everHad(tool) else { return .failure(Refused(.toolNotFound)) }
+      guard let version else {
+        return known.has(tool) ? found(skill, known.current) : .failure(Refused(.toolDisabled))
+      }
+      guard known.has(tool, in: version), let tools = known.versions[version] else {
+        return .failure(Refused(.toolNotFound))
+      }
+      return .success((skill * Cast.tools.count + tool, tools[tool]))
+    }
+    switch form {
+    case .full(let skill): return found(skill, nil)
+    case .pinned(let skill, let version): return found(skill, version)
+    case .plain:
+      let all = skills.indices.filter { skills[$0]?.everHad(tool) ?? false }
+      let offered = all.filter { skills[$0]?.has(tool) ?? false }
+      let fitting = offered.isEmpty ? all : offered
+      if fitting.count > 1 { return .failure(Refused(.toolAmbiguous)) }
+      return fitting.first.map { found($0, nil) } ?? .failure(Refused(.toolNotFound))
+    }
+  }
+
+  private struct Refused: Error {
+    let status: Status
+
+    init(_ status: Status) {
+      self.status = status
+    }
   }
 
   private func order(_ payment: Payment, isHold: Bool) -> Result<Order, Refused> {
@@ -126,38 +168,38 @@ extension ReferenceLedger {
     case .amount(let amount, let coin, let payee):
       return .success(Order(amount: amount, coin: coin, sharing: Sharing(accounts: [payee], parts: [1])))
     case .tool(let index, let units):
-      guard let tool = skill?.tools[index] else { return .failure(Refused(status: .toolNotFound)) }
-      if isHold, let most = payment.maxCost { return .success(order(tool, (scaled(most, tool.coin), false))) }
-      return .success(order(tool, tool.tariff.cost(Int128(units ?? 1))))
+      return find(index, payment.form).map { found in
+        if isHold, let most = payment.maxCost { return order(found, (scaled(most, found.terms.coin), false)) }
+        return order(found, found.terms.tariff.cost(Int128(units ?? 1)))
+      }
     case .dynamic(let given):
-      guard let tool = skill?.tools[Cast.dynamicTool] else { return .failure(Refused(status: .toolNotFound)) }
-      return dynamicOrder(tool, given, payment.maxCost, isHold: isHold)
+      return find(Cast.dynamicTool, payment.form).flatMap { found in
+        dynamicOrder(found, given, payment.maxCost, isHold: isHold)
+      }
     }
   }
 
-  private struct Refused: Error {
-    let status: Status
-  }
-
-  private func order(_ tool: ToolTerms, _ cost: (amount: Int128, isCapped: Bool)) -> Order {
+  private func order(_ found: Found, _ cost: (amount: Int128, isCapped: Bool)) -> Order {
     Order(
-      amount: cost.amount, coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, isCapped: cost.isCapped)
+      amount: cost.amount, coin: found.terms.coin, sharing: found.terms.sharing, tariff: found.terms.tariff,
+      tool: found.tool, isCapped: cost.isCapped)
   }
 
   /// What a dynamic price comes to: the amount given, or a maximum where there is none.
   private func dynamicOrder(
-    _ tool: ToolTerms, _ given: Int128?, _ most: Int128?, isHold: Bool
+    _ found: Found, _ given: Int128?, _ most: Int128?, isHold: Bool
   ) -> Result<Order, Refused> {
+    let tool = found.terms
     let most = most.map { scaled($0, tool.coin) }
     let cost = given.map { tool.tariff.cost(scaled($0, tool.coin)) }
     if isHold, let most {
       let isCut = cost.map { $0.isCapped || $0.amount > most } ?? false
-      return .success(order(tool, (most, isCut)))
+      return .success(order(found, (most, isCut)))
     }
-    if let cost { return .success(order(tool, cost)) }
-    if let maximum = tool.tariff.dynamicMaximum { return .success(order(tool, (maximum, !isHold))) }
-    guard let most else { return .failure(Refused(status: .unpriceable)) }
-    return .success(order(tool, (most, true)))
+    if let cost { return .success(order(found, cost)) }
+    if let maximum = tool.tariff.dynamicMaximum { return .success(order(found, (maximum, !isHold))) }
+    guard let most else { return .failure(Refused(.unpriceable)) }
+    return .success(order(found, (most, true)))
   }
 
   /// A caller's maximum for a tool is written with the digits of credits, whatever the tool's asset.
@@ -193,15 +235,22 @@ extension ReferenceLedger {
     return isClosed(order.sharing) ? .accountClosed : nil
   }
 
-  private func runRefusal(_ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Status? {
-    runTotalPassed(payer, run, coin, amount) == nil ? nil : .overRunCap
+  private func runRefusal(
+    _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128, since spending: Int = .max
+  ) -> Status? {
+    runTotalPassed(payer, run, coin, amount, since: spending) == nil ? nil : .overRunCap
   }
 
   /// What a run has cost so far, where an amount on top of it passes a cap.
-  private func runTotalPassed(_ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Int128? {
+  ///
+  /// - Parameter spending: caps that do not count it do not limit what is added to it.
+  private func runTotalPassed(
+    _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128, since spending: Int = .max
+  ) -> Int128? {
     guard run != 0 else { return nil }
     for account in path(payer) {
       guard let limit = limits[account]?.terms, limit.coin == coin, let most = limit.perRun else { continue }
+      if spending < limits[account]?.runsSince ?? 0 { continue }
       let total = runTotal(account, run)
       if total + amount > most { return total }
     }
@@ -209,9 +258,11 @@ extension ReferenceLedger {
   }
 
   /// A refusal, with what it tells of the run.
-  private func refused(_ status: Status, _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Outcome {
+  private func refused(
+    _ status: Status, _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128, since spending: Int = .max
+  ) -> Outcome {
     var outcome = Outcome(status: status, coin: coin)
-    if status == .overRunCap { outcome.spent = runTotalPassed(payer, run, coin, amount) }
+    if status == .overRunCap { outcome.spent = runTotalPassed(payer, run, coin, amount, since: spending) }
     return outcome
   }
 
@@ -232,21 +283,22 @@ extension ReferenceLedger {
       Spending(
         account: payment.payer, coin: order.coin, time: now, run: payment.run, spent: order.amount, held: 0,
         counts: true, isHeld: false))
-    pay(payment.payer, order.coin, order.sharing, order.amount, spendings.count - 1, serial)
+    pay(payment.payer, order.coin, [(order.sharing, order.amount)], spendings.count - 1, serial)
     note()
     var outcome = outcome(order.coin, order.amount, wallet(payment.payer))
     outcome.isCapped = order.isCapped
     return outcome
   }
 
-  /// Moves an amount from a payer to those who share it.
+  /// Moves amounts from a payer to those who share them.
   private mutating func pay(
-    _ payer: Int, _ coin: Coin, _ sharing: Sharing, _ amount: Int128, _ spending: Int, _ serial: Int
+    _ payer: Int, _ coin: Coin, _ lines: [(sharing: Sharing, amount: Int128)], _ spending: Int, _ serial: Int
   ) {
-    post(wallet(payer), coin, -amount)
-    for (account, share) in zip(sharing.accounts, sharing.shares(of: amount)) { post(wallet(account), coin, share) }
-    charges.append(
-      Charge(serial: serial, spending: spending, payer: payer, coin: coin, sharing: sharing, amount: amount))
+    for (sharing, amount) in lines {
+      post(wallet(payer), coin, -amount)
+      for (account, share) in zip(sharing.accounts, sharing.shares(of: amount)) { post(wallet(account), coin, share) }
+    }
+    charges.append(Charge(serial: serial, spending: spending, payer: payer, coin: coin, lines: lines))
   }
 
   private mutating func reserve(
@@ -267,7 +319,8 @@ extension ReferenceLedger {
     holds.append(
       Hold(
         serial: serial, spending: spendings.count - 1, account: payment.payer, coin: order.coin,
-        sharing: order.sharing, tariff: order.tariff, policy: policy, remaining: order.amount, captured: 0,
+        sharing: order.sharing, tariff: order.tariff, tool: order.tool, policy: policy, remaining: order.amount,
+        captured: 0,
         expires: now + milliseconds * 1_000))
     note()
     var outcome = outcome(order.coin, order.amount, wallet(payment.payer))
@@ -285,12 +338,59 @@ extension ReferenceLedger {
     return body(&self, index)
   }
 
+  private mutating func increase(_ serial: Int, _ amount: Int128) -> Outcome {
+    withOpenHold(serial) { ledger, index in
+      let hold = ledger.holds[index]
+      if let refusal = ledger.increaseRefusal(hold, amount) {
+        let run = ledger.spendings[hold.spending].run
+        return ledger.refused(refusal, hold.account, run, hold.coin, amount, since: hold.spending)
+      }
+      ledger.holds[index].remaining += amount
+      ledger.spendings[hold.spending].held += amount
+      ledger.note()
+      var outcome = ledger.outcome(hold.coin, amount, ledger.wallet(hold.account))
+      outcome.remaining = hold.remaining + amount
+      return outcome
+    }
+  }
+
+  /// The first reason not to add to a hold.
+  private func increaseRefusal(_ hold: Hold, _ amount: Int128) -> Status? {
+    if isFrozen(hold.account) { return .accountFrozen }
+    for account in path(hold.account) {
+      if let limit = limits[account]?.terms, limit.coin == hold.coin, let most = limit.perCall,
+        hold.captured + hold.remaining + amount > most
+      {
+        return .overCallCap
+      }
+    }
+    let run = spendings[hold.spending].run
+    if let status = runRefusal(hold.account, run, hold.coin, amount, since: hold.spending) { return status }
+    for account in path(hold.account) {
+      for budget in budgets where budget.terms.account == account && budget.terms.coin == hold.coin {
+        guard amount > 0, hold.spending >= budget.since, keeps(budget, hold) else { continue }
+        let (spent, held) = counted(budget, around: spendings[hold.spending].time)
+        if spent + held + amount > budget.terms.limit { return .overBudget }
+      }
+    }
+    if amount > available(wallet(hold.account), hold.coin) { return .insufficientFunds }
+    return isClosed(hold.sharing) ? .accountClosed : nil
+  }
+
   private mutating func capture(_ serial: Int, _ taking: Taking, _ isFinal: Bool, _ charge: Int) -> Outcome {
     withOpenHold(serial) { ledger, index in
       let hold = ledger.holds[index]
       var amount = hold.remaining
       var isCapped = false
+      var lines: [(sharing: Sharing, amount: Int128)] = []
       switch taking {
+      case .lines(let asked):
+        for line in asked {
+          guard let priced = ledger.priced(line, hold) else { return Outcome(status: ledger.refusal(line, hold)) }
+          lines.append((priced.sharing, priced.amount))
+          isCapped = isCapped || priced.isCapped
+        }
+        amount = lines.reduce(0) { $0 + $1.amount }
       case .rest: break
       case .amount(let given, _): amount = given
       case .units(let units):
@@ -300,7 +400,14 @@ extension ReferenceLedger {
       if amount > hold.remaining {
         switch hold.policy {
         case .reject: return Outcome(status: .overCapture)
-        case .cap: (amount, isCapped) = (hold.remaining, true)
+        case .cap:
+          var left = amount - hold.remaining
+          for index in lines.indices.reversed() {
+            let part = min(left, lines[index].amount)
+            lines[index].amount -= part
+            left -= part
+          }
+          (amount, isCapped) = (hold.remaining, true)
         case .overflow:
           if let refusal = ledger.refusal(hold, amount) {
             let run = ledger.spendings[hold.spending].run
@@ -309,7 +416,8 @@ extension ReferenceLedger {
         }
       }
       let excess = max(0, amount - hold.remaining)
-      if ledger.isClosed(hold.sharing) { return Outcome(status: .accountClosed) }
+      let sharings = lines.isEmpty ? [hold.sharing] : lines.map(\.sharing)
+      if sharings.contains(where: { ledger.isClosed($0) }) { return Outcome(status: .accountClosed) }
       if excess > 0 {
         ledger.excesses.append(
           Excess(spending: hold.spending, amount: excess, time: ledger.now, order: ledger.changes))
@@ -318,7 +426,8 @@ extension ReferenceLedger {
       ledger.holds[index].captured += amount
       ledger.spendings[hold.spending].spent += amount
       ledger.spendings[hold.spending].held -= amount - excess
-      ledger.pay(hold.account, hold.coin, hold.sharing, amount, hold.spending, charge)
+      if lines.isEmpty { lines = [(hold.sharing, amount)] }
+      ledger.pay(hold.account, hold.coin, lines, hold.spending, charge)
       if isFinal { ledger.finish(index, .holdCaptured) }
       ledger.note()
       var outcome = ledger.outcome(hold.coin, amount, ledger.wallet(hold.account))
@@ -327,6 +436,34 @@ extension ReferenceLedger {
       outcome.isCapped = isCapped
       return outcome
     }
+  }
+
+  /// What a line of a capture costs, and who gets it; nil where it cannot be.
+  private func priced(_ line: Line, _ hold: Hold) -> (sharing: Sharing, amount: Int128, isCapped: Bool)? {
+    switch line {
+    case .amount(let amount, let payee):
+      return (payee.map { Sharing(accounts: [$0], parts: [1]) } ?? hold.sharing, amount, false)
+    case .units(let units):
+      guard let tariff = hold.tariff else { return nil }
+      let (amount, isCapped) = tariff.cost(Int128(units))
+      return (hold.sharing, amount, isCapped)
+    case .tool(let index, let units):
+      guard case .success(let found) = find(index, .plain) else { return nil }
+      if found.tool == hold.tool, let tariff = hold.tariff {
+        let (amount, isCapped) = tariff.cost(Int128(units ?? 1))
+        return (hold.sharing, amount, isCapped)
+      }
+      let tool = found.terms
+      guard tool.coin == hold.coin else { return nil }
+      let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
+      return (tool.sharing, amount, isCapped)
+    }
+  }
+
+  private func refusal(_ line: Line, _ hold: Hold) -> Status {
+    guard case .tool(let index, _) = line else { return .invalidArgument }
+    if case .failure(let refused) = find(index, .plain) { return refused.status }
+    return .assetMismatch
   }
 
   /// The first reason not to capture beyond a hold.
@@ -359,20 +496,33 @@ extension ReferenceLedger {
     let left = charge.amount - charge.refunded
     let amount = amount ?? left
     guard amount <= left, left > 0 || charge.amount == 0 else { return Outcome(status: .overRefund) }
-    let before = charge.sharing.shares(of: charge.refunded)
-    let after = charge.sharing.shares(of: charge.refunded + amount)
-    for (index, account) in charge.sharing.accounts.enumerated()
-    where after[index] < before[index] && accounts[account].isClosed {
+    let partsBefore = charge.parts(of: charge.refunded)
+    let partsAfter = charge.parts(of: charge.refunded + amount)
+    for (index, line) in charge.lines.enumerated() where isCredited(line.sharing, partsBefore[index], partsAfter[index])
+    {
       return Outcome(status: .accountClosed)
     }
     post(wallet(charge.payer), charge.coin, amount)
-    for index in before.indices {
-      post(wallet(charge.sharing.accounts[index]), charge.coin, before[index] - after[index])
+    for (index, line) in charge.lines.enumerated() {
+      let before = line.sharing.shares(of: partsBefore[index])
+      let after = line.sharing.shares(of: partsAfter[index])
+      for position in before.indices {
+        post(wallet(line.sharing.accounts[position]), charge.coin, before[position] - after[position])
+      }
     }
     charges[index].refunded += amount
     spendings[charge.spending].refunded += amount
     note()
     return outcome(charge.coin, amount, wallet(charge.payer))
+  }
+
+  /// Whether a refund would give a unit to a recipient that is closed, because its share of a larger amount is smaller.
+  private func isCredited(_ sharing: Sharing, _ before: Int128, _ after: Int128) -> Bool {
+    let (given, wanted) = (sharing.shares(of: before), sharing.shares(of: after))
+    return sharing.accounts.indices.contains { index in
+      let account = sharing.accounts.count == 1 ? wallet(sharing.accounts[0]) : sharing.accounts[index]
+      return wanted[index] < given[index] && accounts[account].isClosed
+    }
   }
 
   // MARK: Transfers

@@ -39,6 +39,8 @@ package struct ReferenceLedger: Sendable {
     let sharing: Sharing
     /// The price of the reservation, or nil for a given amount.
     let tariff: Tariff?
+    /// And its tool.
+    let tool: Int?
     let policy: Policy
     var remaining: Int128
     var captured: Int128
@@ -78,9 +80,34 @@ package struct ReferenceLedger: Sendable {
     let spending: Int
     let payer: Int
     let coin: Coin
-    let sharing: Sharing
-    let amount: Int128
+    /// What was charged, and who shares it; a capture may have several of them.
+    let lines: [(sharing: Sharing, amount: Int128)]
     var refunded: Int128 = 0
+
+    var amount: Int128 { lines.reduce(0) { $0 + $1.amount } }
+
+    /// How a part of the whole falls on the lines: rounded down, and what is left one by one from the first on.
+    func parts(of part: Int128) -> [Int128] {
+      let whole = amount
+      if whole == 0 { return lines.map { _ in 0 } }
+      var parts = lines.map { part * $0.amount / whole }
+      var left = part - parts.reduce(0, +)
+      for index in parts.indices where left > 0 && lines[index].amount > 0 {
+        parts[index] += 1
+        left -= 1
+      }
+      return parts
+    }
+  }
+
+  /// A skill with all that was ever registered of it.
+  struct Skill {
+    var current: Int
+    var versions: [Int: [ToolTerms]]
+
+    /// Whether a version, the current one where none is named, has a tool.
+    func has(_ tool: Int, in version: Int? = nil) -> Bool { tool < versions[version ?? current]?.count ?? 0 }
+    func everHad(_ tool: Int) -> Bool { versions.values.contains { tool < $0.count } }
   }
 
   struct Transfer {
@@ -119,8 +146,8 @@ package struct ReferenceLedger: Sendable {
   var limits: [Limits?] = Cast.accounts.map { _ in nil }
   var charges: [Charge] = []
   var transfers: [Transfer] = []
-  /// The registered version of the skill, and its tools.
-  var skill: (version: Int, tools: [ToolTerms])?
+  /// The skills of `Cast` that are registered.
+  var skills: [Skill?] = Cast.skills.map { _ in nil }
   /// What each key was used for, and what came of it.
   var keys: [String: (action: Action, outcome: Outcome)] = [:]
   /// The time of what happened last, and of what is asked now.
@@ -312,6 +339,21 @@ package struct ReferenceLedger: Sendable {
       }
     }
     return edges.filter { $0 > hold.remaining }
+  }
+
+  /// What may be added to a hold at the most, and how much that leaves of a limit.
+  func increaseEdges(of hold: Hold) -> [Int128] {
+    var edges = edges(for: hold.account, hold.coin, run: spendings[hold.spending].run)
+    for account in path(hold.account) {
+      if let limit = limits[account]?.terms, limit.coin == hold.coin, let most = limit.perCall {
+        edges.append(most - hold.captured - hold.remaining)
+      }
+      for budget in budgets where budget.terms.account == account && budget.terms.coin == hold.coin {
+        let (spent, held) = counted(budget, around: spendings[hold.spending].time)
+        edges.append(budget.terms.limit - spent - held)
+      }
+    }
+    return edges.filter { $0 > 0 }
   }
 
   /// Whether a serial names something that is there.

@@ -122,6 +122,14 @@ package struct ToolTerms: Hashable, Sendable {
   }
 }
 
+/// How a request writes the name of a tool.
+package enum ToolForm: Hashable, Sendable {
+  /// The name alone.
+  case plain
+  case full(skill: Int)
+  case pinned(skill: Int, version: Int)
+}
+
 /// What a charge or hold asks for.
 package struct Payment: Hashable, Sendable {
   package enum Cost: Hashable, Sendable {
@@ -137,6 +145,7 @@ package struct Payment: Hashable, Sendable {
   /// 0 is none.
   package var run: Int
   package var maxCost: Int128?
+  package var form = ToolForm.plain
 }
 
 package enum Policy: String, CaseIterable, Sendable {
@@ -149,6 +158,17 @@ package enum Taking: Hashable, Sendable {
   case rest
   case amount(Int128, Coin)
   case units(Int)
+  case lines([Line])
+}
+
+/// One line of a capture.
+package enum Line: Hashable, Sendable {
+  /// Units of the hold's own tool.
+  case units(Int)
+  /// A tool by name, and the units that it used; none for a flat price.
+  case tool(Int, units: Int?)
+  /// In the hold's coin; without a payee to whom the hold credits.
+  case amount(Int128, payee: Int?)
 }
 
 package struct Leg: Hashable, Sendable {
@@ -183,7 +203,9 @@ package enum Action: Hashable, Sendable {
   case withdraw(Int, Coin, Int128)
   case charge(Payment)
   case reserve(Payment, milliseconds: Int64, Policy)
-  case capture(hold: Int, Taking, isFinal: Bool)
+  case increase(hold: Int, Int128, Coin)
+  /// - Parameter coin: the hold's.
+  case capture(hold: Int, Taking, isFinal: Bool, coin: Coin)
   case release(hold: Int)
   case extend(hold: Int, milliseconds: Int64)
   case refund(charge: Int, Int128?, Coin)
@@ -195,7 +217,8 @@ package enum Action: Hashable, Sendable {
   case setFrozen(Int, Bool)
   case close(Int)
   case setCredit(Int, Coin, Int128)
-  case register(version: Int, [ToolTerms])
+  /// A skill with as many of the tools of `Cast` as are given.
+  case register(skill: Int, version: Int, [ToolTerms], keepsCurrent: Bool)
 }
 
 package struct Request: Sendable {
@@ -214,7 +237,7 @@ package struct Request: Sendable {
   /// Whether its receipt waits for the disk where the engine is opened as usual.
   package var isDurable: Bool {
     switch action {
-    case .reserve, .release, .extend: false
+    case .reserve, .increase, .release, .extend: false
     default: true
     }
   }
@@ -227,7 +250,8 @@ package struct Request: Sendable {
   /// The serial of the hold, charge or transfer that the request is about, or nil.
   package var subject: Int? {
     switch action {
-    case .capture(let serial, _, _), .release(let serial), .extend(let serial, _), .refund(let serial, _, _),
+    case .increase(let serial, _, _), .capture(let serial, _, _, _), .release(let serial), .extend(let serial, _),
+      .refund(let serial, _, _),
       .reverse(let serial):
       serial
     default: nil
@@ -253,7 +277,17 @@ package enum Cast {
   package static let toolCoins: [Coin] = [.usd, .usd, .credits]
   /// The tool with a dynamic price, whose asset is another one in some versions.
   package static let dynamicTool = 3
-  package static let skill = "work"
+  /// Both may have all of the tools.
+  package static let skills = ["work", "rival"]
+
+  /// The name of a tool as a request writes it.
+  static func name(of tool: Int, _ form: ToolForm) -> String {
+    switch form {
+    case .plain: tools[tool]
+    case .full(let skill): "\(skills[skill])#\(tools[tool])"
+    case .pinned(let skill, let version): "\(skills[skill])@1.0.\(version)#\(tools[tool])"
+    }
+  }
 }
 
 extension Request {
@@ -289,12 +323,15 @@ extension Request {
         "hold.reserve",
         fields(payment) + [("expires_in_ms", .int(milliseconds)), ("over_capture", .string(policy.rawValue))]
       )
-    case .capture(let hold, let taking, let isFinal):
+    case .increase(let hold, let amount, let coin):
+      return ("hold.increase", [("hold", id(hold)), ("amount", coin.text(amount))])
+    case .capture(let hold, let taking, let isFinal, let coin):
       var fields = [("hold", id(hold)), ("final", .bool(isFinal))]
       switch taking {
       case .rest: break
       case .amount(let amount, let coin): fields.append(("amount", coin.text(amount)))
       case .units(let units): fields.append(("usage", ["units": .int(Int64(units))]))
+      case .lines(let lines): fields.append(("lines", .array(lines.map { Request.json($0, coin) })))
       }
       return ("hold.capture", fields)
     case .release(let hold): return ("hold.release", [("hold", id(hold))])
@@ -341,12 +378,24 @@ extension Request {
         "account.set_credit_line",
         [("account", name(account)), ("asset", .string(coin.code)), ("credit_line", coin.text(line))]
       )
-    case .register(let version, let tools):
+    case .register(let skill, let version, let tools, let keepsCurrent):
       let manifest: JSON = [
-        "id": .string(Cast.skill), "version": .string("1.0.\(version)"),
+        "id": .string(Cast.skills[skill]), "version": .string("1.0.\(version)"),
         "tools": .array(zip(Cast.tools, tools).map { Request.json($0, $1) }),
       ]
-      return ("skill.register", [("manifest", manifest)])
+      return ("skill.register", [("manifest", manifest), ("keep_current", .bool(keepsCurrent))])
+    }
+  }
+
+  private static func json(_ line: Line, _ coin: Coin) -> JSON {
+    switch line {
+    case .units(let units): return ["usage": ["units": .int(Int64(units))]]
+    case .tool(let tool, let units?):
+      return ["tool": .string(Cast.tools[tool]), "usage": ["units": .int(Int64(units))]]
+    case .tool(let tool, nil): return ["tool": .string(Cast.tools[tool])]
+    case .amount(let amount, let payee?):
+      return ["amount": coin.text(amount), "payee": .string(Cast.accounts[payee].name)]
+    case .amount(let amount, nil): return ["amount": coin.text(amount)]
     }
   }
 
@@ -370,12 +419,12 @@ extension Request {
       fields.append(("payee", .string(Cast.accounts[payee].name)))
       if let most = payment.maxCost { fields.append(("max_cost", coin.text(most))) }
     case .tool(let tool, let units):
-      fields.append(("tool", .string(Cast.tools[tool])))
+      fields.append(("tool", .string(Cast.name(of: tool, payment.form))))
       if let units { fields.append(("usage", ["units": .int(Int64(units))])) }
       // Seven digits are exact in both assets.
       if let most = payment.maxCost { fields.append(("max_cost", Coin.credits.text(most))) }
     case .dynamic(let amount):
-      fields.append(("tool", .string(Cast.tools[Cast.dynamicTool])))
+      fields.append(("tool", .string(Cast.name(of: Cast.dynamicTool, payment.form))))
       if let amount { fields.append(("amount", Coin.credits.text(amount))) }
       if let most = payment.maxCost { fields.append(("max_cost", Coin.credits.text(most))) }
     }

@@ -19,7 +19,7 @@ package struct RequestGenerator {
       actions.append(.deposit(2, coin, 20 * unit(coin)))
       actions.append(.deposit(5, coin, 20 * unit(coin)))
     }
-    actions.append(register())
+    actions.append(version(of: 0, tools: Cast.tools.count))
     // So that something is counted from the beginning, in windows that change often.
     for (account, window) in [(2, "hour"), (5, "hour"), (5, "day"), (7, "day")] {
       actions.append(
@@ -67,8 +67,14 @@ package struct RequestGenerator {
         random.chance(70)
         ? .reserve(changed(payment), milliseconds: milliseconds, policy)
         : .reserve(payment, milliseconds: milliseconds + 1, policy)
-    case .capture(let hold, let taking, let isFinal):
-      request.action = .capture(hold: hold, taking, isFinal: !isFinal)
+    case .increase(let hold, let amount, let coin):
+      request.action = .increase(hold: hold, amount + 1, coin)
+    case .capture(let hold, .lines(let lines), let isFinal, let coin) where random.chance(50):
+      // Another order is another request.
+      request.action = .capture(
+        hold: hold, .lines([.amount(1, payee: nil)] + lines.reversed()), isFinal: isFinal, coin: coin)
+    case .capture(let hold, let taking, let isFinal, let coin):
+      request.action = .capture(hold: hold, taking, isFinal: !isFinal, coin: coin)
     case .refund(let charge, let amount, let coin):
       request.action = .refund(charge: charge, (amount ?? 0) + 1, coin)
     case .transfer(let legs):
@@ -107,7 +113,7 @@ package struct RequestGenerator {
     serial += 1
     var takesKey = true
     switch action {
-    case .charge, .reserve, .capture, .refund, .transfer, .reverse, .deposit, .withdraw: break
+    case .charge, .reserve, .increase, .capture, .refund, .transfer, .reverse, .deposit, .withdraw: break
     default: takesKey = false
     }
     let request = Request(action, key: takesKey ? key : "", serial: serial)
@@ -145,8 +151,10 @@ package struct RequestGenerator {
       if random.chance(20) { return .close(Cast.closable) }
       let coin = coin()
       return .withdraw(random.pick(Cast.everybody), coin, amount(coin) / 2 + 1)
-    case 10..<34: return .charge(payment(in: world))
-    case 34..<53: return reservation(in: world)
+    case 10..<31: return .charge(payment(in: world))
+    case 31..<35:
+      if let hold = hold(in: world, ids) { return increase(hold, in: world) }
+    case 35..<53: return reservation(in: world)
     case 53..<69:
       if let hold = hold(in: world, ids) { return capture(hold, in: world) }
     case 69..<73:
@@ -173,7 +181,7 @@ package struct RequestGenerator {
     case 96..<97:
       let coin = coin()
       return .setCredit(random.pick([2, 5]), coin, amount(coin))
-    case 97..<99: return register()
+    case 97..<99: return register(in: world)
     default: break
     }
     return .charge(payment(in: world))
@@ -181,13 +189,15 @@ package struct RequestGenerator {
 
   private mutating func payment(in world: ReferenceLedger) -> Payment {
     var payment = Payment(payer: random.pick(Cast.payers), cost: .tool(0, units: nil), run: 0, maxCost: nil)
-    if random.chance(45), let tools = world.skill?.tools {
-      let tool = random.below(tools.count)
+    if random.chance(45) {
+      // The first tool is flat in every version, the last dynamic, and the others are neither.
+      let tool = random.below(Cast.tools.count)
       if tool == Cast.dynamicTool {
         payment.cost = .dynamic(random.chance(90) ? amount(.credits) : nil)
       } else {
-        payment.cost = .tool(tool, units: tools[tool].tariff.isMetered ? random.below(400) + 2 : nil)
+        payment.cost = .tool(tool, units: tool == 0 ? nil : random.below(400) + 2)
       }
+      payment.form = form(in: world)
       if random.chance(25) { payment.maxCost = random.chance(10) ? 0 : Int128(random.below(40_000_000)) + 1 }
     } else {
       let coin = coin()
@@ -203,6 +213,18 @@ package struct RequestGenerator {
     return payment
   }
 
+  /// A name of a tool, which mostly leads somewhere.
+  private mutating func form(in world: ReferenceLedger) -> ToolForm {
+    let skill = random.chance(25) ? 1 : 0
+    switch random.below(10) {
+    case 0..<4: return .plain
+    case 4..<7: return .full(skill: skill)
+    default:
+      let versions = world.skills[skill].map { $0.versions.keys.sorted() } ?? []
+      return .pinned(skill: skill, version: versions.isEmpty || random.chance(3) ? 0 : random.pick(versions))
+    }
+  }
+
   private mutating func reservation(in world: ReferenceLedger) -> Action {
     let milliseconds = random.chance(15) ? random.below(60 * 86_400_000) : random.below(4_000_000)
     return .reserve(payment(in: world), milliseconds: Int64(milliseconds) + 1, random.pick(Policy.allCases))
@@ -216,22 +238,57 @@ package struct RequestGenerator {
     return known.isEmpty ? nil : random.pick(known)
   }
 
+  private mutating func increase(_ hold: ReferenceLedger.Hold, in world: ReferenceLedger) -> Action {
+    let edges = world.increaseEdges(of: hold)
+    if !edges.isEmpty, random.chance(25) {
+      return .increase(hold: hold.serial, random.pick(edges) + (random.chance(50) ? 1 : 0), hold.coin)
+    }
+    return .increase(hold: hold.serial, amount(hold.coin), hold.coin)
+  }
+
   private mutating func capture(_ hold: ReferenceLedger.Hold, in world: ReferenceLedger) -> Action {
     let isFinal = random.chance(60)
+    if random.chance(25) { return lines(hold, in: world, isFinal: isFinal) }
     if hold.tariff?.isMetered == true, random.chance(40) {
-      return .capture(hold: hold.serial, .units(random.below(500) + 2), isFinal: isFinal)
+      return .capture(hold: hold.serial, .units(random.below(500) + 2), isFinal: isFinal, coin: hold.coin)
     }
-    if random.chance(30) { return .capture(hold: hold.serial, .rest, isFinal: isFinal) }
+    if random.chance(30) { return .capture(hold: hold.serial, .rest, isFinal: isFinal, coin: hold.coin) }
     if hold.policy == .overflow, hold.end == nil, random.chance(40) {
       let edges = world.edges(of: hold)
       if !edges.isEmpty {
         let most = random.pick(edges) + (random.chance(50) ? 1 : 0)
-        return .capture(hold: hold.serial, .amount(most, hold.coin), isFinal: isFinal)
+        return .capture(hold: hold.serial, .amount(most, hold.coin), isFinal: isFinal, coin: hold.coin)
       }
     }
     let most = hold.remaining > 0 ? hold.remaining : 1_000_000
     return .capture(
-      hold: hold.serial, .amount(most * Int128(random.below(160)) / 100, hold.coin), isFinal: isFinal)
+      hold: hold.serial, .amount(most * Int128(random.below(160)) / 100, hold.coin), isFinal: isFinal,
+      coin: hold.coin)
+  }
+
+  /// A capture of several lines, which mostly fit into what is left of the hold.
+  private mutating func lines(
+    _ hold: ReferenceLedger.Hold, in world: ReferenceLedger, isFinal: Bool
+  ) -> Action {
+    let count = random.below(4) + 1
+    var lines: [Line] = []
+    for _ in 0..<count {
+      switch random.below(4) {
+      case 0 where hold.tariff?.isMetered != false: lines.append(.units(random.below(300) + 2))
+      case 1:
+        let tool = random.below(Cast.toolCoins.count)
+        // The first tool is flat, these others never.
+        if Cast.toolCoins[tool] == hold.coin || random.chance(10) {
+          lines.append(.tool(tool, units: tool == 0 ? nil : random.below(300) + 2))
+        }
+      default:
+        let most = hold.remaining > 0 ? hold.remaining : 1_000_000
+        let amount = most * Int128(random.below(120)) / 100 / Int128(count)
+        lines.append(.amount(amount, payee: random.chance(50) ? random.pick(Cast.payees) : nil))
+      }
+    }
+    if lines.isEmpty { lines.append(.amount(Int128(random.below(1_000)), payee: nil)) }
+    return .capture(hold: hold.serial, .lines(lines), isFinal: isFinal, coin: hold.coin)
   }
 
   private mutating func transfer() -> Action {
@@ -272,11 +329,25 @@ package struct RequestGenerator {
     return .setLimits(random.pick(Cast.payers), terms)
   }
 
-  /// A new version of the skill, with other prices and splits.
-  private mutating func register() -> Action {
+  /// A version of a skill: a new one, or one that was registered before.
+  private mutating func register(in world: ReferenceLedger) -> Action {
+    let skill = random.chance(40) ? 1 : 0
+    if let known = world.skills[skill], random.chance(35) {
+      let version = random.pick(known.versions.keys.sorted())
+      if let tools = known.versions[version] {
+        return .register(skill: skill, version: version, tools, keepsCurrent: random.chance(50))
+      }
+    }
+    // The second skill mostly has none of the tools, so that plain names go on leading somewhere.
+    let count = Cast.tools.count
+    return version(of: skill, tools: random.chance(skill == 0 ? 25 : 60) ? random.below(count) : skill == 0 ? count : 0)
+  }
+
+  /// A new version of a skill, with other prices and splits.
+  private mutating func version(of skill: Int, tools count: Int) -> Action {
     version += 1
     var tools: [ToolTerms] = []
-    for (index, coin) in Cast.toolCoins.enumerated() {
+    for (index, coin) in Cast.toolCoins.prefix(count).enumerated() {
       let tariff: Tariff
       func rate() -> Int128 { Int128(random.below(300)) * unit(coin) / 100_000 + Int128(random.below(10)) }
       // The first tool is flat for good, so that a repeat under another version has the usage that its price needs.
@@ -288,13 +359,13 @@ package struct RequestGenerator {
       }
       tools.append(ToolTerms(tariff: tariff, coin: coin, sharing: sharing()))
     }
-    let coin = coin()
-    tools.append(
-      ToolTerms(
-        tariff: .dynamic(
-          minimum: random.chance(30) ? unit(coin) / 100 : 0, maximum: random.chance(50) ? unit(coin) : nil),
-        coin: coin, sharing: sharing()))
-    return .register(version: version, tools)
+    if count > Cast.dynamicTool {
+      let coin = coin()
+      let minimum = random.chance(30) ? unit(coin) / 100 : 0
+      let tariff = Tariff.dynamic(minimum: minimum, maximum: random.chance(50) ? unit(coin) : nil)
+      tools.append(ToolTerms(tariff: tariff, coin: coin, sharing: sharing()))
+    }
+    return .register(skill: skill, version: version, tools, keepsCurrent: random.chance(50))
   }
 
   private mutating func sharing() -> Sharing {

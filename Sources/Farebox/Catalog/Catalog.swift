@@ -10,7 +10,9 @@ struct Catalog: ~Copyable {
   private(set) var assetCodes: ContiguousArray<InlineArray<24, UInt8>> = []
   private var assetNames = NameTable()
   private(set) var tools: ContiguousArray<Tool> = []
-  private(set) var toolNames = NameTable()
+  /// Who each tool is, apart from what a charge looks at.
+  private(set) var identities: ContiguousArray<ToolIdentity> = []
+  private var toolNames = ToolNames()
   private(set) var prices: ContiguousArray<PriceVersion> = []
   private(set) var splits: ContiguousArray<SplitRule> = []
   private(set) var skills: [String: Skill] = [:]
@@ -38,32 +40,71 @@ struct Catalog: ~Copyable {
 
   // MARK: Tools
 
-  /// The tool of a name; a name like `card/model` may also be one that a rule of the rate card finds.
-  func toolIndex(_ name: BorrowedText) -> UInt32? {
+  /// What a name stands for, `ambiguous` where it fits several tools, or nil for an unknown one; a name like `card/model`
+  /// may also be one that a rule of the rate card finds.
+  func find(_ name: BorrowedText) -> NamedTool? {
     if name.isEmpty { return nil }
-    return toolNames.find(name) ?? ruledToolIndex(name)
+    return toolNames.find(name) ?? unlisted(name)
   }
 
-  /// Whether a name is the tool's own, not one that a rule has led to it.
-  func isName(_ name: BorrowedText, of tool: UInt32) -> Bool { toolNames.isName(name, of: tool) }
+  func find(_ name: String) -> NamedTool? {
+    name.withBorrowedText { find($0) }
+  }
 
-  private func ruledToolIndex(_ name: BorrowedText) -> UInt32? {
-    guard !rateCards.isEmpty, name.count <= 2 * Limits.toolName + 1, let text = name.string,
-      let slash = text.firstIndex(of: "/"),
+  /// The one tool of a name, or nil.
+  func toolIndex(_ name: BorrowedText) -> UInt32? {
+    find(name).flatMap { $0.isAmbiguous ? nil : $0.tool }
+  }
+
+  /// A name that is in no table: a rate by a rule of its card, or one that says with a `#` before it that it is a rate.
+  private func unlisted(_ name: BorrowedText) -> NamedTool? {
+    guard !rateCards.isEmpty, name.count <= Limits.toolReference, let text = name.string else { return nil }
+    if text.utf8.first == UInt8(ascii: "#") { return rateIndex(String(text.dropFirst())).map { NamedTool($0) } }
+    guard let slash = text.firstIndex(of: "/"),
       let card = rateCards[String(text[..<slash])]?.card,
       let entry = card.entry(for: String(text[text.index(after: slash)...]), customer: nil)
     else { return nil }
-    return toolNames.find("\(card.name)/\(entry.fullName)")
+    return rateIndex("\(card.name)/\(entry.fullName)").map { NamedTool($0) }
+  }
+
+  /// The tool of a rate, whether or not a skill's tool has the same name.
+  func rateIndex(_ name: String) -> UInt32? {
+    toolNames.all(name).first { identities[Int($0)].skill == nil }
+  }
+
+  /// Whether a name is a tool's own, plain or with its skill, also where it fits others by now; not one that a rule has
+  /// led to it, nor one that names a version.
+  func isOwnName(_ name: BorrowedText, of tool: UInt32) -> Bool {
+    plain(name, is: tool) || toolNames.find(name) == NamedTool(tool)
+  }
+
+  private func plain(_ name: BorrowedText, is tool: UInt32) -> Bool {
+    identities[Int(tool)].name.withBorrowedText { $0.equals(name) }
+  }
+
+  /// The name of a tool that no other tool has: `skill#tool`, or `card/model`.
+  func fullName(_ tool: UInt32) -> String {
+    let entry = identities[Int(tool)]
+    if let skill = entry.skill { return ToolName(skill: skill, tool: entry.name).text }
+    return toolNames.all(entry.name).count > 1 ? ToolName(skill: "", tool: entry.name).text : entry.name
+  }
+
+  /// The full names of the tools among which a plain name does not decide.
+  func candidates(_ name: String) -> [String] {
+    toolNames.candidates(name).map { fullName($0) }
   }
 
   /// The price of a tool for a customer at a time, or nil where it has none then.
-  func priceIndex(_ tool: UInt32, customer: UInt32?, at time: Int64) -> UInt32? {
-    if let customer, !tools[Int(tool)].overrides.isEmpty, let own = tools[Int(tool)].overrides[customer],
+  ///
+  /// A customer's own price comes first, then that of the version that was named.
+  func priceIndex(_ named: NamedTool, customer: UInt32?, at time: Int64) -> UInt32? {
+    let tool = Int(named.tool)
+    if let customer, !tools[tool].overrides.isEmpty, let own = tools[tool].overrides[customer],
       let price = Tool.price(in: own, at: time)
     {
       return price
     }
-    return Tool.price(in: tools[Int(tool)].periods, at: time)
+    return named.price ?? Tool.price(in: tools[tool].periods, at: time)
   }
 
   /// The time after `time` at which another price of a tool may begin to apply; `Int64.max` is never.
@@ -80,9 +121,10 @@ struct Catalog: ~Copyable {
     return end
   }
 
-  /// Whether the tool and its skill are switched on.
-  func isEnabled(_ tool: UInt32) -> Bool {
-    tools[Int(tool)].isEnabled && !tools[Int(tool)].isSkillDisabled
+  /// Whether the tool and its skill are switched on, and its skill still offers it; a version that is named always does.
+  func isForSale(_ named: NamedTool) -> Bool {
+    let tool = Int(named.tool)
+    return tools[tool].isEnabled && !tools[tool].isSkillDisabled && (tools[tool].isOffered || named.price != nil)
   }
 
   /// Applies a price version to a usage.
@@ -101,11 +143,26 @@ struct Catalog: ~Copyable {
     }
   }
 
-  /// The tool of a name, added where there is none.
-  mutating func makeTool(_ name: String) -> UInt32 {
-    if let found = toolNames.find(name) { return found }
+  /// The tool of a skill, added where there is none.
+  mutating func makeTool(_ name: String, of skill: String) -> UInt32 {
+    let full = ToolName(skill: skill, tool: name).text
+    if let found = toolNames.find(full) { return found.tool }
+    let index = addTool(ToolIdentity(name: name, skill: skill))
+    toolNames.set(full, NamedTool(index))
+    return index
+  }
+
+  /// The tool of a rate, added where there is none.
+  mutating func makeRate(_ name: String) -> UInt32 {
+    rateIndex(name) ?? addTool(ToolIdentity(name: name, skill: nil))
+  }
+
+  private mutating func addTool(_ identity: ToolIdentity) -> UInt32 {
+    let index = UInt32(tools.count)
     tools.append(Tool())
-    return toolNames.add(name)
+    identities.append(identity)
+    toolNames.addPlain(identity.name, index) { tools[Int($0)].isOffered }
+    return index
   }
 
   mutating func updateTool(_ index: UInt32, _ change: (inout Tool) -> Void) {
@@ -126,17 +183,33 @@ struct Catalog: ~Copyable {
     return UInt32(splits.count - 1)
   }
 
-  mutating func setSkill(_ skill: Skill) {
-    skills[skill.manifest.id] = skill
-    enableSkill(skill.manifest.id, skill.isEnabled)
+  /// Makes a version of a skill the current one.
+  ///
+  /// - Parameter prices: the tools of the manifest, each with the price that the version declares.
+  mutating func setSkill(
+    _ manifest: SkillManifest, _ version: SkillVersion, prices: [(tool: UInt32, price: UInt32)]
+  ) {
+    let isKnown = skills[manifest.id]?.versions[manifest.version] != nil
+    skills[manifest.id, default: Skill(manifest)].setCurrent(manifest, version)
+    for (tool, price) in prices {
+      let pinned = ToolName(skill: manifest.id, version: manifest.version, tool: identities[Int(tool)].name)
+      toolNames.set(pinned.text, NamedTool(tool, pinned: price))
+      if !isKnown { identities[Int(tool)].versions.append(manifest.version) }
+      skills[manifest.id]?.tools.insert(tool)
+    }
+    // Tools that the new version no longer has are no longer for sale.
+    let offered = Set(prices.map(\.tool))
+    for tool in skills[manifest.id]?.tools ?? [] where tools[Int(tool)].isOffered != offered.contains(tool) {
+      tools[Int(tool)].isOffered.toggle()
+      toolNames.offer(identities[Int(tool)].name, tool, tools[Int(tool)].isOffered)
+    }
+    enableSkill(manifest.id, skills[manifest.id]?.isEnabled ?? true)
   }
 
   /// Switches a skill, and with it each of its tools, so that a charge need not look for the skill.
   mutating func enableSkill(_ id: String, _ isEnabled: Bool) {
     skills[id]?.isEnabled = isEnabled
-    for tool in skills[id]?.manifest.tools ?? [] {
-      if let index = toolNames.find(tool.name) { tools[Int(index)].isSkillDisabled = !isEnabled }
-    }
+    for tool in skills[id]?.tools ?? [] { tools[Int(tool)].isSkillDisabled = !isEnabled }
   }
 
   mutating func setAccess(_ skill: String, account: UInt32, _ isEnabled: Bool) {
@@ -145,8 +218,7 @@ struct Catalog: ~Copyable {
 
   /// What somebody has said of an account's use of a tool, or nil; of the tool before of its skill.
   func access(_ tool: UInt32, account: UInt32) -> Bool? {
-    let entry = tools[Int(tool)]
-    return entry.access[account] ?? entry.skill.flatMap { skillAccess[$0]?[account] }
+    tools[Int(tool)].access[account] ?? identities[Int(tool)].skill.flatMap { skillAccess[$0]?[account] }
   }
 
   /// Whether nobody has said anything about who may use a tool.
@@ -159,10 +231,26 @@ struct Catalog: ~Copyable {
   }
 }
 
+/// Who a tool is.
+struct ToolIdentity {
+  /// Its name within its skill; of a rate `card/model`.
+  let name: String
+  /// The id of its skill, or nil for an entry of a rate card.
+  let skill: String?
+  /// Versions of its skill that have it, in the order of their registration.
+  var versions: [String] = []
+
+  init(name: String, skill: String?) {
+    self.name = name
+    self.skill = skill
+  }
+}
+
 /// Something with a price that can be called by name.
 struct Tool {
-  /// The id of its skill, or nil for an entry of a rate card.
-  var skill: String?
+  /// Whether the current version of its skill has it.
+  var isOffered = true
+  /// Whether it may be charged for: as the version that was registered last says, or whoever switched it since.
   var isEnabled = true
   /// Whether somebody has switched it off, which a new version of its skill does not undo.
   var isSwitchedOff = false
@@ -233,12 +321,42 @@ final class SplitRule: Sendable {
   }
 }
 
-/// A registered skill in its newest version.
+/// A registered skill in its current version, with what is needed to know the others again.
 struct Skill {
-  let manifest: SkillManifest
+  private(set) var manifest: SkillManifest
   var isEnabled = true
-  /// When this version was registered.
+  /// When the current version was registered.
+  private(set) var registered: Int64 = 0
+  /// Every version that was ever registered.
+  private(set) var versions: [String: SkillVersion] = [:]
+  /// The versions in the order of their first registration.
+  private(set) var order: [String] = []
+  /// Every tool that a version has.
+  var tools: Set<UInt32> = []
+
+  init(_ manifest: SkillManifest) {
+    self.manifest = manifest
+  }
+
+  mutating func setCurrent(_ manifest: SkillManifest, _ version: SkillVersion) {
+    self.manifest = manifest
+    registered = version.registered
+    if versions.updateValue(version, forKey: manifest.version) == nil { order.append(manifest.version) }
+  }
+}
+
+/// A version of a skill that was registered.
+struct SkillVersion {
+  /// Of its manifest.
+  let digest: Digest
+  /// The record that has the manifest.
+  let record: UInt64
   let registered: Int64
+}
+
+extension SkillManifest {
+  /// Equal for manifests that say the same.
+  var digest: Digest { SHA256Hasher.hash(Array(json.canonical().utf8).span) }
 }
 
 /// A published rate card in its newest version.

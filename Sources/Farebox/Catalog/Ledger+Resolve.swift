@@ -43,28 +43,32 @@ extension Ledger {
   func pricedTool(
     _ name: BorrowedText, customer: UInt32?, at time: Int64
   ) throws(Rejection) -> (tool: UInt32, price: UInt32) {
-    guard name.count <= 2 * Limits.toolName + 1 else {
-      throw .failed(Failure(.tooLong, field: "tool", "A name has at most \(2 * Limits.toolName + 1) bytes."))
+    guard let named = state.catalog.find(name), !named.isAmbiguous else {
+      throw .failed(state.catalog.unresolved(name))
     }
-    guard let tool = state.catalog.toolIndex(name) else {
-      throw .failed(
-        name.isText
-          ? Failure(.toolNotFound, field: "tool", "There is no tool '\(name.shown)'.")
-          : Failure(.invalidUTF8, field: "tool", "It is not UTF-8 text without NUL."))
-    }
-    guard state.catalog.isEnabled(tool) else {
-      throw .failed(Failure(.toolDisabled, field: "tool", "Tool '\(name.shown)' or its skill is disabled."))
-    }
-    if let customer, !state.catalog.isOpenToAll(tool), let barred = state.barred(customer, from: tool) {
+    guard state.catalog.isForSale(named) else { throw .failed(state.catalog.notForSale(named, name)) }
+    if let customer, !state.catalog.isOpenToAll(named.tool), let barred = state.barred(customer, from: named.tool) {
       throw .failed(
         Failure(
           .toolDisabled, field: "tool",
           "Tool '\(name.shown)' is disabled for account '\(state.accountNames[barred])'."))
     }
-    guard let price = state.catalog.priceIndex(tool, customer: customer, at: time) else {
+    guard let price = state.catalog.priceIndex(named, customer: customer, at: time) else {
       throw .failed(Failure(.rateCardNotFound, field: "tool", "Tool '\(name.shown)' has no price at this time."))
     }
-    return (tool, price)
+    return (named.tool, price)
+  }
+
+  /// The tool that a name stands for, whether or not it is for sale.
+  func tool(_ name: BorrowedText) throws(Rejection) -> NamedTool {
+    guard let named = state.catalog.find(name), !named.isAmbiguous else {
+      throw .failed(state.catalog.unresolved(name))
+    }
+    return named
+  }
+
+  func tool(_ name: String) throws(Rejection) -> NamedTool {
+    try name.withBorrowedText { text throws(Rejection) in try tool(text) }
   }
 
   private func resolveAmount(

@@ -20,17 +20,20 @@ enum PriceOperations {
       OperationField("amount", .amount, "What the callback of a dynamic price gave."),
       OperationField("max_cost", .amount, "The total is capped here."),
       OperationField("at", .integer, "The time whose prices apply; now where absent."),
-    ], output: quoteRow, errors: [.toolNotFound, .toolDisabled, .rateCardNotFound, .unpriceable, .overflow]
+    ],
+    output: [
+      OperationField("tool", .text, "The tool."), OperationField("skill", .text, "Its skill, or null for a rate."),
+    ] + quoteRow, errors: SkillOperations.naming + [.toolDisabled, .unpriceable, .overflow]
   ) { engine, input throws(Failure) in
     let arena = TextArena()
     let tool = arena.add(input.text("tool"))
     let customer = arena.add(input.text("customer"))
     let time = input.integer("at")
     // First the asset, because the amounts of the input are in it.
-    let asset = try engine.read { ledger, now throws(Rejection) in
+    let (asset, members) = try engine.read { ledger, now throws(Rejection) in
       let account = customer.isEmpty ? nil : ledger.state.account(customer)
-      let price = try ledger.pricedTool(tool, customer: account, at: time ?? now).price
-      return ledger.state.catalog.prices[Int(price)].price.asset
+      let (index, price) = try ledger.pricedTool(tool, customer: account, at: time ?? now)
+      return (ledger.state.catalog.prices[Int(price)].price.asset, ledger.toolMembers(index))
     }
     let usage = try input.value("usage").map { json throws(Failure) in try Usage.parse(json, scale: asset.scale) }
     let given = try amount(input, "amount", asset)
@@ -39,7 +42,8 @@ enum PriceOperations {
     let result = try engine.quote(
       tool: tool, usage: usage ?? .oneRequest, customer: customer, amount: given, maxCost: maxCost, at: time
     ) { lines.append($0) }
-    return json(result.total, lines, asset, result.priceVersion)
+    let row = json(result.total, lines, asset, result.priceVersion)
+    return .object(JSONObject(members + (row.object?.members ?? []).map { ($0.key, $0.value) }))
   }
 
   static let evaluate = Operation(
@@ -78,9 +82,10 @@ enum PriceOperations {
       OperationField("to", .integer, "From when it no longer applies; never where absent."),
     ],
     output: [
-      OperationField("tool", .text, "The tool."), OperationField("customer", .text, "The account."),
+      OperationField("tool", .text, "The tool."), OperationField("skill", .text, "Its skill, or null for a rate."),
+      OperationField("customer", .text, "The account."),
       OperationField("price_version", .integer, "The number of the price."),
-    ], errors: [.toolNotFound, .accountNotFound, .unrepresentable, .tooPrecise, .assetNotFound]
+    ], errors: SkillOperations.naming + [.accountNotFound, .unrepresentable, .tooPrecise, .assetNotFound]
   ) { engine, input throws(Failure) in
     let assets = try engine.read { ledger, _ throws(Rejection) in Array(ledger.state.catalog.assets) }
     let price = try Price.parse(
@@ -88,13 +93,15 @@ enum PriceOperations {
       asset: { code in assets.first { $0.code == code } ?? Asset.builtIn(code) }, path: "price")
     return try engine.perform(engine.options.durability) { ledger, context throws(Rejection) in
       let customer = try ledger.account(input, "customer")
-      let tool = input.text("tool") ?? ""
+      let tool = try ledger.tool(input.text("tool") ?? "").tool
       try ledger.setCustomerPrice(
         tool, customer: customer, price, from: input.integer("from"), to: input.integer("to"), at: context.time)
-      return [
-        "tool": .string(tool), "customer": .string(ledger.state.accountNames[customer]),
-        "price_version": .int(Int64(ledger.state.catalog.prices.count)),
-      ]
+      return .object(
+        JSONObject(
+          ledger.toolMembers(tool) + [
+            ("customer", .string(ledger.state.accountNames[customer])),
+            ("price_version", .int(Int64(ledger.state.catalog.prices.count))),
+          ]))
     }
   }
 
@@ -175,11 +182,13 @@ enum PriceOperations {
     }
   }
 
-  /// A slash divides a card's name from its rates'.
+  /// A slash divides a card's name from its rates', and a number sign a skill's id from its tools'.
   private static func checkName(_ name: String) throws(Failure) {
-    guard !name.isEmpty, name.utf8.count <= Limits.toolName, !name.utf8.contains(UInt8(ascii: "/")) else {
+    guard !name.isEmpty, name.utf8.count <= Limits.toolName,
+      !name.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "#") })
+    else {
       throw Failure(
-        .invalidArgument, field: "name", "A card's name has from 1 to \(Limits.toolName) bytes and no slash.")
+        .invalidArgument, field: "name", "A card's name has from 1 to \(Limits.toolName) bytes and no '/' or '#'.")
     }
   }
 

@@ -1,4 +1,5 @@
 internal import FareboxCore
+internal import FareboxStore
 
 /// Skills and tools through the JSON door.
 enum SkillOperations {
@@ -7,7 +8,11 @@ enum SkillOperations {
   ]
 
   private static let skill = OperationField("skill", .text, "The skill's id.", required: true)
-  private static let tool = OperationField("tool", .text, "The tool's name.", required: true)
+  private static let tool = OperationField(
+    "tool", .text, "The tool: `skill#tool`, `skill@version#tool`, a plain name that is unique, or a rate's.",
+    required: true)
+  /// What a name that stands for no tool is answered with.
+  static let naming: [Status] = [.toolNotFound, .toolAmbiguous, .rateCardNotFound]
   private static let account = OperationField(
     "account", .text,
     "Only for this account and those below it; the nearest account of which something was said decides."
@@ -15,19 +20,27 @@ enum SkillOperations {
   private static let access = OperationField(
     "access", .list, "Accounts of which something was said, each with account and enabled.")
   private static let row = [
-    OperationField("skill", .text, "The id."), OperationField("version", .text, "The newest version."),
+    OperationField("skill", .text, "The id."), OperationField("version", .text, "The current version."),
+    OperationField(
+      "versions", .list, "Versions that are registered, the newest \(Limits.listedVersions), newest first."),
     OperationField("name", .text, "For people."), OperationField("enabled", .flag, "Whether it can be charged for."),
     OperationField("tools", .list, "The names of its tools."), OperationField("registered", .integer, "When."),
   ]
 
   static let register = Operation(
     "skill.register", "Registers a skill with its tools and prices, or a new version of one.",
-    input: [OperationField("manifest", .object, "The skill's manifest.", required: true)],
-    output: row + [OperationField("changed", .flag, "False where the same manifest was registered before.")],
+    input: [
+      OperationField("manifest", .object, "The skill's manifest.", required: true),
+      OperationField(
+        "keep_current", .flag,
+        "A version that is registered already stays as it is; without this it becomes the current one again."),
+    ],
+    output: row + [OperationField("changed", .flag, "False where nothing was written.")],
     errors: [.skillExists, .assetNotFound, .unrepresentable, .tooPrecise, .accountClosed]
   ) { engine, input throws(Failure) in
     try engine.perform(engine.options.durability) { ledger, context throws(Rejection) in
-      let (manifest, isNew) = try ledger.registerSkill(input.value("manifest") ?? .null, at: context.time)
+      let (manifest, isNew) = try ledger.registerSkill(
+        input.value("manifest") ?? .null, keepsCurrent: input.flag("keep_current"), at: context.time)
       guard let skill = ledger.state.catalog.skills[manifest.id] else { return .null }
       return .object(
         JSONObject((json(skill).object?.members ?? []).map { ($0.key, $0.value) } + [("changed", .bool(isNew))]))
@@ -73,7 +86,7 @@ enum SkillOperations {
         if input.value("account") == nil {
           try ledger.enableSkill(id, isEnabled, at: context.time)
         } else {
-          try ledger.setAccess("skill", id, account: ledger.account(input), isEnabled, at: context.time)
+          try ledger.setAccess(skill: id, account: ledger.account(input), isEnabled, at: context.time)
         }
         return json(ledger.state.catalog.skills[id] ?? skill)
       }
@@ -82,6 +95,10 @@ enum SkillOperations {
 
   private static let toolRow = [
     OperationField("tool", .text, "The name."), OperationField("skill", .text, "Its skill, or null for a rate."),
+    OperationField("full_name", .text, "`skill#tool`, or `card/model` of a rate: no other tool has it."),
+    OperationField("version", .text, "The version of the skill that the row is about, or null for a rate."),
+    OperationField(
+      "versions", .list, "Versions of the skill that have the tool, the newest \(Limits.listedVersions), newest first."),
     OperationField("enabled", .flag, "Whether it can be charged for."),
     OperationField("description", .text, "For people."), OperationField("category", .text, "For people."),
     OperationField("pricing", .object, "The price that applies now, or null."),
@@ -99,31 +116,28 @@ enum SkillOperations {
     output: [
       OperationField("tools", .list, "As tool.inspect."),
       OperationField("next", .text, "The next page's after, or null."),
-    ], errors: [.toolNotFound]
+    ], errors: naming
   ) { engine, input throws(Failure) in
     let limit = try Paging.limit(input)
     return try engine.read { ledger, now throws(Rejection) in
       var index: UInt32 = 0
-      if let after = input.text("after") {
-        guard let found = ledger.state.catalog.toolNames.find(after) else { throw .failed(unknownTool) }
-        index = found + 1
-      }
+      if let after = input.text("after") { index = try ledger.tool(after).tool + 1 }
       var rows: [JSON] = []
       var last: UInt32 = 0
       var isMore = false
       while index < ledger.state.catalog.tools.count, !isMore {
         let isWanted =
-          (input.text("skill").map { ledger.state.catalog.tools[Int(index)].skill == $0 } ?? true)
+          (input.text("skill").map { ledger.state.catalog.identities[Int(index)].skill == $0 } ?? true)
           && (input.text("category").map { ledger.category(index) == $0 } ?? true)
         if isWanted, rows.count == limit {
           isMore = true
         } else if isWanted {
-          rows.append(ledger.json(tool: index, at: now))
+          rows.append(.object(ledger.row(NamedTool(index), ledger.declared(index), at: now)))
           last = index
         }
         index += 1
       }
-      return ["tools": .array(rows), "next": isMore ? .string(ledger.state.catalog.toolNames[last]) : .null]
+      return ["tools": .array(rows), "next": isMore ? .string(ledger.state.catalog.fullName(last)) : .null]
     }
   }
 
@@ -132,17 +146,22 @@ enum SkillOperations {
     output: toolRow + [
       OperationField("input_schema", .any, "The JSON Schema of its input, or null."),
       OperationField("split", .list, "Who gets what of a charge."), access,
-    ], errors: [.toolNotFound]
+    ], errors: naming
   ) { engine, input throws(Failure) in
-    try engine.read { ledger, now throws(Rejection) in
-      guard let index = ledger.state.catalog.toolNames.find(input.text("tool") ?? "") else {
-        throw .failed(unknownTool)
+    let name = input.text("tool") ?? ""
+    return try engine.look { ledger, context throws(Rejection) in
+      let named = try ledger.tool(name)
+      let declared: SkillManifest.Tool?
+      if named.price != nil {
+        declared = try ledger.declared(ToolName(name), in: context.store)
+      } else {
+        declared = ledger.declared(named.tool)
       }
-      var row = JSONObject((ledger.json(tool: index, at: now).object?.members ?? []).map { ($0.key, $0.value) })
-      let declared = ledger.declared(index)
+      var row = ledger.row(
+        named, declared, version: named.price.flatMap { _ in ToolName(name).version }, at: context.time)
       row.append("input_schema", declared?.inputSchema ?? .null)
       row.append("split", declared?.split.json ?? .null)
-      row.append("access", ledger.json(access: ledger.state.catalog.tools[Int(index)].access))
+      row.append("access", ledger.json(access: ledger.state.catalog.tools[Int(named.tool)].access))
       return .object(row)
     }
   }
@@ -151,27 +170,32 @@ enum SkillOperations {
   static let disableTool = toolSwitch("tool.disable", "Stops new charges and holds for a tool.", false)
 
   private static func toolSwitch(_ name: String, _ doc: String, _ isEnabled: Bool) -> Operation {
-    Operation(name, doc, input: [tool, account], output: toolRow, errors: [.toolNotFound, .accountNotFound]) {
+    Operation(name, doc, input: [tool, account], output: toolRow, errors: naming + [.accountNotFound]) {
       engine, input throws(Failure) in
       try engine.perform(engine.options.durability) { ledger, context throws(Rejection) in
         let name = input.text("tool") ?? ""
-        guard ledger.state.catalog.toolNames.find(name) != nil else { throw .failed(unknownTool) }
+        let named = try ledger.tool(name)
         if input.value("account") == nil {
           try ledger.enableTool(name, isEnabled, at: context.time)
         } else {
-          try ledger.setAccess("tool", name, account: ledger.account(input), isEnabled, at: context.time)
+          try ledger.setAccess(tool: named.tool, account: ledger.account(input), isEnabled, at: context.time)
         }
-        return ledger.state.catalog.toolNames.find(name).map { ledger.json(tool: $0, at: context.time) } ?? .null
+        return .object(ledger.row(named, ledger.declared(named.tool), at: context.time))
       }
     }
   }
 
   private static let unknown = Failure(.skillNotFound, field: "skill", "There is no skill of this id.")
-  private static let unknownTool = Failure(.toolNotFound, field: "tool", "There is no tool of this name.")
+
+  /// As many versions as are listed, the newest first.
+  static func newest(_ versions: [String]) -> JSON {
+    .array(versions.suffix(Limits.listedVersions).reversed().map { .string($0) })
+  }
 
   private static func json(_ skill: Skill) -> JSON {
     [
       "skill": .string(skill.manifest.id), "version": .string(skill.manifest.version),
+      "versions": newest(skill.order),
       "name": .string(skill.manifest.name), "description": .string(skill.manifest.description),
       "category": .string(skill.manifest.category), "owner": skill.manifest.owner.map { .string($0) } ?? .null,
       "enabled": .bool(skill.isEnabled), "tools": .array(skill.manifest.tools.map { .string($0.name) }),
@@ -181,11 +205,29 @@ enum SkillOperations {
 }
 
 extension Ledger {
-  /// What the manifest says of a tool, or nil for a rate.
+  /// What the current manifest says of a tool, or nil for a rate and for a tool that it no longer has.
   fileprivate func declared(_ tool: UInt32) -> SkillManifest.Tool? {
-    guard let skill = state.catalog.tools[Int(tool)].skill else { return nil }
-    let name = state.catalog.toolNames[tool]
-    return state.catalog.skills[skill]?.manifest.tools.first { $0.name == name }
+    let entry = state.catalog.identities[Int(tool)]
+    guard let skill = entry.skill else { return nil }
+    return state.catalog.skills[skill]?.manifest.tools.first { $0.name == entry.name }
+  }
+
+  /// What a version's manifest says of a tool: the journal has it, because only current ones are in memory.
+  fileprivate func declared(
+    _ name: ToolName, in store: any Store
+  ) throws(Rejection) -> SkillManifest.Tool? {
+    guard let skill = name.skill, let version = name.version,
+      let known = state.catalog.skills[skill]?.versions[version]
+    else { return nil }
+    let assets = state.catalog.assets
+    do throws(Failure) {
+      let manifest = try withRecord(known.record, in: store) { _, heap throws(Failure) in
+        try SkillManifest.parse(state.definition(heap), asset: { code in assets.first { $0.code == code } })
+      }
+      return manifest?.tools.first { $0.name == name.tool }
+    } catch {
+      throw .failed(error)
+    }
   }
 
   fileprivate func json(access: [UInt32: Bool]) -> JSON {
@@ -199,16 +241,26 @@ extension Ledger {
     declared(tool)?.category ?? ""
   }
 
-  fileprivate func json(tool index: UInt32, at time: Int64) -> JSON {
-    let entry = state.catalog.tools[Int(index)]
-    let price = state.catalog.priceIndex(index, customer: nil, at: time)
-    let declared = declared(index)
-    return [
-      "tool": .string(state.catalog.toolNames[index]), "skill": entry.skill.map { .string($0) } ?? .null,
-      "enabled": .bool(state.catalog.isEnabled(index)), "description": .string(declared?.description ?? ""),
-      "category": .string(declared?.category ?? ""),
-      "pricing": price.map { state.catalog.prices[Int($0)].price.json } ?? .null,
-      "price_version": price.map { .int(Int64($0) + 1) } ?? .null,
+  /// A tool as it is listed.
+  ///
+  /// - Parameters:
+  ///   - declared: what the version's manifest says of it.
+  ///   - version: of the skill; nil is the current one.
+  fileprivate func row(
+    _ named: NamedTool, _ declared: SkillManifest.Tool?, version: String? = nil, at time: Int64
+  ) -> JSONObject {
+    let entry = state.catalog.identities[Int(named.tool)]
+    let price = state.catalog.priceIndex(named, customer: nil, at: time)
+    let current = entry.skill.flatMap { state.catalog.skills[$0]?.manifest.version }
+    let rest: [(String, JSON)] = [
+      ("full_name", .string(state.catalog.fullName(named.tool))),
+      ("version", (version ?? current).map { .string($0) } ?? .null),
+      ("versions", SkillOperations.newest(entry.versions)),
+      ("enabled", .bool(state.catalog.isForSale(named))), ("description", .string(declared?.description ?? "")),
+      ("category", .string(declared?.category ?? "")),
+      ("pricing", price.map { state.catalog.prices[Int($0)].price.json } ?? .null),
+      ("price_version", price.map { .int(Int64($0) + 1) } ?? .null),
     ]
+    return JSONObject(toolMembers(named.tool) + rest)
   }
 }

@@ -29,14 +29,15 @@ extension Engine {
     }
   }
 
-  /// Makes sure that there is a tool of this name, switched on or off.
-  package func checkTool(_ name: BorrowedText) throws(Failure) {
-    try read { ledger, time throws(Rejection) in
-      do throws(Rejection) {
-        _ = try ledger.pricedTool(name, customer: nil, at: time)
-      } catch {
-        guard error.status == .toolDisabled || error.status == .rateCardNotFound else { throw error }
-      }
+  /// Makes sure that a plain name does not fit several tools that are in memory.
+  package func checkUnambiguous(_ name: BorrowedText) throws(Failure) {
+    try withLedger { ledger throws(Failure) in
+      if ledger.state.catalog.find(name)?.isAmbiguous == true { throw ledger.state.catalog.unresolved(name) }
     }
+  }
+
+  /// Makes sure that there is a tool of this name, switched on or off, whether or not it has a price now.
+  package func checkTool(_ name: BorrowedText) throws(Failure) {
+    try read { ledger, _ throws(Rejection) in _ = try ledger.tool(name) }
   }
 }

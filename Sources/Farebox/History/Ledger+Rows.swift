@@ -13,6 +13,7 @@ extension RecordKind {
     case .expire: "expire"
     case .extend: "extend"
     case .refund: "refund"
+    case .increase: "increase"
     case .asset: "asset"
     case .account: "account"
     case .accountState: "account_state"
@@ -39,9 +40,11 @@ extension Ledger {
 
   /// A record as JSON.
   ///
-  /// - Parameter explains: whether to tell how the price came about.
+  /// - Parameters:
+  ///   - explains: whether to tell how the price came about.
+  ///   - origins: finds the run and the call where another record has them. The store must not be lending the record.
   func json(
-    _ number: UInt64, _ record: Record, _ heap: Heap, explains: Bool, in store: any Store
+    _ number: UInt64, _ record: Record, _ heap: Heap, explains: Bool, origins: Origins = Origins(), in store: any Store
   ) throws(Failure) -> JSON {
     guard let kind = RecordKind(rawValue: record.kind) else { throw Segment.corrupt("A record has an unknown kind.") }
     var row: JSONObject = [
@@ -51,11 +54,15 @@ extension Ledger {
     if kind.rawValue < RecordKind.asset.rawValue, record.asset < state.catalog.assets.count {
       appendMoney(record, kind, heap, to: &row)
     }
-    if record.tool > 0 { row.append("tool", .string(state.catalog.toolNames[record.tool - 1])) }
+    if record.tool > 0 { for (key, value) in toolMembers(record.tool - 1) { row.append(key, value) } }
     if record.reference > 0 { row.append("reference", Shapes.number(record.reference)) }
     if let hold = receipt(number, record).hold.nonZero { row.append("hold", Shapes.number(hold)) }
     if record.price > 0 { row.append("price_version", Shapes.number(UInt64(record.price))) }
-    for (field, name) in [(HeapField.run, "run"), (.call, "call"), (.description, "description"), (.name, "name")] {
+    let origin = try origins.find(number, record, heap, self, in: store)
+    for (name, text) in [("run", origin.run), ("call", origin.call)] where !text.isEmpty {
+      row.append(name, .string(text))
+    }
+    for (field, name) in [(HeapField.description, "description"), (.name, "name")] {
       if let text = heap[field].string, !text.isEmpty { row.append(name, .string(text)) }
     }
     if !heap[.key].isEmpty { row.append("idempotency_key", .string(heap[.key].keyText)) }
@@ -64,6 +71,7 @@ extension Ledger {
         row.append(name, (try? JSON.parse(text)) ?? .string(text))
       }
     }
+    if let lines = try linesJSON(record, heap, explains: explains) { row.append("lines", lines) }
     if explains { try explain(record, kind, heap, in: store, to: &row) }
     return .object(row)
   }
@@ -77,10 +85,14 @@ extension Ledger {
     row.append("asset", .string(asset.code))
     row.append("balance", text(record.balance))
     row.append("available", text(record.available))
-    if kind == .reserve || kind == .capture { row.append("hold_remaining", text(record.remaining)) }
+    if kind == .reserve || kind == .increase || kind == .capture {
+      row.append("hold_remaining", text(record.remaining))
+    }
     if kind == .reserve || kind == .extend { row.append("expires", .int(record.extra)) }
     if kind == .capture { row.append("final", .bool(record.flags & RecordFlags.final != 0)) }
     if record.flags & RecordFlags.capped != 0 { row.append("capped", true) }
+    if record.flags & RecordFlags.unreported != 0 { row.append("unreported", true) }
+    if let shortfall = heap[.shortfall].word { row.append("shortfall", text(shortfall)) }
     if kind.movesMoney {
       row.append(
         "postings",
@@ -119,12 +131,14 @@ extension LedgerState {
     case .transfer: return heap.postings
     case .charge, .capture:
       var legs = [Posting(account: wallet(of: record.account), asset: record.asset, amount: 0 &- record.amount)]
+      if record.flags & RecordFlags.lines != 0 { return legs + linePostings(record, heap) }
       forEachShare(record.beneficiary, of: record.amount) { account, share in
         legs.append(Posting(account: account, asset: record.asset, amount: share))
       }
       return legs
     case .refund:
       var legs = [Posting(account: wallet(of: record.account), asset: record.asset, amount: record.amount)]
+      if record.flags & RecordFlags.lines != 0 { return legs + linePostings(record, heap) }
       // The fields tell what had been refunded before, so that a part is the difference between two exact splits.
       let before = heap[.requested].word ?? 0
       var taken: [Int64] = []

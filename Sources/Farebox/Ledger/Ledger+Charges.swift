@@ -29,6 +29,11 @@ extension Ledger {
   mutating func charge(
     _ request: ChargeRequest, known: Foreknown = .nothing, at time: Int64, in store: any Store
   ) throws(Rejection) -> Receipt {
+    if request.hasLongIdentifier {
+      let arena = TextArena()
+      defer { extendLifetime(arena) }
+      return try charge(request.folded(in: arena), known: known, at: time, in: store)
+    }
     let hash = request.key.isEmpty || !known.key.isNone ? known.key : KeyHash(request.key, secret)
     if let replay = try replayed(
       hash, request.key, in: store,
@@ -54,6 +59,11 @@ extension Ledger {
   mutating func reserve(
     _ request: ChargeRequest, _ terms: HoldTerms, at time: Int64, in store: any Store
   ) throws(Rejection) -> Receipt {
+    if request.hasLongIdentifier {
+      let arena = TextArena()
+      defer { extendLifetime(arena) }
+      return try reserve(request.folded(in: arena), terms, at: time, in: store)
+    }
     let hash = request.key.isEmpty ? KeyHash.none : KeyHash(request.key, secret)
     if let replay = try replayed(
       hash, request.key, in: store,
@@ -84,7 +94,7 @@ extension Ledger {
   }
 
   /// Refuses an order that its payer may not, or cannot, pay.
-  private mutating func check(_ order: Order, at time: Int64) throws(Rejection) {
+  mutating func check(_ order: Order, at time: Int64) throws(Rejection) {
     let hasGuard = try checkOpen(order.account)
     if hasGuard,
       let refusal = state.limitPassed(
@@ -113,7 +123,9 @@ extension Ledger {
   }
 
   /// Refuses an amount that the wallet does not have.
-  func checkFunds(_ account: UInt32, _ asset: UInt16, _ amount: Int64) throws(Rejection) {
+  ///
+  /// - Parameter owned: what is held already for the call that asks.
+  func checkFunds(_ account: UInt32, _ asset: UInt16, _ amount: Int64, owned: Int64 = 0) throws(Rejection) {
     let wallet = state.wallet(of: account)
     let index = state.balanceIndex(wallet, asset)
     let balance = index < 0 ? Balance(account: wallet, asset: asset, next: -1) : state.balances[Int(index)]
@@ -125,10 +137,11 @@ extension Ledger {
       return
     }
     if amount > balance.available {
-      throw .refused(
-        Refusal(
-          .insufficientFunds, .wallet, wallet, asset, limit: balance.available, spent: balance.units,
-          held: balance.held, requested: amount))
+      var refusal = Refusal(
+        .insufficientFunds, .wallet, wallet, asset, limit: balance.available, spent: balance.units,
+        held: balance.held, requested: amount)
+      refusal.owned = owned
+      throw .refused(refusal)
     }
     // What is available fits, so the balance after it does; the amount held may still not.
     guard !balance.held.addingReportingOverflow(amount).overflow,
@@ -169,7 +182,7 @@ extension Ledger {
   static let overflow = Failure(
     .overflow, field: "amount", "The balance would not fit into 64 bits of atomic units.")
 
-  private func record(_ kind: RecordKind, _ order: Order, at time: Int64) -> Record {
+  func record(_ kind: RecordKind, _ order: Order, at time: Int64) -> Record {
     var record = Record(kind, time: time)
     record.asset = order.asset
     record.account = order.account
@@ -196,7 +209,7 @@ extension Ledger {
     if let amount = request.amount, amount != order.amount { log.addField(.requested, words: [amount]) }
     if order.tool == 0 {
       if order.payee != order.beneficiary { log.addField(.payee, words: [Int64(order.payee)]) }
-    } else if !state.catalog.isName(request.tool, of: order.tool - 1) {
+    } else if !state.catalog.isOwnName(request.tool, of: order.tool - 1) {
       log.addField(.toolName, request.tool)
     }
   }

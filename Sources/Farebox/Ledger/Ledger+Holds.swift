@@ -20,12 +20,15 @@ extension Ledger {
     try Ledger.checkText(request.metadata, "metadata", Limits.metadata)
     let id = HoldID(request.hold)
     let hold = try openHold(id, in: store)
-    var (amount, isCapped) = try capturedAmount(request, hold)
+    var lines: [PricedLine] = []
+    if case .lines(let asked) = request.amount { lines = try price(asked, hold, at: time) }
+    var (amount, isCapped) = try lines.isEmpty ? capturedAmount(request, hold) : Ledger.total(lines)
     var excess: Int64 = 0
     if amount > hold.remaining {
       switch OverCapture(rawValue: hold.overCapture) ?? .reject {
       case .reject: throw .failed(overCapture(id, hold, amount))
       case .cap:
+        Ledger.cut(&lines, from: amount, to: hold.remaining)
         amount = hold.remaining
         isCapped = true
       case .overflow:
@@ -33,9 +36,34 @@ extension Ledger {
         try checkExcess(hold, amount, excess, at: time)
       }
     }
-    try checkCredit(hold.beneficiary, named: hold.payee, hold.asset, amount)
+    if lines.isEmpty {
+      try checkCredit(hold.beneficiary, named: hold.payee, hold.asset, amount)
+    } else {
+      try checkCredit(lines, hold, amount)
+    }
 
     // After this point the capture must succeed.
+    var record = captureRecord(hold, id, amount: amount, excess: excess, isFinal: request.isFinal, at: time)
+    if isCapped { record.flags |= RecordFlags.capped }
+    if !lines.isEmpty { record.flags |= RecordFlags.lines }
+    if case .units = request.amount { record.flags |= RecordFlags.explicit }
+    log.beginRecord()
+    log.addField(.key, request.key)
+    log.addField(.description, request.description)
+    log.addField(.metadata, request.metadata)
+    // What was asked for, because a cap hides it and a repeat must be compared with it.
+    if isCapped, case .units(let units) = request.amount { log.addField(.requested, words: [units]) }
+    if case .usage(let usage) = request.amount { log.addField(.usage, words: usage.words) }
+    if !lines.isEmpty { log.addLines(lines) }
+    let number = try append(&record, key: hash, tells: hold.account)
+    if excess > 0 { try raiseThresholds(hold.account, at: time) }
+    return receipt(number, record)
+  }
+
+  /// The record of a capture of `amount`, of which `excess` is beyond the hold.
+  func captureRecord(
+    _ hold: Hold, _ id: HoldID, amount: Int64, excess: Int64, isFinal: Bool, at time: Int64
+  ) -> Record {
     var record = Record(.capture, time: time)
     record.account = hold.account
     record.asset = hold.asset
@@ -45,21 +73,11 @@ extension Ledger {
     record.beneficiary = hold.beneficiary
     record.reference = id.number
     record.detail = id.detail
+    record.origin = hold.origin
     record.extra = excess
-    record.remaining = request.isFinal ? 0 : hold.remaining - (amount - excess)
-    if request.isFinal { record.flags |= RecordFlags.final }
-    if isCapped { record.flags |= RecordFlags.capped }
-    if case .units = request.amount { record.flags |= RecordFlags.explicit }
-    log.beginRecord()
-    log.addField(.key, request.key)
-    log.addField(.description, request.description)
-    log.addField(.metadata, request.metadata)
-    // What was asked for, because a cap hides it and a repeat must be compared with it.
-    if isCapped, case .units(let units) = request.amount { log.addField(.requested, words: [units]) }
-    if case .usage(let usage) = request.amount { log.addField(.usage, words: usage.words) }
-    let number = try append(&record, key: hash, tells: hold.account)
-    if excess > 0 { try raiseThresholds(hold.account, at: time) }
-    return receipt(number, record)
+    record.remaining = isFinal ? 0 : hold.remaining - (amount - excess)
+    if isFinal { record.flags |= RecordFlags.final }
+    return record
   }
 
   /// Returns what is left of a hold.
@@ -83,6 +101,7 @@ extension Ledger {
     record.asset = hold.asset
     record.reference = id.number
     record.detail = id.detail
+    record.origin = hold.origin
     record.extra = time + milliseconds * 1_000
     record.remaining = hold.remaining
     log.beginRecord()
@@ -103,7 +122,7 @@ extension Ledger {
     return count
   }
 
-  private mutating func end(
+  mutating func end(
     _ kind: RecordKind, _ number: UInt64, _ hold: Hold, at time: Int64
   ) throws(Rejection) -> Receipt {
     var record = Record(kind, time: time)
@@ -114,6 +133,7 @@ extension Ledger {
     record.price = hold.price
     record.reference = number
     record.detail = HoldID(number: number, tag: hold.tag).detail
+    record.origin = hold.origin
     record.flags = RecordFlags.final
     log.beginRecord()
     let ended = try append(&record, tells: hold.account)
@@ -157,24 +177,29 @@ extension Ledger {
     return end
   }
 
-  /// The receipt of the capture that closed a hold, as a replay of it.
+  /// The receipt of the record that ended a hold, as a replay of it.
   ///
   /// - Throws: `holdNotFound` where none did.
-  func closingCapture(_ id: HoldID, in store: any Store) throws(Failure) -> Receipt {
+  func closingReceipt(_ id: HoldID, in store: any Store) throws(Failure) -> Receipt {
     let payer = try withRecord(id.number, in: store) { record, _ in
       record.kind == RecordKind.reserve.rawValue && HoldID.tag(in: record.detail) == id.tag ? record.account : nil
     }
     guard let payer, let payer else { throw Failure(.holdNotFound, field: "hold", "There is no hold \(id.value).") }
     var found: Receipt?
-    try visitHistory(of: payer, after: id.number, in: store) { number, record, _ throws(Failure) in
-      guard record.kind == RecordKind.capture.rawValue, record.reference == id.number,
-        record.flags & RecordFlags.final != 0
-      else { return true }
-      found = self.receipt(number, record)
+    try visitHistory(of: payer, after: id.number, in: store) { number, record, heap throws(Failure) in
+      guard record.reference == id.number, record.flags & RecordFlags.final != 0 else { return true }
+      switch RecordKind(rawValue: record.kind) {
+      case .capture: found = self.receipt(number, record)
+      case .release, .expire:
+        found = self.receipt(number, record)
+        found?.isReleased = true
+      default: return true
+      }
+      found?.shortfall = heap[.shortfall].word ?? 0
       return false
     }
     guard var receipt = found else {
-      throw Failure(.holdNotFound, field: "hold", "Hold \(id.value) was not captured.")
+      throw Failure(.holdNotFound, field: "hold", "Hold \(id.value) is still open.")
     }
     receipt.isReplayed = true
     return receipt
@@ -182,7 +207,7 @@ extension Ledger {
 
   private func capturedAmount(_ request: CaptureRequest, _ hold: Hold) throws(Rejection) -> (Int64, Bool) {
     switch request.amount {
-    case .rest: return (hold.remaining, false)
+    case .rest, .lines: return (hold.remaining, false)
     case .units(let units):
       guard units >= 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "A capture is not negative.")) }
       return (units, false)
@@ -195,20 +220,21 @@ extension Ledger {
     }
   }
 
-  private mutating func checkExcess(
+  mutating func checkExcess(
     _ hold: Hold, _ amount: Int64, _ excess: Int64, at time: Int64
   ) throws(Rejection) {
     // What the call as a whole has cost then, all its captures together.
     let (whole, overflow) = hold.captured.addingReportingOverflow(amount)
     guard !overflow else { throw .failed(Ledger.overflow) }
     try checkOpen(hold.account, field: "hold")
-    if let refusal = state.limitPassed(
+    if var refusal = state.limitPassed(
       hold.account, at: time, amount: whole, added: excess, asset: hold.asset, run: hold.run, isNew: false,
       countedAt: hold.time)
     {
+      refusal.owned = hold.remaining
       throw .refused(refusal)
     }
-    try checkFunds(hold.account, hold.asset, excess)
+    try checkFunds(hold.account, hold.asset, excess, owned: hold.remaining)
   }
 
   private func overCapture(_ id: HoldID, _ hold: Hold, _ amount: Int64) -> Failure {

@@ -84,7 +84,9 @@ extension Ledger {
     if record.kind != RecordKind.capture.rawValue { return "operation" }
     if HoldID(number: record.reference, tag: HoldID.tag(in: record.detail)) != HoldID(request.hold) { return "hold" }
     if (record.flags & RecordFlags.final != 0) != request.isFinal { return "final" }
+    if case .lines = request.amount {} else if record.flags & RecordFlags.lines != 0 { return "lines" }
     switch request.amount {
+    case .lines(let lines): if let field = difference(lines, heap) { return field }
     case .rest:
       if record.flags & RecordFlags.explicit != 0 || !heap[.usage].isEmpty { return "amount" }
     case .units(let units):
@@ -100,10 +102,10 @@ extension Ledger {
   }
 
   /// Whether a tool is asked for by the name that it was asked for by before.
-  private func isSameTool(_ name: BorrowedText, _ record: Record, _ heap: Heap) -> Bool {
+  func isSameTool(_ name: BorrowedText, _ record: Record, _ heap: Heap) -> Bool {
     guard record.tool > 0, !name.isEmpty else { return record.tool == 0 && name.isEmpty }
     let asked = heap[.toolName]
-    return asked.isEmpty ? state.catalog.isName(name, of: record.tool - 1) : asked.equals(name)
+    return asked.isEmpty ? state.catalog.isOwnName(name, of: record.tool - 1) : asked.equals(name)
   }
 
   /// Whether an amount of a request is one of a record: the same units where units are given, or the same decimal, each
@@ -113,7 +115,7 @@ extension Ledger {
   ) -> Bool {
     if asked == first, request.unitsAsset == nil { return true }
     var asset = request.unitsAsset ?? record.asset
-    if request.unitsAsset == nil, let tool = state.catalog.toolIndex(request.tool),
+    if request.unitsAsset == nil, let tool = state.catalog.find(request.tool), !tool.isAmbiguous,
       let price = state.catalog.priceIndex(tool, customer: record.account, at: time)
     {
       // A host reads decimals at the scale that the tool's price has now.

@@ -185,9 +185,17 @@ extension Ledger {
     try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
     try Ledger.checkTexts(description)
     let original: Record
+    var lines: [StoredLine] = []
     do throws(Failure) {
       guard
-        let found = try withRecord(charge, in: store, { record, _ throws(Failure) in record }),
+        let found = try withRecord(
+          charge, in: store,
+          { record, heap throws(Failure) -> Record in
+            var record = record
+            if record.kind == RecordKind.charge.rawValue { record.origin = state.originTag(heap).value }
+            if record.flags & RecordFlags.lines != 0 { lines = try StoredLine.all(heap[.lines]).map(\.forRefund) }
+            return record
+          }),
         found.kind == RecordKind.charge.rawValue || found.kind == RecordKind.capture.rawValue
       else { throw Failure(.transferNotFound, field: "id", "There is no charge \(charge).") }
       original = found
@@ -210,7 +218,12 @@ extension Ledger {
     }
     try checkCredit(
       state.wallet(of: original.account), named: original.account, original.asset, returned, field: "id")
-    try checkGivers(original.beneficiary, original.asset, original.amount - left, returned)
+    let before = original.amount - left
+    if lines.isEmpty { try checkGivers(original.beneficiary, original.asset, from: before, to: before + returned) }
+    let (from, to) = (StoredLine.parts(of: before, lines), StoredLine.parts(of: before + returned, lines))
+    for (index, line) in lines.enumerated() {
+      try checkGivers(line.beneficiary, original.asset, from: from[index], to: to[index])
+    }
 
     // After this point the refund must succeed.
     var record = Record(.refund, time: time)
@@ -221,9 +234,11 @@ extension Ledger {
     record.price = original.price
     record.beneficiary = original.beneficiary
     record.reference = charge
+    record.origin = original.origin
     record.extra = original.time
     record.remaining = left - returned
     if amount != nil { record.flags |= RecordFlags.explicit }
+    if !lines.isEmpty { record.flags |= RecordFlags.lines }
     log.beginRecord()
     log.addField(.key, key)
     if !description.isEmpty { log.addField(.description, description) }
@@ -234,16 +249,20 @@ extension Ledger {
       .requested,
       words: original.kind == RecordKind.capture.rawValue
         ? [before, Int64(bitPattern: original.reference), counted] : [before])
+    if !lines.isEmpty { log.addField(.lines, words: lines.flatMap { $0.head() }) }
     let number = try append(&record, key: hash, tells: original.account)
     return receipt(number, record)
   }
 
   /// Refuses a refund that takes a recipient's balance below what 64 bits hold.
   ///
-  /// - Parameter before: what had been refunded before.
+  /// - Parameters:
+  ///   - before: what had been refunded before.
+  ///   - after: what has been refunded with it.
   private func checkGivers(
-    _ beneficiary: UInt32, _ asset: UInt16, _ before: Int64, _ amount: Int64
+    _ beneficiary: UInt32, _ asset: UInt16, from before: Int64, to after: Int64
   ) throws(Rejection) {
+    let amount = after - before
     var fits = true
     state.forEachShare(beneficiary, of: amount) { account, _ in
       let index = state.balanceIndex(account, asset)
@@ -252,11 +271,16 @@ extension Ledger {
       if units.subtractingReportingOverflow(amount).overflow { fits = false }
     }
     guard fits else { throw .failed(Ledger.overflow) }
-    guard beneficiary & Record.splitBit != 0 else { return }
+    // A share of a larger amount may be smaller by a unit: then the difference is a credit.
+    guard beneficiary & Record.splitBit != 0 else {
+      guard after >= before || state.accounts[Int(beneficiary)].flags & AccountFlags.closed == 0 else {
+        throw .failed(state.stateFailure(beneficiary, field: "id"))
+      }
+      return
+    }
     let rule = state.catalog.splits[Int(beneficiary & ~Record.splitBit)]
     let given = rule.split.shares(of: before)
-    let wanted = rule.split.shares(of: before + amount)
-    // A share of a larger amount may be smaller by a unit: then the difference is a credit.
+    let wanted = rule.split.shares(of: after)
     for (index, recipient) in rule.recipients.enumerated()
     where wanted[index] < given[index] && state.accounts[Int(recipient)].flags & AccountFlags.closed != 0 {
       throw .failed(state.stateFailure(recipient, field: "id"))

@@ -21,6 +21,7 @@ extension LedgerState {
     case .release: try applyEnd(record, number, .released)
     case .expire: try applyEnd(record, number, .expired)
     case .extend: try applyExtend(record, number)
+    case .increase: try applyIncrease(record, number)
     case .refund: try applyRefund(record, number, heap)
     case .transfer: try applyTransfer(record, number, heap)
     case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits, .customerPrice, .access:
@@ -72,7 +73,7 @@ extension LedgerState {
   }
 
   /// Puts a record into the history of its payer, and of the wallet that pays for it.
-  private mutating func notePayer(_ account: UInt32, _ number: UInt64) {
+  mutating func notePayer(_ account: UInt32, _ number: UInt64) {
     note(account, number)
     let paying = wallet(of: account)
     if paying != account { note(paying, number) }
@@ -91,7 +92,7 @@ extension LedgerState {
 
   /// The hold that a reservation opens.
   mutating func newHold(_ record: Record, _ heap: Heap) -> Hold {
-    let run = heap[.run]
+    let run = OriginTag.hash(heap[.run])
     let price = Int(record.price) - 1
     let named = heap[.payee].word.flatMap { UInt32(exactly: $0) }.flatMap { $0 < accounts.count ? $0 : nil }
     let priced = catalog.prices.indices.contains(price) ? catalog.prices[price].payee : record.beneficiary
@@ -100,8 +101,8 @@ extension LedgerState {
       balance: makeBalance(wallet(of: record.account), record.asset),
       beneficiary: record.beneficiary, payee: named ?? priced, asset: record.asset,
       overCapture: UInt8(truncatingIfNeeded: record.detail), tool: record.tool, price: record.price,
-      amount: record.amount, remaining: record.amount, captured: 0,
-      time: record.time, expires: record.extra, run: run.isEmpty ? 0 : runHash(run))
+      amount: record.amount, remaining: record.amount, captured: 0, time: record.time, expires: record.extra, run: run,
+      origin: OriginTag(runHash: run, call: heap[.call]).value)
   }
 
   private mutating func applyCapture(_ record: Record, _ number: UInt64, _ heap: Heap) throws(Failure) {
@@ -111,7 +112,11 @@ extension LedgerState {
     let isFinal = record.flags & RecordFlags.final != 0
     post(open.balance, 0 &- record.amount)
     hold(open.balance, 0 &- (isFinal ? open.remaining : fromHold))
-    credit(open.beneficiary, open.asset, record.amount, number)
+    if record.flags & RecordFlags.lines == 0 {
+      credit(open.beneficiary, open.asset, record.amount, number)
+    } else {
+      try creditLines(record, heap, number)
+    }
     notePayer(open.account, number)
     settle(
       open, record.reference, freed: isFinal ? open.remaining : fromHold, spent: record.amount, excess: record.extra,
@@ -120,7 +125,7 @@ extension LedgerState {
     open.captured &+= record.amount
     if isFinal {
       holds[record.reference] = nil
-      ended.add(record.reference, .captured)
+      ended.add(record.reference, .captured, increased: open.increased)
     } else {
       holds[record.reference] = open
     }
@@ -134,7 +139,7 @@ extension LedgerState {
       open, record.reference, freed: open.remaining, spent: 0, excess: 0, ended: true, counts: open.captured > 0,
       now: record.time)
     holds[record.reference] = nil
-    ended.add(record.reference, end)
+    ended.add(record.reference, end, increased: open.increased)
   }
 
   private mutating func applyExtend(_ record: Record, _ number: UInt64) throws(Failure) {
@@ -150,7 +155,11 @@ extension LedgerState {
     // What each recipient gives back is the difference between two exact splits, so that refunds in parts add up to
     // the whole.
     post(makeBalance(wallet(of: record.account), record.asset), record.amount)
-    credit(record.beneficiary, record.asset, before, number, negatedBy: before &+ record.amount)
+    if record.flags & RecordFlags.lines == 0 {
+      credit(record.beneficiary, record.asset, before, number, negatedBy: before &+ record.amount)
+    } else {
+      try refundLines(record, heap, before, number)
+    }
     notePayer(record.account, number)
     refunds[record.reference] = before &+ record.amount
     unsealedDefinitions.append(number)
@@ -162,7 +171,7 @@ extension LedgerState {
   }
 
   /// Credits the difference between the splits of two amounts.
-  private mutating func credit(
+  mutating func credit(
     _ beneficiary: UInt32, _ asset: UInt16, _ before: Int64, _ number: UInt64, negatedBy after: Int64
   ) {
     if beneficiary & Record.splitBit == 0 {

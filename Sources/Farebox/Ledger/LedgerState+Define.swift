@@ -9,7 +9,7 @@ extension LedgerState {
     case .account: try defineAccount(record, number, heap)
     case .accountState: try changeAccount(record)
     case .asset: try defineAsset(heap)
-    case .skill: try defineSkill(record, definition(heap))
+    case .skill: try defineSkill(record, number, definition(heap))
     case .toolState: try changeTool(definition(heap))
     case .rateCard: try defineRateCard(record, definition(heap))
     case .budget: try defineBudget(record, number, definition(heap))
@@ -18,7 +18,7 @@ extension LedgerState {
     case .access: try defineAccess(record, definition(heap))
     case .refund: refunds[record.reference, default: 0] &+= record.amount
     case .transfer: if record.reference != 0 { refunds[record.reference] = 1 }
-    case .charge, .reserve, .capture, .release, .expire, .extend, .webhook, .event, .seal, .value: break
+    case .charge, .reserve, .increase, .capture, .release, .expire, .extend, .webhook, .event, .seal, .value: break
     }
     if kind.changesPrices { PriceGeneration.advance() }
   }
@@ -71,8 +71,8 @@ extension LedgerState {
   private mutating func changeTool(_ json: JSON) throws(Failure) {
     var fields = try JSONFields(json)
     let isEnabled = try fields.flag("enabled") ?? true
-    if let name = try fields.text("tool", limit: Limits.toolName) {
-      guard let tool = catalog.toolNames.find(name) else { throw Segment.corrupt("A change names an unknown tool.") }
+    if let name = try fields.text("tool", limit: Limits.toolReference) {
+      guard let tool = definedTool(name) else { throw Segment.corrupt("A change names an unknown tool.") }
       catalog.updateTool(tool) { entry in
         entry.isEnabled = isEnabled
         entry.isSwitchedOff = !isEnabled
@@ -82,12 +82,17 @@ extension LedgerState {
     }
   }
 
+  /// The tool that a definition names: by its full name, or in older journals by a plain one, which was unique then.
+  private func definedTool(_ name: String) -> UInt32? {
+    name.withBorrowedText { catalog.toolIndex($0) }
+  }
+
   private mutating func defineAccess(_ record: Record, _ json: JSON) throws(Failure) {
     var fields = try JSONFields(json)
     let isEnabled = try fields.flag("enabled") ?? true
     guard record.account < accounts.count else { throw Segment.corrupt("An access names an unknown account.") }
-    if let name = try fields.text("tool", limit: 2 * Limits.toolName + 1) {
-      guard let tool = catalog.toolNames.find(name) else { throw Segment.corrupt("An access names an unknown tool.") }
+    if let name = try fields.text("tool", limit: Limits.toolReference) {
+      guard let tool = definedTool(name) else { throw Segment.corrupt("An access names an unknown tool.") }
       catalog.updateTool(tool) { $0.access[record.account] = isEnabled }
     } else if let skill = try fields.text("skill", limit: Limits.toolName) {
       catalog.setAccess(skill, account: record.account, isEnabled)
@@ -163,12 +168,12 @@ extension LedgerState {
 
   // MARK: Skills and rate cards
 
-  private mutating func defineSkill(_ record: Record, _ json: JSON) throws(Failure) {
+  private mutating func defineSkill(_ record: Record, _ number: UInt64, _ json: JSON) throws(Failure) {
     let assets = catalog.assets
     let manifest = try SkillManifest.parse(json, asset: { code in assets.first { $0.code == code } })
+    var prices: [(tool: UInt32, price: UInt32)] = []
     for tool in manifest.tools {
-      let name = tool.name
-      let index = catalog.makeTool(name)
+      let index = catalog.makeTool(tool.name, of: manifest.id)
       let (beneficiary, payee) = try makeBeneficiary(tool.split)
       guard let asset = catalog.assetIndex(tool.price.asset.code) else {
         throw Segment.corrupt("A price names an unknown asset.")
@@ -177,20 +182,13 @@ extension LedgerState {
         tool.price, asset: asset, tool: index, beneficiary: beneficiary, payee: payee)
       let period = PricePeriod(from: record.time, to: .max, price: price)
       catalog.updateTool(index) { entry in
-        entry.skill = manifest.id
         entry.isEnabled = tool.isEnabled && !entry.isSwitchedOff
         Tool.insert(period, into: &entry.periods)
       }
+      prices.append((index, price))
     }
-    // Tools that the new version no longer has are no longer for sale.
-    if let before = catalog.skills[manifest.id] {
-      let kept = Set(manifest.tools.map(\.name))
-      for tool in before.manifest.tools where !kept.contains(tool.name) {
-        if let index = catalog.toolNames.find(tool.name) { catalog.updateTool(index) { $0.isEnabled = false } }
-      }
-    }
-    let isEnabled = catalog.skills[manifest.id]?.isEnabled ?? true
-    catalog.setSkill(Skill(manifest: manifest, isEnabled: isEnabled, registered: record.time))
+    catalog.setSkill(
+      manifest, SkillVersion(digest: manifest.digest, record: number, registered: record.time), prices: prices)
   }
 
   /// Who a split credits, as a record names it, and who it names.
@@ -211,9 +209,10 @@ extension LedgerState {
   private mutating func defineRateCard(_ record: Record, _ json: JSON) throws(Failure) {
     let assets = catalog.assets
     let card = try RateCard.parse(json, asset: { code in assets.first { $0.code == code } })
+    endRates(of: catalog.rateCards[card.name]?.card, replacedBy: card, at: record.time)
     for entry in card.entries {
       let customer = entry.customer.flatMap { accountNames.find($0) }
-      let tools = ([entry.fullName] + entry.aliases).map { catalog.makeTool("\(card.name)/\($0)") }
+      let tools = ([entry.fullName] + entry.aliases).map { catalog.makeRate("\(card.name)/\($0)") }
       for version in entry.versions {
         guard let asset = catalog.assetIndex(version.price.asset.code) else {
           throw Segment.corrupt("A rate names an unknown asset.")
@@ -235,7 +234,6 @@ extension LedgerState {
         }
       }
     }
-    endRates(of: catalog.rateCards[card.name]?.card, notIn: card, at: record.time)
     let version = (catalog.rateCards[card.name]?.version ?? 0) + 1
     catalog.setRateCard(StoredRateCard(card: card, published: record.time, version: version), name: card.name)
   }
@@ -243,31 +241,35 @@ extension LedgerState {
   /// A price of one customer, credited like the tool's own.
   private mutating func defineCustomerPrice(_ record: Record, _ json: JSON) throws(Failure) {
     var fields = try JSONFields(json)
-    let name = try fields.text("tool", limit: 2 * Limits.toolName + 1) ?? ""
+    let name = try fields.text("tool", limit: Limits.toolReference) ?? ""
     let assets = catalog.assets
     let price = try Price.parse(
       fields.required("price"), asset: { code in assets.first { $0.code == code } }, path: "price")
-    guard let tool = catalog.toolNames.find(name), record.account < accounts.count,
-      let asset = catalog.assetIndex(price.asset.code), let own = catalog.tools[Int(tool)].periods.first
+    guard let tool = definedTool(name), record.account < accounts.count,
+      let asset = catalog.assetIndex(price.asset.code)
     else { throw Segment.corrupt("A customer's price names an unknown tool, account or asset.") }
-    let general = catalog.prices[Int(own.price)]
+    // A rate that only single customers have is credited like every other.
+    let own = catalog.tools[Int(tool)].periods.first.map { catalog.prices[Int($0.price)] }
     let version = catalog.addPrice(
-      price, asset: asset, tool: tool, beneficiary: general.beneficiary, payee: general.payee)
+      price, asset: asset, tool: tool, beneficiary: own?.beneficiary ?? LedgerState.platform,
+      payee: own?.payee ?? LedgerState.platform)
     let period = PricePeriod(
       from: try fields.integer("from") ?? record.time, to: try fields.integer("to") ?? .max, price: version)
     catalog.updateTool(tool) { Tool.insert(period, into: &$0.overrides[record.account, default: []]) }
   }
 
-  /// Ends the rates that a new version of a card no longer has.
-  private mutating func endRates(of old: RateCard?, notIn new: RateCard, at time: Int64) {
+  /// Ends what a new version of a card takes from the version before: names that it lacks, and rates that have not begun.
+  ///
+  /// Prices of single customers stay until their own end.
+  private mutating func endRates(of old: RateCard?, replacedBy new: RateCard, at time: Int64) {
     guard let old else { return }
-    let kept = Set(new.entries.flatMap { [$0.fullName] + $0.aliases })
-    for entry in old.entries {
-      for name in [entry.fullName] + entry.aliases where !kept.contains(name) {
-        guard let tool = catalog.toolNames.find("\(old.name)/\(name)") else { continue }
+    let kept = Set(new.entries.filter { $0.customer == nil }.flatMap { [$0.fullName] + $0.aliases })
+    for entry in old.entries where entry.customer == nil {
+      for name in [entry.fullName] + entry.aliases {
+        guard let tool = catalog.rateIndex("\(old.name)/\(name)") else { continue }
         catalog.updateTool(tool) { known in
-          known.periods = known.periods.map { $0.ended(at: time) }
-          known.overrides = known.overrides.mapValues { periods in periods.map { $0.ended(at: time) } }
+          known.periods.removeAll { $0.from > time }
+          if !kept.contains(name) { known.periods = known.periods.map { $0.ended(at: time) } }
         }
       }
     }

@@ -56,9 +56,6 @@ struct NameTable: ~Copyable {
     return String(decoding: bytes[range], as: UTF8.self)
   }
 
-  /// Whether a name is that of an index that this table gave out.
-  func isName(_ name: BorrowedText, of index: UInt32) -> Bool { equals(index, name) }
-
   private mutating func place(_ index: UInt32, _ hash: UInt64) {
     let mask = slots.count - 1
     var slot = Int(truncatingIfNeeded: hash) & mask

@@ -129,8 +129,12 @@ enum TransferOperations {
     OperationField("amount", .amount, "How much."), OperationField("asset", .text, "Of what."),
     OperationField("postings", .list, "Every leg: account, amount and asset; they add up to zero."),
     OperationField("tool", .text, "The tool, if one was called."),
+    OperationField("skill", .text, "The tool's skill, or null for a rate."),
     OperationField("reference", .integer, "The hold captured, the charge refunded."),
-    OperationField("lines", .list, "How the price came about."),
+    OperationField("run", .text, "The run; of a capture or refund that of its reservation or charge."),
+    OperationField("call", .text, "The id of the call, found in the same way."),
+    OperationField(
+      "lines", .list, "How the price came about; of a capture of several lines these, each with its own lines."),
   ]
 
   static let get = Operation(
@@ -140,11 +144,12 @@ enum TransferOperations {
     let id = try input.number("id")
     return try engine.look { ledger, context throws(Rejection) in
       do throws(Failure) {
-        let json = try ledger.withRecord(id, in: context.store) { record, heap throws(Failure) in
-          try ledger.json(id, record, heap, explains: true, in: context.store)
+        guard let found = try ledger.copy(of: id, in: context.store) else {
+          throw Failure(.transferNotFound, field: "id", "There is no transfer \(id).")
         }
-        guard let json else { throw Failure(.transferNotFound, field: "id", "There is no transfer \(id).") }
-        return json
+        return try found.withHeap { heap throws(Failure) in
+          try ledger.json(id, found.record, heap, explains: true, in: context.store)
+        }
       } catch {
         throw .failed(error)
       }
@@ -155,7 +160,10 @@ enum TransferOperations {
     "transfer.list", "Lists the journal, newest first, of everybody or of one account.",
     input: [
       OperationField("account", .text, "Only what touches this account."),
-      OperationField("tool", .text, "Only calls of this tool."), OperationField("run", .text, "Only this run."),
+      OperationField("tool", .text, "Only calls of this tool, in any version."),
+      OperationField(
+        "run", .text, "Only what belongs to this run: holds, captures, refunds and all that became of them."),
+      OperationField("call", .text, "Only what belongs to the call of this id."),
       OperationField("kind", .text, "Only this kind: charge, reserve, capture, release, expire, refund, transfer ..."),
       OperationField("from", .integer, "Not before this time."), OperationField("to", .integer, "Before this time."),
       OperationField("before", .integer, "Only numbers below this one, for the next page."),
@@ -164,7 +172,7 @@ enum TransferOperations {
     output: [
       OperationField("transfers", .list, "As transfer.get, without lines."),
       OperationField("next", .integer, "The next page's before, or null."),
-    ], errors: [.accountNotFound, .toolNotFound]
+    ], errors: [.accountNotFound] + SkillOperations.naming
   ) { engine, input throws(Failure) in
     let limit = try Paging.limit(input)
     let before = input.value("before") == nil ? UInt64.max : try input.number("before")
@@ -179,19 +187,15 @@ extension Ledger {
     _ input: OperationInput, _ limit: Int, _ before: UInt64, in store: any Store
   ) throws(Rejection) -> JSON {
     let account = try input.text("account").map { _ throws(Rejection) in try self.account(input) }
-    let tool = try input.text("tool").map { name throws(Rejection) -> UInt32 in
-      guard let tool = state.catalog.toolNames.find(name) else {
-        throw .failed(Failure(.toolNotFound, field: "tool", "There is no tool of this name."))
-      }
-      return tool + 1
-    }
+    let tool = try input.text("tool").map { name throws(Rejection) in try self.tool(name).tool + 1 }
     let kind = try input.text("kind").map { name throws(Rejection) -> UInt8 in
       guard let kind = RecordKind.allCases.first(where: { $0.name == name }) else {
         throw .failed(Failure(.invalidArgument, field: "kind", "There is no kind of this name."))
       }
       return kind.rawValue
     }
-    let run = input.text("run")
+    let filter = try OriginFilter(run: input.text("run"), call: input.text("call"))
+    let origins = Origins()
     let from = input.integer("from") ?? .min
     let to = input.integer("to") ?? .max
     var rows: [JSON] = []
@@ -200,15 +204,20 @@ extension Ledger {
       // Times never go back, so nothing older can match either.
       if record.time < from { return false }
       if record.time >= to { return true }
-      if let tool, record.tool != tool { return true }
+      if let tool, try !isOf(tool, record, heap) { return true }
       if let kind, record.kind != kind { return true }
-      if let run, heap[.run].string ?? "" != run { return true }
+      guard try filter.accepts(number, record, heap, self, origins, in: store) else { return true }
       if rows.count == limit {
         next = rows.last?.object?["id"] ?? .null
         return false
       }
-      rows.append(try json(number, record, heap, explains: false, in: store))
+      rows.append(try json(number, record, heap, explains: false, origins: origins, in: store))
       return true
+    }
+    func isOf(_ tool: UInt32, _ record: Record, _ heap: Heap) throws(Failure) -> Bool {
+      if record.tool == tool { return true }
+      return record.flags & RecordFlags.lines == 0
+        ? false : try StoredLine.all(heap[.lines]).contains { $0.tool == tool }
     }
     do throws(Failure) {
       if let account {

@@ -8,8 +8,9 @@ public struct OperationTable: Sendable {
   /// The engine's own operations, capability by capability.
   public static let engine = OperationTable(
     MoneyOperations.all + AccountOperations.all + TransferOperations.all + ChargeOperations.all + HoldOperations.all
+      + CallOperations.all
       + BudgetOperations.all + PriceOperations.all + SkillOperations.all + WebhookOperations.all
-      + LedgerOperations.all + MetricsOperations.all + UpkeepOperations.all)
+      + RunOperations.all + LedgerOperations.all + MetricsOperations.all + UpkeepOperations.all)
 
   package init(_ operations: [Operation]) {
     all = operations
@@ -64,8 +65,23 @@ public enum Description {
             "family": .string(entry.family.rawValue), "retryable": .bool(entry.retryable), "doc": .string(entry.doc),
           ]
         }),
+      "refusals": .array(PaymentRefusal.table.map(\.json)),
       "operations": .array(operations.all.map(\.json)),
       "limits": Limits.json,
+      "settlements": Settlement.json,
+    ]
+  }
+}
+
+extension PaymentRefusal.Row {
+  fileprivate var json: JSON {
+    [
+      "cause": .string(cause.rawValue), "code": status.map { .int(Int64($0.rawValue)) } ?? .null,
+      "status": .string(status?.entry?.name ?? ""), "fields": .array(fields.map { .string($0) }),
+      "payment_url": .bool(takesURL), "user_message": .string(PaymentRefusal.sentence(cause, .pay)),
+      "example": .string(
+        PaymentRefusal.sentence(
+          cause, .run, tool: "search", resets: "2026-12-02 00:00 UTC", paymentURL: "https://example.com/credit")),
     ]
   }
 }
@@ -74,11 +90,15 @@ extension Limits {
   static var json: JSON {
     [
       "account_name_bytes": .int(Int64(accountName)), "account_depth": .int(Int64(accountDepth)),
-      "tool_name_bytes": .int(Int64(toolName)), "asset_code_bytes": .int(Int64(assetCode)),
-      "idempotency_key_bytes": .int(Int64(key)), "run_bytes": .int(Int64(runID)),
+      "tool_name_bytes": .int(Int64(toolName)), "tool_reference_bytes": .int(Int64(toolReference)),
+      "asset_code_bytes": .int(Int64(assetCode)),
+      "idempotency_key_bytes": .int(Int64(key)), "run_bytes": .int(Int64(identifier)),
+      "run_bytes_kept": .int(Int64(runID)),
       "description_bytes": .int(Int64(description)), "metadata_bytes": .int(Int64(metadata)),
       "json_bytes": .int(Int64(Limits.jsonBytes)), "json_depth": .int(Int64(jsonDepth)),
-      "postings": .int(Int64(postings)), "recipients": .int(Int64(recipients)), "batch": .int(Int64(batch)),
+      "payment_url_bytes": .int(Int64(paymentURL)),
+      "postings": .int(Int64(postings)), "capture_lines": .int(Int64(captureLines)),
+      "recipients": .int(Int64(recipients)), "batch": .int(Int64(batch)),
       "price_tiers": .int(Int64(tiers)), "price_components": .int(Int64(components)),
       "budgets_per_account": .int(Int64(budgets)), "thresholds_per_budget": .int(Int64(thresholds)),
       "charges_per_hour": .int(Int64(ratePerHour)), "page_rows": .int(Int64(page)),

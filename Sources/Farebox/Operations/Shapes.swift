@@ -5,7 +5,7 @@ internal import FareboxStore
 package enum Shapes {
   static let charge: [OperationField] = [
     OperationField("payer", .text, "The account that is charged; its wallet pays.", required: true),
-    OperationField("tool", .text, "The tool whose price applies; or give an amount."),
+    OperationField("tool", .text, "The tool whose price applies, `skill#tool` or its plain name; or give an amount."),
     OperationField("usage", .object, "What the call used, by meter; one request where absent."),
     OperationField("amount", .amount, "The amount, where no tool prices it or its price is dynamic."),
     OperationField("asset", .text, "The asset of an amount; the ledger's default where absent."),
@@ -26,11 +26,19 @@ package enum Shapes {
     OperationField("balance", .amount, "Of the paying wallet after this."),
     OperationField("available", .amount, "Balance less held plus credit line, after this."),
     OperationField("time", .integer, "Microseconds since 1970."),
+    OperationField("tool", .text, "The tool, where there is one."),
     OperationField("price_version", .integer, "The price that applied; 0 for a given amount."),
     OperationField("replayed", .flag, "Whether this is the receipt of an earlier call with the same key."),
     OperationField("uncommitted", .flag, "Whether it is not in the store yet."),
     OperationField("final", .flag, "Whether the hold is closed."),
     OperationField("capped", .flag, "Whether a maximum bound the amount."),
+    OperationField("unreported", .flag, "Whether a metered call was charged what was held, as its usage never came."),
+    OperationField("released", .flag, "Whether a metered call was charged nothing; the amount is back with the payer."),
+    OperationField("shortfall", .amount, "What the payer could not pay of a metered call's price."),
+    OperationField(
+      "lines", .list,
+      "Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description."
+    ),
   ]
 
   package static let durability = OperationField(
@@ -46,7 +54,8 @@ package enum Shapes {
     }
   }
 
-  static func json(_ receipt: Receipt, _ asset: Asset) -> JSON {
+  static func json(_ receipt: Receipt, _ detail: ReceiptDetail) -> JSON {
+    let asset = detail.asset
     func text(_ units: Int64) -> JSON {
       .string(Amount.text(units, scale: asset.scale, minorDigits: asset.minorDigits))
     }
@@ -56,10 +65,15 @@ package enum Shapes {
       "price_version": number(receipt.priceVersion), "replayed": .bool(receipt.isReplayed),
       "uncommitted": .bool(receipt.isUncommitted), "final": .bool(receipt.isFinal), "capped": .bool(receipt.isCapped),
     ]
+    if receipt.isUnreported { object.append("unreported", true) }
+    if receipt.isReleased { object.append("released", true) }
+    if receipt.shortfall > 0 { object.append("shortfall", text(receipt.shortfall)) }
     if receipt.hold != 0 {
       object.append("hold", number(receipt.hold))
       object.append("hold_remaining", text(receipt.holdRemaining))
     }
+    if let tool = detail.tool { object.append("tool", .string(tool)) }
+    if let lines = detail.lines { object.append("lines", lines) }
     return .object(object)
   }
 
@@ -122,13 +136,21 @@ extension Ledger {
     }
   }
 
+  /// The two members of a row that tell its tool: the plain name, and its skill or null for a rate.
+  func toolMembers(_ tool: UInt32) -> [(String, JSON)] {
+    let entry = state.catalog.identities[Int(tool)]
+    return [("tool", .string(entry.name)), ("skill", entry.skill.map { .string($0) } ?? .null)]
+  }
+
   /// The asset that a request's amounts are in: its own, or that of its tool's price.
   func assetOfRequest(_ input: OperationInput, at time: Int64) throws(Rejection) -> UInt16 {
     if let tool = input.text("tool") {
       // Whether the tool may be charged for is decided later: a repeat is answered all the same.
       let payer = input.text("payer").flatMap { state.accountNames.find($0) }
       let price = tool.withBorrowedText { name in
-        state.catalog.toolIndex(name).flatMap { state.catalog.priceIndex($0, customer: payer, at: time) }
+        state.catalog.find(name).flatMap { named in
+          named.isAmbiguous ? nil : state.catalog.priceIndex(named, customer: payer, at: time)
+        }
       }
       return price.map { state.catalog.prices[Int($0)].asset } ?? defaultAsset
     }
@@ -203,8 +225,13 @@ extension Ledger {
 extension Engine {
   /// A receipt as the operations give it.
   package func json(_ receipt: Receipt) throws(Failure) -> JSON {
-    let asset = try read { ledger, _ throws(Rejection) in ledger.state.catalog.assets[Int(receipt.asset)] }
-    return Shapes.json(receipt, asset)
+    let detail: ReceiptDetail
+    if receipt.hasLines {
+      detail = try look { ledger, context throws(Rejection) in try ledger.detailed(receipt, in: context.store) }
+    } else {
+      detail = try read { ledger, _ throws(Rejection) in try ledger.detailed(receipt) }
+    }
+    return Shapes.json(receipt, detail)
   }
 
   /// Reads an amount field in the asset of a tool's price.
@@ -216,20 +243,22 @@ extension Engine {
 
   /// Runs the work of an operation that gives a receipt, and makes its JSON.
   func receiptJSON(
-    _ durability: Durability?, isHold: Bool = false,
+    _ durability: Durability?, isHold: Bool = false, for attempt: PaymentAttempt? = nil,
     _ work: (inout Ledger, TurnContext) throws(Rejection) -> Receipt
   ) throws(Failure) -> JSON {
     let (result, isUncommitted) = try write(durability ?? (isHold ? holdDurability : options.durability)) {
       ledger, context throws(Rejection) in
       let receipt = try work(&ledger, context)
-      return (receipt, ledger.state.catalog.assets[Int(receipt.asset)])
+      return (receipt, try ledger.detailed(receipt, in: context.store))
     }
     switch result {
-    case .success(let (receipt, asset)):
+    case .success(let (receipt, detail)):
       var receipt = receipt
       receipt.isUncommitted = isUncommitted
-      return Shapes.json(receipt, asset)
-    case .failure(let rejection): throw failure(rejection)
+      return Shapes.json(receipt, detail)
+    case .failure(let rejection):
+      let failure = failure(rejection)
+      throw attempt.map { refusing(failure, $0) } ?? failure
     }
   }
 }

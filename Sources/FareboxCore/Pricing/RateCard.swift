@@ -15,7 +15,7 @@ public struct RateCard: Sendable, Equatable {
   private let providers: Set<String>
 
   /// Bytes of a name, an alias or a rule's text.
-  static let longestName = 255
+  static let longestName = Limits.rateName
   /// Entries of one card.
   static let mostEntries = 50_000
   /// Aliases of one entry, or rules in one list.

@@ -38,7 +38,7 @@ public struct SkillManifest: Sendable, Equatable {
 
   /// One tool.
   public struct Tool: Sendable, Equatable {
-    /// The name by which the tool is called, unique in a ledger.
+    /// The name by which the tool is called, unique in its skill.
     public let name: String
     /// What the tool does, for people and models.
     public let description: String

@@ -48,7 +48,7 @@ package final class MeteringThread {
   /// Names who pays on the calling thread, and the run that the calls belong to; an empty payer is nobody.
   package static func pay(_ payer: BorrowedText, run: BorrowedText) throws(Failure) {
     try check(payer, "payer", Limits.accountName)
-    try check(run, "run", Limits.runID)
+    try check(run, "run", Limits.identifier)
     let thread = current
     if thread.payer.holds(payer), thread.run.holds(run) { return }
     thread.payer = OwnedText(payer)
@@ -91,12 +91,12 @@ package final class MeteringThread {
 
 /// A text of a caller, kept beyond the call.
 @safe
-final class OwnedText: @unchecked Sendable {
+package final class OwnedText: @unchecked Sendable {
   // Sound because the bytes are written once, in init, and only read afterwards.
-  let text: BorrowedText
+  package let text: BorrowedText
   private let bytes: UnsafeMutablePointer<UInt8>
 
-  init(_ text: BorrowedText = .empty) {
+  package init(_ text: BorrowedText = .empty) {
     unsafe bytes = .allocate(capacity: max(1, text.count))
     let source = unsafe text.bytes
     for index in source.indices { unsafe bytes[index] = unsafe source[index] }

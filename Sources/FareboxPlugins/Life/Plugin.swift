@@ -30,15 +30,27 @@ final class Plugin: Sendable {
   final class Tool: Sendable {
     let declared: PluginTool
     let measure: UsageMeasure
-    /// Whether what a call costs is known before it, or bounded by the price itself; else the caller must bound it.
-    let isBounded: Bool
+    /// Whether the host counts all that the price charges for before the call.
+    let isCounted: Bool
+    /// Of the asset in whose atomic units a `value` is counted.
+    let scale: UInt8
+    /// `skill#tool`.
+    let fullName: String
+    /// `skill@version#tool`: what a call is charged as, so that it costs what this version declares.
+    let pinnedName: String
+    let pinned: OwnedText
 
-    init(_ declared: PluginTool, price: Price?) {
+    init(_ declared: PluginTool, of manifest: PluginManifest, price: Price?) {
       self.declared = declared
+      fullName = ToolName(skill: manifest.id, tool: declared.name).text
+      let pinnedName = ToolName(skill: manifest.id, version: manifest.version, tool: declared.name).text
+      self.pinnedName = pinnedName
+      pinned = pinnedName.withBorrowedText { OwnedText($0) }
       measure = UsageMeasure(declared)
       let counted = measure.metersBefore
       let priced = (price?.components ?? []).reduce(into: MeterSet()) { $0.formUnion($1.meters) }
-      isBounded = price.map { $0.maxCost > 0 || priced.isSubset(of: counted) } ?? false
+      isCounted = price != nil && priced.isSubset(of: counted)
+      scale = price?.asset.scale ?? 0
     }
   }
 
@@ -66,7 +78,9 @@ final class Plugin: Sendable {
     self.log = log
     // It was read once before, when the manifest was.
     let skill = try? SkillManifest.parse(manifest.skill, asset: { Asset.builtIn($0) })
-    tools = manifest.tools.map { tool in Tool(tool, price: skill?.tools.first { $0.name == tool.name }?.price) }
+    tools = manifest.tools.map { tool in
+      Tool(tool, of: manifest, price: skill?.tools.first { $0.name == tool.name }?.price)
+    }
     var attribution: JSONObject = [
       "plugin": .string(manifest.id), "version": .string(manifest.version),
     ]

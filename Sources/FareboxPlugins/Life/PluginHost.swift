@@ -12,9 +12,33 @@ internal import Synchronization
 package final class PluginHost: EngineCompanion {
   /// What is callable now.
   struct Catalog: ~Copyable {
-    var plugins: [String: Plugin] = [:]
-    /// Tools by name; the plugin is the one that answers to it now.
-    var tools: [String: (plugin: Plugin, tool: Int)] = [:]
+    private(set) var plugins: [String: Plugin] = [:]
+    /// Tools by their full names, by those pinned to the version that is active, and by plain names that one plugin has.
+    private(set) var tools: [String: (plugin: Plugin, tool: Int)] = [:]
+
+    /// Sets the plugin that answers to an id.
+    mutating func set(_ id: String, _ plugin: Plugin?) {
+      plugins[id] = plugin
+      tools = [:]
+      var shared: Set<String> = []
+      for plugin in plugins.values {
+        for (index, tool) in plugin.tools.enumerated() {
+          tools[tool.fullName] = (plugin, index)
+          tools[tool.pinnedName] = (plugin, index)
+          if tools.updateValue((plugin, index), forKey: tool.declared.name) != nil { shared.insert(tool.declared.name) }
+        }
+      }
+      for name in shared { tools[name] = nil }
+    }
+
+    /// Withdraws all plugins and gives them back.
+    mutating func removeAll() -> [Plugin] {
+      defer {
+        plugins = [:]
+        tools = [:]
+      }
+      return Array(plugins.values)
+    }
   }
 
   let catalog = Lock(Catalog())
@@ -42,12 +66,7 @@ package final class PluginHost: EngineCompanion {
   package func engineWillClose() {
     isClosed.store(true, ordering: .sequentiallyConsistent)
     let deadline = farebox_worker_steady_clock() + PluginHost.drainTime
-    let plugins = catalog.withLock { catalog in
-      let plugins = Array(catalog.plugins.values)
-      catalog.plugins = [:]
-      catalog.tools = [:]
-      return plugins
-    }
+    let plugins = catalog.withLock { $0.removeAll() }
     // No call can reach an instance after this, so that none escapes being cancelled.
     for plugin in plugins { plugin.supervisor?.turnAway() }
     calls.cancelAll()
@@ -89,7 +108,7 @@ package final class PluginHost: EngineCompanion {
     catalog.withLock { $0.plugins[id] }
   }
 
-  /// The plugin that answers to a tool's name, or nil.
+  /// The plugin that answers to a name of a tool, or nil.
   func tool(_ name: String) -> (plugin: Plugin, tool: Plugin.Tool)? {
     catalog.withLock { catalog in
       catalog.tools[name].map { found in (found.plugin, found.plugin.tools[found.tool]) }
@@ -100,9 +119,7 @@ package final class PluginHost: EngineCompanion {
   func publish(_ plugin: Plugin) -> Plugin? {
     catalog.withLock { catalog in
       let before = catalog.plugins[plugin.id]
-      catalog.tools = catalog.tools.filter { $0.value.plugin.id != plugin.id }
-      catalog.plugins[plugin.id] = plugin
-      for (index, tool) in plugin.tools.enumerated() { catalog.tools[tool.declared.name] = (plugin, index) }
+      catalog.set(plugin.id, plugin)
       return before
     }
   }
@@ -110,9 +127,7 @@ package final class PluginHost: EngineCompanion {
   /// Lets nobody find a plugin any more.
   func withdraw(_ plugin: Plugin) {
     catalog.withLock { catalog in
-      guard catalog.plugins[plugin.id] === plugin else { return }
-      catalog.plugins[plugin.id] = nil
-      catalog.tools = catalog.tools.filter { $0.value.plugin !== plugin }
+      if catalog.plugins[plugin.id] === plugin { catalog.set(plugin.id, nil) }
     }
   }
 

@@ -37,7 +37,6 @@ import Testing
       call user:ana b                                  -> TOOL_DISABLED field=tool
       call user:ana a                                  -> OK
       capture @hold                                    -> OK amount=2.00
-      skill {"id":"other","tools":[{"name":"a","pricing":{"cost":"1"}}]}   -> SKILL_EXISTS field=manifest.tools[0].name
       """)
   }
 
@@ -141,7 +140,12 @@ import Testing
       reopen
       call user:ana c/m                                -> OK amount=2.00
       capture @hold                                    -> OK amount=1.00
-      call user:ana c/nope                             -> TOOL_NOT_FOUND
+      call user:ana c/nope                             -> RATE_CARD_NOT_FOUND field=tool
+      call user:ana none/m                             -> RATE_CARD_NOT_FOUND field=tool
+      quote c/nope                                     -> RATE_CARD_NOT_FOUND field=tool
+      tool.inspect tool=none/m                         -> RATE_CARD_NOT_FOUND field=tool
+      price.set tool=c/nope customer=user:ana price={"cost":"1"}   -> RATE_CARD_NOT_FOUND field=tool
+      call user:ana nope                               -> TOOL_NOT_FOUND field=tool
       """)
   }
 
@@ -198,6 +202,77 @@ import Testing
       call user:ana c/m                                -> OK amount=6.00
       quote c/m at=\(ManualClock.start)                -> OK total=5.00
       capture @hold                                    -> OK amount=5.00
+      """)
+  }
+
+  @Test func `a customer's own price outlives the card's name`() throws {
+    try play(
+      inFile: true,
+      """
+      deposit user:ana 100
+      deposit user:bob 100
+      card {"name":"c","entries":[{"name":"m","price":{"cost":"5"}},{"name":"m","customer":"user:ana","price":{"cost":"4"}},{"name":"n","price":{"cost":"6"}}]}
+      price.set tool=c/n customer=user:bob price={"cost":"3"}
+      wait 1s
+      # The first name is gone from the card, and of the second only an entry of one customer is left.
+      card {"name":"c","entries":[{"name":"n","customer":"user:ana","price":{"cost":"2"}}]}   -> OK version=2
+      call user:ana c/m                                -> OK amount=4.00
+      call user:bob c/m                                -> RATE_CARD_NOT_FOUND field=tool
+      call user:bob c/n                                -> OK amount=3.00
+      call user:ana c/n                                -> OK amount=2.00
+      quote c/n                                        -> RATE_CARD_NOT_FOUND
+      quote c/n at=\(ManualClock.start)                -> OK total=6.00
+      seal
+      reopen
+      call user:ana c/m                                -> OK amount=4.00
+      call user:bob c/n                                -> OK amount=3.00
+      price.set tool=c/m customer=user:bob price={"cost":"1"}   -> OK
+      call user:bob c/m                                -> OK amount=1.00
+      """)
+  }
+
+  @Test func `a rate that only customers have takes further ones`() throws {
+    try play(
+      inFile: true,
+      """
+      deposit user:ana 100
+      deposit user:bob 100
+      card {"name":"c","entries":[{"name":"m","customer":"user:ana","price":{"cost":"4"}}]}
+      call user:bob c/m                                -> RATE_CARD_NOT_FOUND
+      price.set tool=c/m customer=user:bob price={"cost":"3"}   -> OK
+      call user:bob c/m                                -> OK amount=3.00
+      seal
+      reopen
+      call user:bob c/m                                -> OK amount=3.00
+      balance platform                                 -> OK balance=6.00
+      """)
+  }
+
+  @Test func `a scheduled rate does not outlive the version of its card`() throws {
+    try play(
+      inFile: true,
+      """
+      deposit user:ana 100
+      clock 2026-01-10
+      card {"name":"c","entries":[{"name":"gone","versions":[{"price":{"cost":"1"}},{"from":"2026-02-01","price":{"cost":"2"}}]},{"name":"kept","versions":[{"price":{"cost":"1"}},{"from":"2026-02-01","price":{"cost":"2"}}]},{"name":"again","versions":[{"price":{"cost":"1"}},{"from":"2026-02-01","price":{"cost":"2"}}]},{"name":"kept","customer":"user:ana","versions":[{"from":"2026-03-01","price":{"cost":"9"}}]}]}
+      quote gone                                       -> TOOL_NOT_FOUND
+      quote c/kept at=\(NaiveCalendar.microseconds(2026, 2, 1))     -> OK total=2.00
+      clock 2026-01-20
+      card {"name":"c","entries":[{"name":"kept","price":{"cost":"5"}},{"name":"again","versions":[{"price":{"cost":"5"}},{"from":"2026-02-01","price":{"cost":"6"}}]}]}
+      quote c/kept                                     -> OK total=5.00
+      quote c/kept at=\(NaiveCalendar.microseconds(2026, 1, 15))    -> OK total=1.00
+      quote c/kept at=\(NaiveCalendar.microseconds(2026, 2, 1))     -> OK total=5.00
+      quote c/again at=\(NaiveCalendar.microseconds(2026, 2, 1))    -> OK total=6.00
+      quote c/gone at=\(NaiveCalendar.microseconds(2026, 1, 15))    -> OK total=1.00
+      quote c/gone at=\(NaiveCalendar.microseconds(2026, 2, 1))     -> RATE_CARD_NOT_FOUND
+      seal
+      reopen
+      clock 2026-02-02
+      call user:ana c/gone                             -> RATE_CARD_NOT_FOUND
+      call user:ana c/kept                             -> OK amount=5.00
+      call user:ana c/again                            -> OK amount=6.00
+      clock 2026-03-01
+      call user:ana c/kept                             -> OK amount=9.00
       """)
   }
 }

@@ -75,6 +75,8 @@ export interface OpenOptions {
   defaultAsset?: string;
   /** The account that earns with metered tools that name no owner. */
   defaultOwner?: string;
+  /** Where a payer can add credit; part of the `userMessage` of a refusal that credit would lift. */
+  paymentUrl?: string | URLLike;
   /**
    * Replaces the system's clock. It runs inside calls and must not call an engine. As it can run nowhere else, the
    * promise forms of this engine then run on the event loop's thread.
@@ -839,6 +841,8 @@ export interface ErrorOptions {
   field?: string;
   retryable?: boolean;
   details?: { [name: string]: unknown };
+  /** Of a refusal, the sentence for a model or an end user; that of its status where it is absent. */
+  userMessage?: string;
 }
 
 /** A call was not carried out; the subclass says what a caller can do about it. */
@@ -854,6 +858,11 @@ export class FareboxError extends Error {
   readonly retryable: boolean;
   /** The facts. */
   readonly details: { readonly [name: string]: unknown };
+  /**
+   * Of a `PaymentRefused`, a sentence that a model or an end user may read: which tool, that it was not run or paid for,
+   * and what to do. It has no amounts, account names or ids. `''` of every other error.
+   */
+  readonly userMessage: string;
 }
 
 /** The request is wrong as it stands: change it. */
@@ -865,7 +874,10 @@ export class HandleError extends FareboxError {}
 /** The account, asset, tool or transfer named does not exist, or is not in a state that allows this. */
 export class StateError extends FareboxError {}
 
-/** An expected "no": money, a budget, a limit or a price stood against it, and nothing was moved. */
+/**
+ * An expected "no": a payer, a wallet, a budget, a limit or a price stood against it, and nothing was moved. Give a model
+ * its `userMessage` and not its `message`, which has the facts for the operator.
+ */
 export class PaymentRefused extends FareboxError {
   /**
    * The binding constraint: its kind, limit, what is spent, and what is held and by whom. Amounts are decimal text;
@@ -873,6 +885,11 @@ export class PaymentRefused extends FareboxError {
    */
   get constraint(): { readonly [name: string]: unknown };
 }
+
+/**
+ * The payer is unknown, frozen or closed, or may not use the tool: a refusal. It is also an `instanceof StateError`.
+ */
+export class PayerRefused extends PaymentRefused {}
 
 /** The hold is captured, released or expired, or the capture is more than is left of it. */
 export class HoldError extends FareboxError {}

@@ -452,6 +452,8 @@ export interface Operations {
       postings?: any[] | null;
       /** The tool, if one was called. */
       tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The hold captured, the charge refunded. */
       reference?: number | bigint | null;
       /** How the price came about. */
@@ -463,7 +465,7 @@ export interface Operations {
     input: {
       /** Only what touches this account. */
       account?: string;
-      /** Only calls of this tool. */
+      /** Only calls of this tool, in any version. */
       tool?: string;
       /** Only this run. */
       run?: string;
@@ -490,7 +492,7 @@ export interface Operations {
     input: {
       /** The account that is charged; its wallet pays. */
       payer: string;
-      /** The tool whose price applies; or give an amount. */
+      /** The tool whose price applies, `skill#tool` or its plain name; or give an amount. */
       tool?: string;
       /** What the call used, by meter; one request where absent. */
       usage?: object;
@@ -553,7 +555,7 @@ export interface Operations {
       durability?: string;
     };
     output: {
-      /** For each charge a receipt, or an error with status, message and field. */
+      /** For each charge a receipt, or an error with status, message, field and, of a refusal, user_message. */
       receipts?: any[] | null;
     };
   };
@@ -603,7 +605,7 @@ export interface Operations {
     input: {
       /** The account that is charged; its wallet pays. */
       payer: string;
-      /** The tool whose price applies; or give an amount. */
+      /** The tool whose price applies, `skill#tool` or its plain name; or give an amount. */
       tool?: string;
       /** What the call used, by meter; one request where absent. */
       usage?: object;
@@ -797,6 +799,8 @@ export interface Operations {
       account?: string | null;
       /** The tool. */
       tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** What was held first. */
       amount?: string | null;
       /** What still is; while it is open. */
@@ -969,6 +973,10 @@ export interface Operations {
       at?: number | bigint | string | Date;
     };
     output: {
+      /** The tool. */
+      tool?: string | null;
+      /** Its skill, or null for a rate. */
+      skill?: string | null;
       /** What it costs. */
       total?: string | null;
       /** Of what. */
@@ -1023,6 +1031,8 @@ export interface Operations {
     output: {
       /** The tool. */
       tool?: string | null;
+      /** Its skill, or null for a rate. */
+      skill?: string | null;
       /** The account. */
       customer?: string | null;
       /** The number of the price. */
@@ -1118,12 +1128,16 @@ export interface Operations {
     input: {
       /** The skill's manifest. */
       manifest: object;
+      /** A version that is registered already stays as it is; without this it becomes the current one again. */
+      keep_current?: boolean;
     };
     output: {
       /** The id. */
       skill?: string | null;
-      /** The newest version. */
+      /** The current version. */
       version?: string | null;
+      /** Versions that are registered, the newest 20, newest first. */
+      versions?: any[] | null;
       /** For people. */
       name?: string | null;
       /** Whether it can be charged for. */
@@ -1132,7 +1146,7 @@ export interface Operations {
       tools?: any[] | null;
       /** When. */
       registered?: number | bigint | null;
-      /** False where the same manifest was registered before. */
+      /** False where nothing was written. */
       changed?: boolean | null;
     };
   };
@@ -1156,8 +1170,10 @@ export interface Operations {
     output: {
       /** The id. */
       skill?: string | null;
-      /** The newest version. */
+      /** The current version. */
       version?: string | null;
+      /** Versions that are registered, the newest 20, newest first. */
+      versions?: any[] | null;
       /** For people. */
       name?: string | null;
       /** Whether it can be charged for. */
@@ -1183,8 +1199,10 @@ export interface Operations {
     output: {
       /** The id. */
       skill?: string | null;
-      /** The newest version. */
+      /** The current version. */
       version?: string | null;
+      /** Versions that are registered, the newest 20, newest first. */
+      versions?: any[] | null;
       /** For people. */
       name?: string | null;
       /** Whether it can be charged for. */
@@ -1206,8 +1224,10 @@ export interface Operations {
     output: {
       /** The id. */
       skill?: string | null;
-      /** The newest version. */
+      /** The current version. */
       version?: string | null;
+      /** Versions that are registered, the newest 20, newest first. */
+      versions?: any[] | null;
       /** For people. */
       name?: string | null;
       /** Whether it can be charged for. */
@@ -1240,7 +1260,7 @@ export interface Operations {
   /** Tells everything about a tool, its input schema included. */
   'tool.inspect': {
     input: {
-      /** The tool's name. */
+      /** The tool: `skill#tool`, `skill@version#tool`, a plain name that is unique, or a rate's. */
       tool: string;
     };
     output: {
@@ -1248,6 +1268,12 @@ export interface Operations {
       tool?: string | null;
       /** Its skill, or null for a rate. */
       skill?: string | null;
+      /** `skill#tool`, or `card/model` of a rate: no other tool has it. */
+      full_name?: string | null;
+      /** The version of the skill that the row is about, or null for a rate. */
+      version?: string | null;
+      /** Versions of the skill that have the tool, the newest 20, newest first. */
+      versions?: any[] | null;
       /** Whether it can be charged for. */
       enabled?: boolean | null;
       /** For people. */
@@ -1269,7 +1295,7 @@ export interface Operations {
   /** Lets a tool be charged for again. */
   'tool.enable': {
     input: {
-      /** The tool's name. */
+      /** The tool: `skill#tool`, `skill@version#tool`, a plain name that is unique, or a rate's. */
       tool: string;
       /** Only for this account and those below it; the nearest account of which something was said decides. */
       account?: string;
@@ -1279,6 +1305,12 @@ export interface Operations {
       tool?: string | null;
       /** Its skill, or null for a rate. */
       skill?: string | null;
+      /** `skill#tool`, or `card/model` of a rate: no other tool has it. */
+      full_name?: string | null;
+      /** The version of the skill that the row is about, or null for a rate. */
+      version?: string | null;
+      /** Versions of the skill that have the tool, the newest 20, newest first. */
+      versions?: any[] | null;
       /** Whether it can be charged for. */
       enabled?: boolean | null;
       /** For people. */
@@ -1294,7 +1326,7 @@ export interface Operations {
   /** Stops new charges and holds for a tool. */
   'tool.disable': {
     input: {
-      /** The tool's name. */
+      /** The tool: `skill#tool`, `skill@version#tool`, a plain name that is unique, or a rate's. */
       tool: string;
       /** Only for this account and those below it; the nearest account of which something was said decides. */
       account?: string;
@@ -1304,6 +1336,12 @@ export interface Operations {
       tool?: string | null;
       /** Its skill, or null for a rate. */
       skill?: string | null;
+      /** `skill#tool`, or `card/model` of a rate: no other tool has it. */
+      full_name?: string | null;
+      /** The version of the skill that the row is about, or null for a rate. */
+      version?: string | null;
+      /** Versions of the skill that have the tool, the newest 20, newest first. */
+      versions?: any[] | null;
       /** Whether it can be charged for. */
       enabled?: boolean | null;
       /** For people. */
@@ -1847,7 +1885,7 @@ export interface Operations {
     input: {
       /** The account that is charged; its wallet pays. */
       payer: string;
-      /** The tool's name. */
+      /** The tool: `skill#tool`, or its plain name where that is unique. */
       tool: string;
       /** What the tool is given; `{}` where absent. */
       input?: object;

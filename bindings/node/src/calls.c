@@ -34,6 +34,9 @@ static bool prepare_open(job *job)
     if (job->items == NULL || !job_text(job, "url", false, job->items)) {
         return job->items != NULL ? false : job_fail(job, FAREBOX_NO_MEMORY, "", "There is no memory.");
     }
+    if (!job_text(job, "paymentUrl", false, &options->payment_url)) {
+        return false;
+    }
     job->engine = engine_make(job->env, type == napi_function ? job->other : NULL);
     if (job->engine == NULL) {
         return job_fail(job, FAREBOX_NO_MEMORY, "", "There is no memory for the engine.");

@@ -46,6 +46,7 @@ RECEIPT_REPLAYED: Final = 1
 RECEIPT_UNCOMMITTED: Final = 2
 RECEIPT_FINAL: Final = 4
 RECEIPT_CAPPED: Final = 8
+RECEIPT_REFUSAL: Final = 256
 
 
 class Str(ctypes.Structure):
@@ -71,6 +72,8 @@ class Error(ctypes.Structure):
         ("field", c_char * 128),
         ("message", c_char * 512),
         ("details", c_char * 3072),
+        ("refusal", c_uint32),
+        ("user_message", c_char * 512),
     ]
 
 
@@ -89,7 +92,8 @@ class Options(ctypes.Structure):
         ("reserved0", c_uint32),
         ("clock", c_void_p),
         ("clock_context", c_void_p),
-        ("reserved", c_uint8 * 64),
+        ("payment_url", Str),
+        ("reserved", c_uint8 * 48),
     ]
 
 

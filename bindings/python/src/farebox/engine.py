@@ -111,6 +111,7 @@ class Farebox:
         busy_timeout: float | None = None,
         default_asset: str = "USD",
         default_owner: str | None = None,
+        payment_url: str | None = None,
         clock: Clock | None = None,
     ) -> Farebox:
         """Opens the ledger at a path or URL, and makes it unless ``existing``.
@@ -120,7 +121,8 @@ class Farebox:
         ``durability`` is when a receipt is returned: ``"full"`` after fsync, ``"normal"`` after commit, ``"relaxed"``
         before commit (only with ``exclusive``: this process holds the ledger alone); ``hold_durability`` is the same
         for reserve and release. ``default_asset`` is that of amounts given without one, ``default_owner`` the account
-        that earns with ``@pricing`` tools that name none. ``clock`` replaces the system's; it runs inside calls and
+        that earns with ``@pricing`` tools that name none. ``payment_url`` is where a payer can add credit: it is part of
+        the ``user_message`` of a refusal that credit would lift. ``clock`` replaces the system's; it runs inside calls and
         must not call the engine.
 
         Units: ``busy_timeout`` in seconds (default 10), ``key_memory_bytes`` in bytes (default 64 MiB).
@@ -134,6 +136,7 @@ class Farebox:
         if busy_timeout is not None:
             milliseconds = max(1, milliseconds_of(busy_timeout, "busy_timeout"))
         callback: Any = callback_of(clock) if clock is not None else None
+        where = text_bytes(payment_url, "payment_url") if payment_url is not None else b""
         try:
             options = layout.Options(
                 struct_size=ctypes.sizeof(layout.Options),
@@ -143,6 +146,7 @@ class Farebox:
                 key_memory_bytes=key_memory_bytes or 0,
                 busy_timeout_ms=milliseconds,
                 clock=ctypes.cast(callback, ctypes.c_void_p) if callback is not None else None,
+                payment_url=borrowed(where),
             )
         except TypeError as error:
             raise RequestError(status.INVALID_ARGUMENT, str(error), field="options") from None
