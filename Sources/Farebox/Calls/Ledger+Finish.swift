@@ -59,10 +59,10 @@ extension Ledger {
     if excess > 0 { excess = affordable(excess, hold, at: time) }
     let amount = settled.amount - (wanted - excess)
     if settled.lines.isEmpty {
-      try checkCredit(hold.beneficiary, hold.asset, amount)
+      try checkCredit(hold.beneficiary, named: hold.payee, hold.asset, amount)
     } else {
       Ledger.cut(&settled.lines, from: settled.amount, to: amount)
-      try checkCredit(settled.lines, hold.asset, amount)
+      try checkCredit(settled.lines, hold, amount)
     }
 
     // After this point the capture must succeed.
@@ -75,7 +75,9 @@ extension Ledger {
     log.beginRecord()
     log.addField(.description, end.description)
     log.addField(.metadata, end.metadata)
-    if settled.lines.isEmpty, let usage = settled.usage, !usage.isSingleRequest { log.addField(.usage, words: usage.words) }
+    if settled.lines.isEmpty, let usage = settled.usage, !usage.isSingleRequest {
+      log.addField(.usage, words: usage.words)
+    }
     if !settled.lines.isEmpty { log.addLines(settled.lines) }
     if shortfall > 0 { log.addField(.shortfall, words: [shortfall]) }
     let number = try append(&record, tells: hold.account)
@@ -191,7 +193,9 @@ extension Ledger {
       settled.charge(total.total, isCapped: total.capped)
       settled.usage = usage
     } catch {
-      guard let maximum = settled.maximum, error.status == .unpriceable || error.status == .overflow else { throw error }
+      guard let maximum = settled.maximum, error.status == .unpriceable || error.status == .overflow else {
+        throw error
+      }
       settled.charge(maximum, isCapped: true)
     }
   }
@@ -239,7 +243,9 @@ extension Ledger {
       Ledger.cut(&settled.lines, from: total, to: settled.amount)
     } catch {
       // As with the call's own usage: what nothing prices costs the maximum, all of it for this tool.
-      guard let maximum = settled.maximum, error.status == .unpriceable || error.status == .overflow else { throw error }
+      guard let maximum = settled.maximum, error.status == .unpriceable || error.status == .overflow else {
+        throw error
+      }
       settled.lines = []
       settled.usage = nil
       settled.charge(maximum, isCapped: true)
@@ -321,8 +327,10 @@ extension Ledger {
         return EarlierReservation(
           order: Order(
             account: record.account, asset: record.asset, amount: 0, beneficiary: record.beneficiary,
-            tool: record.tool, price: record.price, run: run.isEmpty ? 0 : state.runHash(run),
-            isExplicit: record.flags & RecordFlags.explicit != 0, isCapped: false),
+            payee: record.beneficiary, tool: record.tool, price: record.price,
+            run: run.isEmpty ? 0 : state.runHash(run),
+            isExplicit: record.flags & RecordFlags.explicit != 0, isCapped: false,
+            isAssetUnnamed: false),
           key: unsafe [UInt8](heap[.key].bytes), attempt: Int(clamping: heap[.attempt].word ?? 0),
           run: unsafe [UInt8](run.bytes), call: unsafe [UInt8](heap[.call].bytes), maxCost: heap[.maxCost].word)
       }

@@ -47,9 +47,6 @@ extension Ledger {
     guard let payee = state.account(line.payee) else {
       throw .failed(state.unknownAccount(line.payee, field: "payee"))
     }
-    if state.accounts[Int(payee)].flags & AccountFlags.closed != 0 {
-      throw .failed(state.stateFailure(payee, field: "payee"))
-    }
     stored.beneficiary = state.wallet(of: payee)
     return stored
   }
@@ -126,10 +123,16 @@ extension Ledger {
   }
 
   /// Refuses lines whose payees cannot be credited.
-  func checkCredit(_ lines: [PricedLine], _ asset: UInt16, _ amount: Int64) throws(Rejection) {
+  func checkCredit(_ lines: [PricedLine], _ hold: Hold, _ amount: Int64) throws(Rejection) {
     for (index, line) in lines.enumerated() {
+      var payee = hold.payee
+      if line.stored.price > 0 {
+        payee = state.catalog.prices[Int(line.stored.price) - 1].payee
+      } else if !line.request.payee.isEmpty {
+        payee = state.account(line.request.payee) ?? line.stored.beneficiary
+      }
       do throws(Rejection) {
-        try checkCredit(line.stored.beneficiary, asset, amount)
+        try checkCredit(line.stored.beneficiary, named: payee, hold.asset, amount)
       } catch {
         throw error.inside("lines[\(index)]")
       }
