@@ -101,6 +101,7 @@ enum {
     FAREBOX_SKILL_EXISTS          = 323, /* This version of the skill is registered with another manifest; give the changed manifest another version. */
     FAREBOX_RATE_CARD_NOT_FOUND   = 324, /* No rate card, or no rate on it, has this name at this time. */
     FAREBOX_TOOL_AMBIGUOUS        = 325, /* Several skills offer a tool of this name; the details list them. Write skill#tool. */
+    FAREBOX_RATE_AMBIGUOUS        = 328, /* Several providers on the rate card offer this name; name one of them. */
     FAREBOX_TRANSFER_NOT_FOUND    = 330, /* No transfer has this id, or it is not of the kind required. */
     FAREBOX_OVER_REFUND           = 331, /* The refund is more than what is left of the charge. */
     FAREBOX_BUDGET_NOT_FOUND      = 340, /* The account has no budget of this name. */
@@ -771,6 +772,21 @@ typedef struct farebox_balance_result {
 FAREBOX_API farebox_status farebox_balance(farebox_engine *engine, farebox_str account, farebox_str asset,
                                            farebox_balance_result *out, farebox_error *error);
 
+/* Writes an id of another system so that it can be a segment of an account's name: slashes, percent signs and control
+ * characters as %2F, %25 and so on. Ids without them need no escaping, whatever else they hold.
+ * Ownership: id borrowed; *out is owned by the caller, farebox_text_free.
+ * Threads:   any.
+ * Errors:    INVALID_ARGUMENT, MISSING_FIELD, TOO_LONG, INVALID_UTF8, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_escape_account(farebox_str id, farebox_text *out, farebox_error *error);
+
+/* Gives back the id that farebox_escape_account wrote.
+ * Ownership: name borrowed; *out is owned by the caller, farebox_text_free.
+ * Threads:   any.
+ * Errors:    INVALID_ARGUMENT (no such name), MISSING_FIELD, TOO_LONG, INVALID_UTF8, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_unescape_account(farebox_str name, farebox_text *out, farebox_error *error);
+
 /* ---- 9. Webhooks ------------------------------------------------------------------------------------------------ */
 
 typedef int32_t farebox_webhook_scheme;
@@ -784,25 +800,26 @@ typedef struct farebox_webhook_args {
     uint32_t struct_size;
     farebox_webhook_scheme scheme;
     farebox_str body;          /* the raw bytes as received */
-    farebox_str signature;     /* webhook-signature, Stripe-Signature or X-Robutler-Signature */
-    farebox_str id;            /* webhook-id; for the others the event's id, needed with a replay guard only */
-    farebox_str timestamp;     /* webhook-timestamp; absent for the others */
+    farebox_str signature;     /* webhook-signature or svix-signature, Stripe-Signature or X-Robutler-Signature */
+    farebox_str id;            /* webhook-id or svix-id; for the others the event's id, for the replay guard only */
+    farebox_str timestamp;     /* webhook-timestamp or svix-timestamp; absent for the others */
     const farebox_str *secrets; /* any of them may match */
     size_t secret_count;
     int64_t tolerance_s; /* 0 is 300; negative turns the check off */
     int64_t now;         /* microseconds; 0 is the system's clock */
-    uint8_t reserved[32];
+    farebox_str sender;  /* whose ids the replay guard compares; where absent, those tried with any of the same secrets */
+    uint8_t reserved[16];
 } farebox_webhook_args;
 
 #define FAREBOX_WEBHOOK_ARGS_INIT                                                                                      \
-    {sizeof(farebox_webhook_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, NULL, 0, 0, 0, {0}}
+    {sizeof(farebox_webhook_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, NULL, 0, 0, 0, {NULL, 0}, {0}}
 
 /* Verifies the signature and age of a webhook; FAREBOX_OK means that the body may be trusted.
- * Ownership: everything is borrowed. `engine` may be NULL; with one, an id seen before gives WEBHOOK_REPLAYED and a new
- *            one is remembered in the ledger.
+ * Ownership: everything is borrowed. `engine` may be NULL; with one, an id seen before from the same sender gives
+ *            WEBHOOK_REPLAYED and a new one is remembered in the ledger.
  * Threads:   any.
  * Errors:    STRUCT_SIZE, RESERVED, INVALID_ARGUMENT, TOO_LONG, webhook family; with an engine also HANDLE, CLOSED,
- *            FORKED, REENTRANT, STORE_*, NO_MEMORY.
+ *            FORKED, REENTRANT, INVALID_UTF8, STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_verify_webhook(farebox_engine *engine, const farebox_webhook_args *args,
                                                   farebox_error *error);

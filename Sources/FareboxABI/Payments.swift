@@ -199,6 +199,32 @@ public func farebox_balance(
   }
 }
 
+@_cdecl("farebox_escape_account") @implementation
+public func farebox_escape_account(
+  _ id: farebox_str, _ out: UnsafeMutablePointer<farebox_text>?, _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    try unsafe give(AccountName.escape(text(BorrowedText(id), "id")), to: out)
+  }
+}
+
+@_cdecl("farebox_unescape_account") @implementation
+public func farebox_unescape_account(
+  _ name: farebox_str, _ out: UnsafeMutablePointer<farebox_text>?, _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    try unsafe give(AccountName.unescape(text(BorrowedText(name), "name")), to: out)
+  }
+}
+
+private func text(_ borrowed: BorrowedText, _ field: String) throws(Failure) -> String {
+  guard borrowed.count <= Limits.accountName else {
+    throw Failure(.tooLong, field: field, "It is longer than the \(Limits.accountName) bytes of an account's name.")
+  }
+  guard let text = borrowed.string else { throw Failure(.invalidUTF8, field: field, "It is not UTF-8 text.") }
+  return text
+}
+
 @_cdecl("farebox_verify_webhook") @implementation
 public func farebox_verify_webhook(
   _ engine: OpaquePointer?, _ args: UnsafePointer<farebox_webhook_args>?, _ error: UnsafeMutablePointer<farebox_error>?
@@ -227,7 +253,9 @@ public func farebox_verify_webhook(
         timestamp: bytes(given.timestamp), secrets: secrets)
       let now = unsafe given.now == 0 ? Engine.systemTime() : given.now
       try unsafe verifyWebhook(request, now: now, toleranceSeconds: given.tolerance_s)
-      if let open { try open.guardAgainstReplay(scheme, id: unsafe BorrowedText(given.id)) }
+      guard let open else { return }
+      let sender = try unsafe WebhookSender(name: BorrowedText(given.sender), secrets: secrets)
+      try open.guardAgainstReplay(scheme, id: unsafe BorrowedText(given.id), of: sender)
     }
   }
 }

@@ -68,6 +68,8 @@ public enum Limits {
   public static let webhookSecret = 512
   /// Bytes of a webhook's id.
   public static let webhookID = 255
+  /// Bytes of the name of a sender of webhooks.
+  public static let webhookSender = 255
   /// Milliseconds that a hold may stay open: a year.
   public static let holdMilliseconds: Int64 = 366 * 86_400_000
   /// Bytes of a key under which a skill keeps a value.

@@ -215,6 +215,7 @@ int main(void)
     FIELD(farebox_webhook_args, secret_count);
     FIELD(farebox_webhook_args, tolerance_s);
     FIELD(farebox_webhook_args, now);
+    FIELD(farebox_webhook_args, sender);
     FIELD(farebox_webhook_args, reserved);
     END;
     STRUCT(farebox_meter_args);

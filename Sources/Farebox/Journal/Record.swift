@@ -92,7 +92,7 @@ struct Record {
   var origin: UInt32 = 0
   /// The record that this one is about: the hold captured, the charge refunded.
   var reference: UInt64 = 0
-  /// Expiry of a hold; the part of a capture beyond its hold; when a refunded charge was made.
+  /// Expiry of a hold; the part of a capture beyond its hold; when a refunded charge was made; the sender of a webhook.
   var extra: Int64 = 0
   /// Left on the hold, or of the charge, after this record.
   var remaining: Int64 = 0

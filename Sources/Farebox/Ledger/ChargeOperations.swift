@@ -107,7 +107,7 @@ enum ChargeOperations {
   /// What every operation that takes money may answer.
   static let paying: [Status] = [
     .accountNotFound, .accountFrozen, .accountClosed, .assetNotFound, .toolNotFound, .toolAmbiguous, .toolDisabled,
-    .rateCardNotFound,
+    .rateCardNotFound, .rateAmbiguous,
     .insufficientFunds, .overBudget, .overCallCap, .overRunCap, .rateLimited, .unpriceable, .overMaxCost, .keyConflict,
     .overflow, .invalidAmount, .tooPrecise,
   ]

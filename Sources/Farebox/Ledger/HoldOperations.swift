@@ -268,7 +268,8 @@ extension Ledger {
       ("account", .string(state.accountNames[hold.account])),
     ]
     let rest: JSONObject = [
-      "amount": text(hold.amount), "increased": text(hold.increased), "remaining": text(hold.remaining), "captured": text(hold.captured),
+      "amount": text(hold.amount), "increased": text(hold.increased), "remaining": text(hold.remaining),
+      "captured": text(hold.captured),
       "asset": .string(asset.code),
       "time": .int(hold.time), "expires": .int(hold.expires), "price_version": Shapes.number(UInt64(hold.price)),
     ]

@@ -244,7 +244,6 @@ extension Ledger {
     if !description.isEmpty { log.addField(.description, description) }
     // What had been refunded before, because the recipients' parts follow from it.
     // Of a capture also where it was counted: its hold, and when that began.
-    let before = original.amount - left
     log.addField(
       .requested,
       words: original.kind == RecordKind.capture.rawValue

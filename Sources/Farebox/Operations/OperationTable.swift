@@ -104,7 +104,7 @@ extension Limits {
       "charges_per_hour": .int(Int64(ratePerHour)), "page_rows": .int(Int64(page)),
       "webhook_body_bytes": .int(Int64(webhookBody)), "webhook_secrets": .int(Int64(webhookSecrets)),
       "webhook_signature_bytes": .int(Int64(webhookSignature)), "webhook_secret_bytes": .int(Int64(webhookSecret)),
-      "webhook_id_bytes": .int(Int64(webhookID)),
+      "webhook_id_bytes": .int(Int64(webhookID)), "webhook_sender_bytes": .int(Int64(webhookSender)),
       "skill_value_key_bytes": .int(Int64(skillValueKey)), "skill_value_bytes": .int(Int64(skillValue)),
       "skill_value_keys": .int(Int64(skillValueKeys)),
       "plugin_sentence_bytes": .int(Int64(pluginSentence)), "plugin_log_line_bytes": .int(Int64(pluginLogLine)),

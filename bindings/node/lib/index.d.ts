@@ -336,17 +336,25 @@ export class Hold {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Header names and values: an object, a `Headers` or a `Map`; names match in any case. */
+/**
+ * Header names and values: an object such as `request.headers`, a `Headers`, a `Map`, a list of pairs, or
+ * `request.rawHeaders`. Names match in any case.
+ */
 export type WebhookHeaders =
   | { readonly [name: string]: string | readonly string[] | Uint8Array | null | undefined }
-  | { entries(): IterableIterator<[string, string]> };
+  | { entries(): IterableIterator<[string, string]> }
+  | ReadonlyArray<readonly [string | Uint8Array, string | Uint8Array]>
+  | readonly string[];
 
 /** One secret or several, any of which may match; strings as the sender's dashboard shows them. */
 export type Secrets = string | Uint8Array | ReadonlyArray<string | Uint8Array>;
 
 /** How a webhook is verified. */
 export interface WebhookOptions {
-  /** Without it the first of webhook-signature, Stripe-Signature and X-Robutler-Signature that is there decides. */
+  /**
+   * Without it the first of webhook-signature or svix-signature, Stripe-Signature and X-Robutler-Signature that is there
+   * decides.
+   */
   scheme?: 'standard' | 'stripe' | 'robutler';
   /** How old a webhook may be, in seconds; 300. Null switches the check off. */
   tolerance?: number | null;
@@ -358,6 +366,11 @@ export interface WebhookOptions {
 export interface EngineWebhookOptions extends WebhookOptions {
   /** The event's id, where no header carries it (Stripe and Robutler). */
   eventId?: string;
+  /**
+   * Whose ids are compared, so that two senders may use one id. Without it, the webhooks tried with any of the same
+   * secrets are one sender's.
+   */
+  sender?: string;
 }
 
 /** For whom and for what the calls inside `Farebox.paying` are. */
@@ -781,6 +794,19 @@ export function recordUsage(usage: Usage): void;
  * counted.
  */
 export function estimateTokens(...args: unknown[]): number;
+
+/**
+ * Writes an id of another system so that it can be a segment of an account's name: `/` as `%2F`, for example. Slashes,
+ * percent signs and control characters are escaped; an id without them needs no escaping, whatever else it holds.
+ * Errors: RequestError for an empty id, or one that is too long.
+ */
+export function escapeAccount(id: string): string;
+
+/**
+ * Gives back the id that `escapeAccount` wrote.
+ * Errors: RequestError for a text that `escapeAccount` does not write.
+ */
+export function unescapeAccount(name: string): string;
 
 /**
  * Verifies the signature and age of a webhook; if it returns, the body may be trusted. It does not block for long and

@@ -2,6 +2,7 @@
 
 /* Farebox: the payment engine that lives inside an agent runtime. index.d.ts says what everything here does. */
 
+const { escapeAccount, unescapeAccount } = require('./accounts');
 const { Payment, callId, recordUsage } = require('./context');
 const { estimateTokens } = require('./counting');
 const { Farebox, describe, setPluginPolicy } = require('./engine');
@@ -50,6 +51,7 @@ module.exports = {
   WebhookError,
   callId,
   describe,
+  escapeAccount,
   estimateTokens,
   isFailedResult,
   libraryPath,
@@ -57,5 +59,6 @@ module.exports = {
   pricing,
   recordUsage,
   setPluginPolicy,
+  unescapeAccount,
   verifyWebhook,
 };
