@@ -58,11 +58,20 @@ extension Ledger {
     let wanted = excess
     if excess > 0 { excess = affordable(excess, hold, at: time) }
     let amount = settled.amount - (wanted - excess)
-    if settled.lines.isEmpty {
-      try checkCredit(hold.beneficiary, named: hold.payee, hold.asset, amount)
-    } else {
-      Ledger.cut(&settled.lines, from: settled.amount, to: amount)
-      try checkCredit(settled.lines, hold, amount)
+    do throws(Rejection) {
+      if settled.lines.isEmpty {
+        try checkCredit(hold.beneficiary, named: hold.payee, hold.asset, amount)
+      } else {
+        Ledger.cut(&settled.lines, from: settled.amount, to: amount)
+        try checkCredit(settled.lines, hold, amount)
+      }
+    } catch {
+      // A payee that has closed meanwhile is credited by nothing: nobody pays, and the hold must not stay.
+      guard error.status == .accountClosed else { throw error }
+      let error = failure(error)
+      var receipt = try self.end(.release, id.number, hold, at: time)
+      receipt.isReleased = true
+      return Finished(receipt: receipt, failure: error)
     }
 
     // After this point the capture must succeed.

@@ -234,7 +234,7 @@ import Testing
       skill {"id":"s","tools":[{"name":"t","category":"one","pricing":{"cost":"1"}},{"name":"u","category":"one","pricing":{"cost":"1"}}]}
       skill {"id":"z","tools":[{"name":"v","pricing":{"cost":"1"}}]}
       tool.list skill=s limit=2               -> OK tools.count=2 next=null
-      tool.list skill=s limit=1               -> OK tools.count=1 next=t
+      tool.list skill=s limit=1               -> OK tools.count=1 next=s#t
       tool.list skill=s after=t limit=1       -> OK tools.count=1 next=null
       tool.list category=one limit=2          -> OK tools.count=2 next=null
       tool.list limit=3                       -> OK tools.count=3 next=null
@@ -301,6 +301,23 @@ import Testing
       wait 900s
       hold @split                             -> OK state=expired
       """)
+  }
+
+  @Test func `a metered call whose payee closes meanwhile costs nothing and leaves no hold`() throws {
+    let ledger = try TestLedger()
+    var script = Script(ledger)
+    try script.play(
+      """
+      deposit user:ana 10
+      open org:p
+      open org:p/k
+      skill {"id":"s","tools":[{"name":"one","pricing":{"cost":"1"},"split":[{"account":"org:p/k","share":"1"}]}]}
+      """)
+    let begun = try script.answer("call.begin payer=user:ana tool=one")
+    let hold = try #require(begun.object?["hold"]?.int64)
+    try script.play("close org:p/k")
+    #expect(status { _ = try ledger.engine.call("call.finish", ["hold": .int(hold)]) } == .accountClosed)
+    try script.play("balance user:ana   -> OK balance=10.00 held=0.00")
   }
 
   @Test func `a hold whose payee has closed is known to be so after opening again`() throws {
