@@ -52,7 +52,7 @@ def test_headers_match_in_any_case_and_type() -> None:
     )
     farebox.verify_webhook(
         STANDARD_BODY,
-        {name.title().encode(): value.encode() for name, value in STANDARD.items()},  # type: ignore[misc]
+        {name.title().encode(): value.encode() for name, value in STANDARD.items()},
         (b"whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", STANDARD_SECRET),
         now=1614265330.5,
     )
