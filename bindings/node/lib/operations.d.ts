@@ -469,7 +469,7 @@ export interface Operations {
       tool?: string;
       /** Only this run. */
       run?: string;
-      /** Only this kind: charge, reserve, capture, release, expire, refund, transfer ... */
+      /** Only this kind: charge, reserve, increase, capture, release, expire, refund, transfer ... */
       kind?: string;
       /** Not before this time. */
       from?: number | bigint | string | Date;
@@ -1377,6 +1377,8 @@ export interface Operations {
       now?: number | bigint | string | Date;
       /** Remember the id in the ledger and refuse it a second time. */
       guard?: boolean;
+      /** Whose ids the guard compares; where absent, the webhooks tried with any of the same secrets. */
+      sender?: string;
     };
     output: {
       /** True; anything else is an error. */
