@@ -153,6 +153,16 @@ def test_a_hold_is_captured_by_usage_at_the_price_of_the_reservation(engine: Far
     assert hold.capture(usage={"input_tokens": 5}, output_tokens=1).amount == Decimal("0.006")
 
 
+def test_a_hold_grows_or_stays_as_it_is(engine: Farebox) -> None:
+    hold = engine.reserve("user:bob", amount="0.02")
+    assert hold.increase("0.01", key="k").amount == Decimal("0.01")
+    assert engine.increase(hold.id, "0.01", key="k").replayed
+    with pytest.raises(PaymentRefused):
+        engine.increase(hold, 1)
+    assert engine.balance("user:bob").held == Decimal("0.03")
+    assert hold.capture().amount == Decimal("0.03")
+
+
 def test_holds_expire_and_can_be_extended(engine: Farebox, clock: ManualClock) -> None:
     hold = engine.reserve("user:ana", amount=1, expires_in=10)
     kept = engine.reserve("user:ana", amount=1, expires_in=10)

@@ -473,6 +473,39 @@ class Farebox:
         finally:
             frames.give(frame)
 
+    def increase(
+        self,
+        hold: int | Hold,
+        amount: Money,
+        *,
+        key: str | None = None,
+        asset: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        durability: str | None = None,
+    ) -> Receipt:
+        """Adds to an open hold, decided like a reservation: all of ``amount`` is held, or nothing more.
+
+        Units: major units of the hold's asset; ``asset`` names it where ``hold`` is a number and it is not the default.
+        Errors: HoldError, PaymentRefused, RequestError, KeyConflict, StateError, HandleError, StoreError.
+        """
+        if isinstance(hold, Hold):
+            number, asset = hold.id, hold.asset
+        else:
+            number = identifier(hold, "hold")
+        units = to_units(amount, self._scale(asset))
+        frame, pointers = placed(key, description, None if metadata is None else metadata_json(metadata))
+        try:
+            layout.INCREASE.pack_into(
+                frame.raw, 0, layout.INCREASE.size, 0, number, *pointers, units, DURABILITY[durability]
+            )
+            code = self._library.increase(self._handle, frame.args, frame.receipt, frame.error)
+            if code:
+                raise frame.failure(code)
+            return self._receipt(frame.raw)
+        finally:
+            frames.give(frame)
+
     def extend(self, hold: int | Hold, seconds: float) -> Receipt:
         """Moves the expiry of an open hold to ``seconds`` from now.
 
@@ -856,6 +889,7 @@ class Farebox:
     reserve_async = async_form(reserve, abandoned="release")
     capture_async = async_form(capture)
     release_async = async_form(release)
+    increase_async = async_form(increase)
     extend_async = async_form(extend)
     price_tool_async = async_form(price_tool)
     balance_async = async_form(balance)
@@ -864,6 +898,7 @@ class Farebox:
     register_skill_async = async_form(register_skill)
     verify_webhook_async = async_form(verify_webhook)
     tick_async = async_form(tick)
+    import_rates_async = async_form(import_rates)
     run_cost_async = async_form(run_cost)
     close_async = async_form(close)
 
