@@ -373,6 +373,16 @@ export type WebhookHeaders =
 /** One secret or several, any of which may match; strings as the sender's dashboard shows them. */
 export type Secrets = string | Uint8Array | ReadonlyArray<string | Uint8Array>;
 
+/** How a price list is imported. */
+export interface RatesOptions {
+  /** The card's name; that of the format where absent. */
+  name?: string;
+  /** Where the list comes from, for people. */
+  source?: string;
+  /** Only report what could not be imported. */
+  dryRun?: boolean;
+}
+
 /** How a webhook is verified. */
 export interface WebhookOptions {
   /**
@@ -438,13 +448,15 @@ export class Farebox {
   private constructor();
 
   /**
-   * Opens the ledger at a path or URL: a path, `sqlite:PATH`, `postgresql://...` for a ledger on a server, or `memory:`
-   * for one that lives as long as the engine. The default is `farebox.db`.
+   * Opens the ledger at a path or URL: a path, `sqlite:PATH`, a `file:` URL object, `postgresql://...` for a ledger on a
+   * server, or `memory:` for one that lives as long as the engine. The default is `farebox.db`. With `existing`, a ledger
+   * that can only be read opens for reading.
    */
   static open(url?: string | URLLike, options?: OpenOptions): Promise<Farebox>;
   /** The same, blocking. */
   static openSync(url?: string | URLLike, options?: OpenOptions): Farebox;
 
+  /** The address of the ledger, without a password. */
   readonly url: string;
   /** The asset of amounts that name none. */
   readonly defaultAsset: string;
@@ -552,6 +564,22 @@ export class Farebox {
   registerSkill(manifest: Manifest | string | URLLike): Promise<Operations['skill.register']['output']>;
   /** The same, blocking. */
   registerSkillSync(manifest: Manifest | string | URLLike): Operations['skill.register']['output'];
+
+  /**
+   * Publishes the rates of another project's price list as a rate card, and returns what could not be imported. `data`
+   * is a path, JSON as a Uint8Array, or a value. Errors: RequestError for a list that cannot be read.
+   */
+  importRates(
+    format: 'genai-prices' | 'litellm',
+    data: string | URLLike | Uint8Array | object,
+    options?: RatesOptions,
+  ): Promise<Operations['rate_card.import']['output']>;
+  /** The same, blocking. */
+  importRatesSync(
+    format: 'genai-prices' | 'litellm',
+    data: string | URLLike | Uint8Array | object,
+    options?: RatesOptions,
+  ): Operations['rate_card.import']['output'];
 
   /**
    * Verifies a webhook as the function `verifyWebhook` does, and refuses one that this ledger has seen before.

@@ -76,7 +76,6 @@ _unpack_quote = layout.QUOTE.unpack_from
 _unpack_line = layout.QUOTE_LINE.unpack_from
 _unpack_receipt = layout.RECEIPT.unpack_from
 _SKILLS_KEPT = 1024
-_SCHEMES = ("sqlite:", "memory:", "postgres:", "postgresql:")
 
 
 class Farebox:
@@ -87,8 +86,11 @@ class Farebox:
     gets HandleError FORKED and opens its own.
     """
 
+    url: str
+    """The address of the ledger, without a password."""
+
     def __init__(
-        self, handle: int, url: str, default_asset: str, default_owner: str | None, clock: Any, waits: bool = True
+        self, handle: int, default_asset: str, default_owner: str | None, clock: Any, waits: bool = True
     ) -> None:
         self._library: Library = library()
         self._handle = handle
@@ -99,10 +101,10 @@ class Farebox:
         self._payments: dict[tuple[str, str | None], Payment] = {}
         self._skills: set[str] = set()
         self._waits = waits
-        self.url = url
         self.default_asset = default_asset
         self.default_owner = default_owner
         self._finalizer = weakref.finalize(self, _close_quietly, self._library, handle, clock)
+        self.url = self._call("engine.describe", {})["address"]
 
     @classmethod
     def open(
@@ -124,7 +126,8 @@ class Farebox:
         """Opens the ledger at a path or URL, and makes it unless ``existing``.
 
         ``url`` is a path, ``"sqlite:PATH"``, ``"postgresql://..."`` for a ledger on a server (see ``docs/postgresql.md``),
-        or ``"memory:"`` for one that lives as long as the engine.
+        or ``"memory:"`` for one that lives as long as the engine. ``"sqlite:///PATH"`` is a relative path and
+        ``"sqlite:////PATH"`` an absolute one. With ``existing`` a ledger that can only be read opens for reading.
         ``durability`` is when a receipt is returned: ``"full"`` after fsync, ``"normal"`` after commit, ``"relaxed"``
         before commit (only with ``exclusive``: this process holds the ledger alone); ``hold_durability`` is the same
         for reserve and release. ``default_asset`` is that of amounts given without one, ``default_owner`` the account
@@ -138,9 +141,9 @@ class Farebox:
         Errors: RequestError, StoreError, InternalError; ImportError without a library.
         """
         lib = library()
-        text = os.fspath(url)
-        if not text.startswith(_SCHEMES):
-            text = f"sqlite:{text}"
+        text = os.fsdecode(url)
+        if not isinstance(url, (str, bytes)) and not os.path.isabs(text):
+            text = os.path.join(os.curdir, text)
         milliseconds = 0
         if busy_timeout is not None:
             milliseconds = max(1, milliseconds_of(busy_timeout, "busy_timeout"))
@@ -170,7 +173,7 @@ class Farebox:
             frames.give(frame)
         assert handle.value is not None
         waits = nonblocking if nonblocking is not None else not (exclusive or text.startswith("memory:"))
-        return cls(handle.value, text, default_asset, default_owner, callback, waits)
+        return cls(handle.value, default_asset, default_owner, callback, waits)
 
     @classmethod
     async def open_async(cls, url: str | os.PathLike[str] = "farebox.db", **options: Any) -> Farebox:
