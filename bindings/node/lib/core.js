@@ -102,6 +102,14 @@ class Core {
     return this.later('reserve', plan, CHARGE_TEXTS, this.receiptAt, RECEIPT_WORDS);
   }
 
+  increaseSync(plan) {
+    return this.sync('increaseSync', plan, CAPTURE_TEXTS, this.receiptAt);
+  }
+
+  increase(plan) {
+    return this.later('increase', plan, CAPTURE_TEXTS, this.receiptAt, RECEIPT_WORDS);
+  }
+
   captureSync(plan) {
     return this.sync('captureSync', plan, CAPTURE_TEXTS, this.receiptAt);
   }

@@ -35,6 +35,7 @@ const CHARGE = new Set([
 const RESERVE = new Set([...CHARGE, 'expiresInMs', 'overCapture']);
 const MANY = new Set([...CHARGE, 'payer']);
 const CAPTURE = new Set(['amount', 'usage', 'final', 'key', 'asset', 'description', 'metadata', 'durability']);
+const INCREASE = new Set(['key', 'asset', 'description', 'metadata', 'durability']);
 const TOOL = new Set(['key', 'run', 'call', 'maxCost', 'deadlineMs', 'durability', 'uncharged']);
 const PRICE = new Set(['usage', 'customer', 'maxCost', 'at']);
 
@@ -199,6 +200,22 @@ function capturePlan(core, hold, given) {
   };
 }
 
+/** Makes the plan of what is added to a hold. */
+function increasePlan(core, hold, amount, given) {
+  const options = optionsOf(given, INCREASE);
+  const asset = textOrNone(options.asset) ?? (hold !== null && typeof hold === 'object' ? hold.asset : undefined);
+  return {
+    hold: holdOf(hold),
+    key: textOrNone(options.key),
+    description: textOrNone(options.description),
+    metadata: metadataOf(options.metadata),
+    flags: 0,
+    amount: unitsOf(amount, () => core.scale(asset), 'amount'),
+    maxCost: 0n,
+    durability: durabilityOf(options.durability),
+  };
+}
+
 /** Makes the plan of a release, or of an extension. */
 function holdPlan(hold, expiresInMs) {
   const plan = { hold: holdOf(hold), flags: 0, amount: 0n, maxCost: 0n, durability: 0 };
@@ -254,6 +271,7 @@ module.exports = {
   durabilityOf,
   givenFlags,
   holdPlan,
+  increasePlan,
   manyPlans,
   millisecondsOf,
   optionsOf,
