@@ -9,11 +9,12 @@
  *   4. the engine          open, close, tick
  *   5. prices              quote a tool
  *   6. charges and holds   charge, reserve, capture, release, extend
- *   7. balances
- *   8. webhooks
- *   9. the JSON door       every operation by name
- *  10. plugins             tools in shared objects: what may be loaded, and calling them
- *  11. C functions         metering a function of your own, and calling one by its signature
+ *   7. metered calls       begin, record, finish: the life of one call of a tool
+ *   8. balances
+ *   9. webhooks
+ *  10. the JSON door       every operation by name
+ *  11. plugins             tools in shared objects: what may be loaded, and calling them
+ *  12. C functions         metering a function of your own, and calling one by its signature
  *
  * Rules that hold everywhere
  *
@@ -334,13 +335,19 @@ enum {
     FAREBOX_METER_VALUE = 10
 };
 
+/* Whether a number of 0 was given. A number that is not 0 counts without its flag. */
+enum {
+    FAREBOX_AMOUNT_GIVEN = 1,  /* `amount` counts although it is 0: a dynamic price may come to nothing */
+    FAREBOX_MAX_COST_GIVEN = 2 /* `max_cost` counts although it is 0: the call may cost nothing */
+};
+
 typedef struct farebox_price_args {
     uint32_t struct_size;
-    uint32_t flags; /* none yet */
+    uint32_t flags; /* FAREBOX_MAX_COST_GIVEN */
     farebox_str tool;
     farebox_str customer; /* the account whose own price applies, or absent */
     farebox_usage usage;
-    int64_t max_cost; /* 0 is none; the quote's total is capped there */
+    int64_t max_cost; /* caps the total; 0 is no maximum, unless FAREBOX_MAX_COST_GIVEN is set */
     int64_t at;       /* the time whose prices apply; 0 is now */
     uint8_t reserved[32];
 } farebox_price_args;
@@ -391,14 +398,11 @@ enum {
     FAREBOX_OVER_CAPTURE_OVERFLOW = 2 /* charge the excess like a new charge, limits included */
 };
 
-enum {
-    FAREBOX_AMOUNT_GIVEN = 1 /* `amount` counts although it is 0: the callback of a dynamic price may give nothing */
-};
-
-/* One charge. Give either `tool` and its usage, or `amount` and `asset`. */
+/* One charge. Give either `tool` and its usage, or `amount` and `asset`; without a tool and an amount the charge fails
+ * with MISSING_FIELD. */
 typedef struct farebox_charge_args {
     uint32_t struct_size;
-    uint32_t flags; /* FAREBOX_AMOUNT_GIVEN */
+    uint32_t flags; /* FAREBOX_AMOUNT_GIVEN, FAREBOX_MAX_COST_GIVEN */
     farebox_str payer;
     farebox_str tool;
     farebox_str payee; /* credited account of an explicit amount; absent is "platform" */
@@ -408,8 +412,8 @@ typedef struct farebox_charge_args {
     farebox_str call;
     farebox_str description;
     farebox_str metadata; /* a JSON object */
-    int64_t amount;       /* atomic units; with a tool only where its price is dynamic */
-    int64_t max_cost;     /* refuse (OVER_MAX_COST) above this; 0 is none */
+    int64_t amount;       /* atomic units; with a tool only where its price is dynamic; 0 needs its flag */
+    int64_t max_cost;     /* refuse (OVER_MAX_COST) above this; 0 is no maximum, unless its flag is set */
     farebox_usage usage;
     farebox_durability durability;
     uint8_t reserved[28];
@@ -423,7 +427,9 @@ enum {
     FAREBOX_RECEIPT_REPLAYED = 1,    /* the key was used for the same request before: this is its receipt */
     FAREBOX_RECEIPT_UNCOMMITTED = 2, /* relaxed: not yet in the store */
     FAREBOX_RECEIPT_FINAL = 4,       /* of a capture: the hold is closed */
-    FAREBOX_RECEIPT_CAPPED = 8       /* the amount is less than the usage's price: max_cost or the hold bound it */
+    FAREBOX_RECEIPT_CAPPED = 8,      /* the amount is less than the usage's price: max_cost or the hold bound it */
+    FAREBOX_RECEIPT_UNREPORTED = 16, /* of a metered call: no usage was reported, so what was held was charged */
+    FAREBOX_RECEIPT_RELEASED = 32    /* of a metered call: nothing was charged, and `amount` is back with the payer */
 };
 
 /* Proof of a charge, hold, capture or release. Fixed size; nothing in it needs a release. */
@@ -441,10 +447,11 @@ typedef struct farebox_receipt {
     int64_t time;
     uint64_t price_version; /* 0 for an explicit amount */
     char asset[24];
-    uint8_t reserved[32];
+    int64_t shortfall; /* of a metered call: the part of its price that the payer could not pay */
+    uint8_t reserved[24];
 } farebox_receipt;
 
-#define FAREBOX_RECEIPT_INIT {sizeof(farebox_receipt), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, {0}}
+#define FAREBOX_RECEIPT_INIT {sizeof(farebox_receipt), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, {0}}
 
 /* Charges a payer at once: price, limits, transfer and split in one atomic step.
  * Ownership: args borrowed; *out is the caller's and may be NULL.
@@ -466,11 +473,11 @@ FAREBOX_API farebox_status farebox_charge(farebox_engine *engine, const farebox_
 FAREBOX_API farebox_status farebox_charge_many(farebox_engine *engine, const farebox_charge_args *args, size_t count,
                                                farebox_receipt *out, farebox_error *error);
 
-/* One reservation. What is held with a tool: max_cost, where it is given; else the price of the expected `usage`, or the
- * price's own maximum where nothing is expected. Without a tool: `amount`, or max_cost where there is none. */
+/* One reservation. What is held with a tool: max_cost, where it is given; else the price of the expected `usage` or of the
+ * `amount` of a dynamic price; else the price's own maximum. Without a tool: `amount`, or max_cost where there is none. */
 typedef struct farebox_reserve_args {
     uint32_t struct_size;
-    uint32_t flags; /* FAREBOX_AMOUNT_GIVEN */
+    uint32_t flags; /* FAREBOX_AMOUNT_GIVEN, FAREBOX_MAX_COST_GIVEN */
     farebox_str payer;
     farebox_str tool;
     farebox_str payee;
@@ -483,10 +490,10 @@ typedef struct farebox_reserve_args {
     int64_t amount;
     int64_t max_cost;
     farebox_usage usage;
-    uint32_t expires_in_ms; /* 0 is 900,000: a quarter of an hour */
+    uint64_t expires_in_ms; /* at most 366 days; 0 is 900,000: a quarter of an hour */
     farebox_over_capture over_capture;
     farebox_durability durability;
-    uint8_t reserved[20];
+    uint8_t reserved[16];
 } farebox_reserve_args;
 
 #define FAREBOX_RESERVE_ARGS_INIT                                                                                      \
@@ -501,13 +508,41 @@ typedef struct farebox_reserve_args {
 FAREBOX_API farebox_status farebox_reserve(farebox_engine *engine, const farebox_reserve_args *args,
                                            farebox_receipt *out, farebox_error *error);
 
+/* One increase of an open hold. */
+typedef struct farebox_increase_args {
+    uint32_t struct_size;
+    uint32_t flags; /* 0 */
+    uint64_t hold;
+    farebox_str idempotency_key;
+    farebox_str description;
+    farebox_str metadata;
+    int64_t amount; /* atomic units that are added; not negative */
+    farebox_durability durability;
+    uint8_t reserved[28];
+} farebox_increase_args;
+
+#define FAREBOX_INCREASE_ARGS_INIT                                                                                     \
+    {sizeof(farebox_increase_args), 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, {0}}
+
+/* Adds to an open hold, in one atomic decision over wallet, budgets and caps: all of `amount` is held, or nothing more.
+ * Rate limits do not count it again. The call as a whole must stay within the caps; the budgets of the hold count it in
+ * the windows in which the hold began.
+ * Ownership: args borrowed; *out is the caller's and may be NULL; its amount is what was added.
+ * Threads:   any; calls of many threads share one commit.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, hold family, state family, refused family, KEY_CONFLICT,
+ *            STORE_*, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_increase(farebox_engine *engine, const farebox_increase_args *args,
+                                            farebox_receipt *out, farebox_error *error);
+
 enum {
     FAREBOX_CAPTURE_PARTIAL = 1, /* keep the rest of the hold open */
     FAREBOX_CAPTURE_AMOUNT = 2,  /* take `amount`, which may be 0 */
     FAREBOX_CAPTURE_USAGE = 4    /* take the price of `usage`, at the price of the reservation */
 };
 
-/* One capture. With neither flag all that is left of the hold is taken. */
+/* One capture. With neither AMOUNT nor USAGE all that is left of the hold is taken; an `amount` or a `usage` without its
+ * flag fails with INVALID_ARGUMENT. */
 typedef struct farebox_capture_args {
     uint32_t struct_size;
     uint32_t flags; /* FAREBOX_CAPTURE_* */
@@ -541,15 +576,174 @@ FAREBOX_API farebox_status farebox_capture(farebox_engine *engine, const farebox
 FAREBOX_API farebox_status farebox_release(farebox_engine *engine, uint64_t hold, farebox_receipt *out,
                                            farebox_error *error);
 
-/* Moves the expiry of an open hold to `expires_in_ms` from now.
+/* Moves the expiry of an open hold to `expires_in_ms` from now, at most 366 days.
  * Ownership: *out is the caller's and may be NULL.
  * Threads:   any; calls of many threads share one commit.
  * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, STRUCT_SIZE, INVALID_ARGUMENT, hold family, STORE_*, NO_MEMORY.
  * Since:     0.1 */
-FAREBOX_API farebox_status farebox_extend(farebox_engine *engine, uint64_t hold, uint32_t expires_in_ms,
+FAREBOX_API farebox_status farebox_extend(farebox_engine *engine, uint64_t hold, uint64_t expires_in_ms,
                                           farebox_receipt *out, farebox_error *error);
 
-/* ---- 7. Balances ------------------------------------------------------------------------------------------------ */
+/* ---- 7. Metered calls ------------------------------------------------------------------------------------------- */
+
+/* One call of a tool that the host runs itself: farebox_begin before the work, farebox_record for what it used,
+ * farebox_finish after it. The library decides what is held, what the call's idempotency key is and what each ending
+ * costs (docs/metered-calls.md has the table); the host says only what happened.
+ *
+ *   farebox_begin(engine, &args, &call, &error);            holds the money, or refuses: then do not run the tool
+ *   farebox_record(&tally, FAREBOX_STR("{\"output_tokens\": 812}"), &error);
+ *   farebox_finish(engine, &call, &finish, &receipt, &error);   charges or releases
+ */
+
+enum {
+    FAREBOX_CALL_AMOUNT_GIVEN = 1,       /* `amount` is the price of this call: the tool's price is dynamic */
+    FAREBOX_CALL_MAX_COST_GIVEN = 2,     /* `max_cost` counts although it is 0 */
+    FAREBOX_CALL_CHARGE_AFTERWARDS = 4,  /* allow a price by usage that has neither an estimate nor a maximum: hold
+                                            nothing and charge afterwards what the payer then can pay */
+    FAREBOX_CALL_RELEASE_UNREPORTED = 8  /* a call whose usage is never reported costs nothing, not what was held */
+};
+
+/* A call that is about to run. */
+typedef struct farebox_begin_args {
+    uint32_t struct_size;
+    uint32_t flags; /* FAREBOX_CALL_* */
+    farebox_str payer;
+    farebox_str tool;
+    farebox_str run;
+    farebox_str call;      /* the id that the framework or model gave the call, of any length; absent: repeats of the
+                              call are calls of their own */
+    farebox_str parent;    /* of a call made inside another one: the `key` of that call */
+    farebox_str arguments; /* what the tool is given, in one form for equal arguments: part of the key */
+    farebox_str idempotency_key; /* instead of the key that is derived from payer, run, call, parent, tool, arguments
+                                    and ordinal */
+    farebox_str expected;  /* an estimate of the usage, in the form of farebox_record */
+    uint32_t ordinal;      /* counts calls that are alike in all of the above, from 0 */
+    farebox_durability durability; /* of the hold; the default is the engine's hold_durability */
+    int64_t amount;        /* atomic units, with FAREBOX_CALL_AMOUNT_GIVEN */
+    int64_t max_cost;      /* charge at most this; 0 without FAREBOX_CALL_MAX_COST_GIVEN is none */
+    int64_t expires_in_ms; /* 0 is 900,000: a quarter of an hour */
+    uint8_t reserved[32];
+} farebox_begin_args;
+
+#define FAREBOX_BEGIN_ARGS_INIT                                                                                        \
+    {sizeof(farebox_begin_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0},        \
+     {NULL, 0}, 0, 0, 0, 0, 0, {0}}
+
+enum {
+    FAREBOX_CALL_PAID = 1,  /* an earlier try of this call was charged: this one costs nothing more */
+    FAREBOX_CALL_SHARED = 2 /* another try of this call is under way and holds the money for both */
+};
+
+/* A call that has begun. The host keeps it, in memory or elsewhere, and hands it to farebox_finish as it is. */
+typedef struct farebox_metered_call {
+    uint32_t struct_size;
+    uint32_t flags;         /* FAREBOX_CALL_PAID, FAREBOX_CALL_SHARED */
+    uint64_t hold;          /* names the hold */
+    int64_t held;
+    int64_t maximum;        /* what the call can cost at the most; INT64_MAX where nothing limits it */
+    uint64_t price_version;
+    int64_t amount;         /* of a dynamic price */
+    farebox_usage expected; /* the estimate */
+    uint32_t terms;         /* the flags of farebox_begin_args, and whether there is an estimate */
+    uint32_t scale;         /* digits after the point: 9 for USD */
+    char asset[24];
+    char key[40];           /* the `parent` of calls made inside this one; "" where no call id is known */
+    uint8_t reserved[32];
+} farebox_metered_call;
+
+#define FAREBOX_METERED_CALL_INIT {sizeof(farebox_metered_call), 0, 0, 0, 0, 0, 0, {0}, 0, 0, {0}, {0}, {0}}
+
+/* Holds money for a call that is about to run. A flat price is held whole; a price by usage holds the maximum that the
+ * caller gives (or the price's own, if lower), else the price of the estimate, else the price's own maximum; with none of
+ * them the call is refused with MISSING_FIELD on max_cost. With a call id or a key, a repeat of a call that was charged
+ * costs nothing more, and a repeat of one that failed is charged.
+ * Ownership: args borrowed; *out is the caller's.
+ * Threads:   any; calls of many threads share one commit.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, state family, refused family, KEY_CONFLICT (a key that was
+ *            given names another call), STORE_*, NO_MEMORY. Nothing is held then: do not run the tool.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_begin(farebox_engine *engine, const farebox_begin_args *args,
+                                         farebox_metered_call *out, farebox_error *error);
+
+/* What a call has used so far: sums by meter, exact to 18 digits after the point. */
+typedef struct farebox_tally {
+    uint32_t struct_size;
+    uint32_t meters;      /* one bit for each meter that was given, 1 << FAREBOX_METER_* */
+    int64_t micro[16];    /* millionths by meter */
+    int64_t fraction[16]; /* and what is left of them, in 1e-18 */
+} farebox_tally;
+
+#define FAREBOX_TALLY_INIT {sizeof(farebox_tally), 0, {0}, {0}}
+
+/* Adds usage to a tally: a JSON object of counts by meter, such as {"input_tokens": 812, "units": "1.5"}, or one number,
+ * which counts units. A number may be a string; null is not given. The sums are rounded to the digits that a meter has
+ * once, by farebox_finish.
+ * Ownership: usage borrowed; *tally is the caller's, and unchanged on failure.
+ * Threads:   any, one at a time for one tally.
+ * Errors:    STRUCT_SIZE, INVALID_ARGUMENT, UNKNOWN_FIELD (no such meter), INVALID_UTF8, INVALID_JSON, TOO_LONG, OVERFLOW.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_record(farebox_tally *tally, farebox_str usage, farebox_error *error);
+
+/* How a call ended. */
+typedef int32_t farebox_ending;
+enum {
+    FAREBOX_ENDING_RETURNED = 0, /* the tool gave its result, or its stream to the end */
+    FAREBOX_ENDING_REPORTED_FAILURE = 1, /* it gave a result that says that it failed */
+    FAREBOX_ENDING_FAILED = 2,   /* it failed */
+    FAREBOX_ENDING_LEFT = 3      /* who was to have the result did not wait for it: closed, cancelled, aborted */
+};
+
+enum {
+    FAREBOX_FINISH_DELIVERED = 1, /* items of a stream were delivered before the end */
+    FAREBOX_FINISH_AMOUNT = 2     /* `amount` replaces the one that farebox_begin was given for a dynamic price */
+};
+
+enum {
+    FAREBOX_CALL_LINE_AMOUNT = 1 /* `amount` is charged, rather than the price of `recorded` */
+};
+
+/* One line of what a call is charged for beside its own usage. */
+typedef struct farebox_call_line {
+    farebox_str tool;  /* priced as of now for the payer; absent with an amount */
+    farebox_str payee; /* who is credited with an amount without a tool; absent is "platform" */
+    farebox_str description;
+    const farebox_tally *recorded;
+    int64_t amount; /* with FAREBOX_CALL_LINE_AMOUNT */
+    uint32_t flags; /* FAREBOX_CALL_LINE_* */
+    uint32_t reserved;
+} farebox_call_line;
+
+/* The end of a call. */
+typedef struct farebox_finish_args {
+    uint32_t struct_size;
+    uint32_t flags; /* FAREBOX_FINISH_* */
+    farebox_ending ending;
+    farebox_durability durability; /* of the charge */
+    const farebox_tally *recorded; /* what was used; NULL or an empty tally: nothing was reported */
+    const farebox_call_line *lines;
+    size_t line_count;
+    farebox_str description;
+    farebox_str metadata; /* a JSON object */
+    int64_t amount;
+    uint8_t reserved[32];
+} farebox_finish_args;
+
+#define FAREBOX_FINISH_ARGS_INIT                                                                                       \
+    {sizeof(farebox_finish_args), 0, 0, 0, NULL, NULL, 0, {NULL, 0}, {NULL, 0}, 0, {0}}
+
+/* Charges a call that ended, or gives back what was held for it. Finishing the same call again returns the first receipt.
+ * What it used beyond the hold is charged too, up to the maximum; what the payer cannot pay of it is the receipt's
+ * `shortfall` and an event `call.shortfall`. A hold that expired while the tool ran does not make the call free.
+ * Ownership: call and args borrowed; *out is the caller's and may be NULL. FAREBOX_RECEIPT_RELEASED says that nothing was
+ *            charged.
+ * Threads:   any; calls of many threads share one commit.
+ * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, state family, hold family, UNPRICEABLE (usage that the
+ *            price does not cover, without a maximum: the hold is released), STORE_*, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_finish(farebox_engine *engine, const farebox_metered_call *call,
+                                          const farebox_finish_args *args, farebox_receipt *out, farebox_error *error);
+
+/* ---- 8. Balances ------------------------------------------------------------------------------------------------ */
 
 typedef struct farebox_balance_result {
     uint32_t struct_size;
@@ -572,7 +766,7 @@ typedef struct farebox_balance_result {
 FAREBOX_API farebox_status farebox_balance(farebox_engine *engine, farebox_str account, farebox_str asset,
                                            farebox_balance_result *out, farebox_error *error);
 
-/* ---- 8. Webhooks ------------------------------------------------------------------------------------------------ */
+/* ---- 9. Webhooks ------------------------------------------------------------------------------------------------ */
 
 typedef int32_t farebox_webhook_scheme;
 enum {
@@ -608,7 +802,7 @@ typedef struct farebox_webhook_args {
 FAREBOX_API farebox_status farebox_verify_webhook(farebox_engine *engine, const farebox_webhook_args *args,
                                                   farebox_error *error);
 
-/* ---- 9. The JSON door ------------------------------------------------------------------------------------------- */
+/* ---- 10. The JSON door ------------------------------------------------------------------------------------------ */
 
 /* Carries out an operation by name with a JSON object as input: everything above and everything else.
  * Ownership: input borrowed; *out is owned by the caller, farebox_text_free.
@@ -626,7 +820,7 @@ FAREBOX_API farebox_status farebox_call(farebox_engine *engine, farebox_str oper
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_describe(farebox_text *out, farebox_error *error);
 
-/* ---- 10. Plugins ------------------------------------------------------------------------------------------------ */
+/* ---- 11. Plugins ------------------------------------------------------------------------------------------------ */
 
 /* Says what plugins this process may load, as a JSON object (docs/plugins.md). Until it is called nothing is loaded. It
  * may be called again to allow less; what would allow more is refused. No operation of the JSON door does this, so nothing
@@ -656,14 +850,14 @@ enum {
 /* One call of a tool that a plugin offers. */
 typedef struct farebox_tool_args {
     uint32_t struct_size;
-    uint32_t flags; /* FAREBOX_TOOL_* */
+    uint32_t flags; /* FAREBOX_TOOL_*, FAREBOX_MAX_COST_GIVEN */
     farebox_str payer;
     farebox_str tool;
     farebox_str input; /* a JSON object; absent is {} */
     farebox_str idempotency_key;
     farebox_str run;
     farebox_str call;
-    int64_t max_cost;     /* hold this, and charge no more; 0 is none */
+    int64_t max_cost;     /* hold this, and charge no more; 0 is no maximum, unless its flag is set */
     uint32_t deadline_ms; /* give up after this; 0 is the plugin's own */
     farebox_durability durability; /* of the capture */
     uint8_t reserved[32];
@@ -691,7 +885,7 @@ FAREBOX_API farebox_status farebox_call_tool(farebox_engine *engine, const fareb
  * Since:     0.1 */
 FAREBOX_API int farebox_worker_main(int argc, char **argv);
 
-/* ---- 11. C functions -------------------------------------------------------------------------------------------- */
+/* ---- 12. C functions -------------------------------------------------------------------------------------------- */
 
 /* A signature is a return type and a list of parameters: "i32(out:u64* dest, bytes:u64 source, i32 level)". Names are
  * optional. Types of one C parameter:
@@ -718,7 +912,7 @@ enum {
 /* A C function and what its calls cost. */
 typedef struct farebox_meter_args {
     uint32_t struct_size;
-    uint32_t flags;   /* FAREBOX_METERED_* */
+    uint32_t flags;   /* FAREBOX_METERED_*, FAREBOX_MAX_COST_GIVEN */
     void *function;   /* must live as long as what farebox_meter gives */
     farebox_str signature;
     farebox_str tool; /* registered; its price applies */
@@ -729,7 +923,7 @@ typedef struct farebox_meter_args {
     farebox_str failure; /* which results mean that the call failed: absent, none; "negative", "nonzero", "zero" */
     int64_t refused_integer; /* what a call returns that was refused or could not be made: of an integer or pointer */
     double refused_double;   /* of a double */
-    int64_t max_cost;        /* hold this, and charge no more; 0 is none */
+    int64_t max_cost;        /* hold this, and charge no more; 0 is no maximum, unless its flag is set */
     farebox_durability durability;
     uint8_t reserved[28];
 } farebox_meter_args;

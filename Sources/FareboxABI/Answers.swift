@@ -56,6 +56,8 @@ extension farebox_receipt {
       | (receipt.isUncommitted ? UInt32(FAREBOX_RECEIPT_UNCOMMITTED) : 0)
       | (receipt.isFinal ? UInt32(FAREBOX_RECEIPT_FINAL) : 0)
       | (receipt.isCapped ? UInt32(FAREBOX_RECEIPT_CAPPED) : 0)
+      | (receipt.isUnreported ? UInt32(FAREBOX_RECEIPT_UNREPORTED) : 0)
+      | (receipt.isReleased ? UInt32(FAREBOX_RECEIPT_RELEASED) : 0)
     reserved0 = 0
     id = receipt.id
     hold = receipt.hold
@@ -65,6 +67,7 @@ extension farebox_receipt {
     available = receipt.available
     time = receipt.time
     price_version = receipt.priceVersion
+    shortfall = receipt.shortfall
     setCode(&asset, receipt.assetCode)
   }
 }

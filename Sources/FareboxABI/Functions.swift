@@ -22,12 +22,14 @@ public func farebox_meter(
 extension MeteredTerms {
   fileprivate init(_ args: farebox_meter_args) throws(Failure) {
     let checkFlag = UInt32(FAREBOX_METERED_CHECK_ONLY)
-    try unsafe Structs.checkFlags(args.flags, known: checkFlag, "args.flags")
+    let maximumFlag = UInt32(FAREBOX_MAX_COST_GIVEN)
+    try unsafe Structs.checkFlags(args.flags, known: checkFlag | maximumFlag, "args.flags")
     try unsafe Structs.checkZero(args.reserved, "args.reserved")
     try unsafe self.init(
       signature: BorrowedText(args.signature), tool: BorrowedText(args.tool), payer: BorrowedText(args.payer),
       usage: BorrowedText(args.usage), failure: BorrowedText(args.failure),
-      refused: (args.refused_integer, args.refused_double), maxCost: args.max_cost,
+      refused: (args.refused_integer, args.refused_double),
+      maxCost: Structs.number(args.max_cost, args.flags, maximumFlag),
       durability: Durability.read(args.durability, "args.durability"), isCheckOnly: args.flags & checkFlag != 0)
   }
 }

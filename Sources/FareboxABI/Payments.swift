@@ -12,15 +12,16 @@ public func farebox_price_tool(
     let given = try unsafe Structs.read(args, "args")
     try unsafe Structs.check(out, "out")
     guard let out = unsafe out else { throw Failure(.invalidArgument, field: "out", "The pointer is null.") }
-    try unsafe Structs.checkFlags(given.flags, known: 0, "args.flags")
+    let maximumFlag = UInt32(FAREBOX_MAX_COST_GIVEN)
+    try unsafe Structs.checkFlags(given.flags, known: maximumFlag, "args.flags")
     try unsafe Structs.checkZero(given.reserved, "args.reserved")
     let lines = unsafe out.pointee.lines
     let capacity = unsafe lines == nil ? 0 : out.pointee.line_capacity
     var count: UInt32 = 0
     let usage = try unsafe Usage(given.usage)
     let quote = try unsafe open.quote(
-      tool: BorrowedText(given.tool), usage: usage, customer: BorrowedText(given.customer), maxCost: given.max_cost,
-      at: given.at
+      tool: BorrowedText(given.tool), usage: usage, customer: BorrowedText(given.customer),
+      maxCost: Structs.number(given.max_cost, given.flags, maximumFlag), at: given.at
     ) { line in
       if count < capacity, let lines = unsafe lines {
         unsafe lines[Int(count)] = farebox_quote_line(
@@ -122,6 +123,21 @@ public func farebox_reserve(
   }
 }
 
+@_cdecl("farebox_increase") @implementation
+public func farebox_increase(
+  _ engine: OpaquePointer?, _ args: UnsafePointer<farebox_increase_args>?,
+  _ out: UnsafeMutablePointer<farebox_receipt>?, _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    let open = try unsafe Handles.engine(engine)
+    let given = try unsafe Structs.read(args, "args")
+    try unsafe Structs.check(out, "out")
+    let durability = try unsafe Durability.read(given.durability, "args.durability")
+    let receipt = try open.increase(unsafe IncreaseRequest(given), durability: durability)
+    unsafe out?.pointee.fill(receipt)
+  }
+}
+
 @_cdecl("farebox_capture") @implementation
 public func farebox_capture(
   _ engine: OpaquePointer?, _ args: UnsafePointer<farebox_capture_args>?, _ out: UnsafeMutablePointer<farebox_receipt>?,
@@ -152,13 +168,13 @@ public func farebox_release(
 
 @_cdecl("farebox_extend") @implementation
 public func farebox_extend(
-  _ engine: OpaquePointer?, _ hold: UInt64, _ milliseconds: UInt32, _ out: UnsafeMutablePointer<farebox_receipt>?,
+  _ engine: OpaquePointer?, _ hold: UInt64, _ milliseconds: UInt64, _ out: UnsafeMutablePointer<farebox_receipt>?,
   _ error: UnsafeMutablePointer<farebox_error>?
 ) -> farebox_status {
   unsafe answer(error) { () throws(Failure) in
     let open = try unsafe Handles.engine(engine)
     try unsafe Structs.check(out, "out")
-    let receipt = try open.extend(hold: hold, milliseconds: Int64(milliseconds))
+    let receipt = try open.extend(hold: hold, milliseconds: Int64(clamping: milliseconds))
     unsafe out?.pointee.fill(receipt)
   }
 }

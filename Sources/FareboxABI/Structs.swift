@@ -42,6 +42,11 @@ enum Structs {
     guard isZero else { throw Failure(.reserved, field: name, "A reserved byte is not zero.") }
   }
 
+  /// A number of which 0 counts only where a flag says so; nil is absent.
+  static func number(_ value: Int64, _ flags: UInt32, _ flag: UInt32) -> Int64? {
+    value == 0 && flags & flag == 0 ? nil : value
+  }
+
   /// Refuses flags that this version does not know.
   static func checkFlags(_ flags: UInt32, known: UInt32, _ name: String) throws(Failure) {
     guard flags & ~known == 0 else { throw Failure(.reserved, field: name, "A flag is unknown.") }
@@ -58,6 +63,17 @@ extension BorrowedText {
   }
 }
 
+extension farebox_usage {
+  /// Whether no meter but `requests` is set.
+  fileprivate var isRequestsOnly: Bool {
+    units | input_tokens | output_tokens | cache_read_tokens | cache_write_tokens | reasoning_tokens
+      | input_audio_tokens | output_audio_tokens | images | value | Int64(units_micro) == 0
+  }
+
+  /// Whether no meter is set at all.
+  fileprivate var isZero: Bool { isRequestsOnly && requests == 0 }
+}
+
 extension Usage {
   init(_ usage: farebox_usage) throws(Failure) {
     let reserved = usage.reserved_meters
@@ -68,11 +84,7 @@ extension Usage {
       throw Failure(.invalidArgument, field: "usage.units_micro", "It is less than a million.")
     }
     // Most calls are one request and nothing else.
-    let rest =
-      usage.units | usage.input_tokens | usage.output_tokens | usage.cache_read_tokens | usage.cache_write_tokens
-      | usage.reasoning_tokens | usage.input_audio_tokens | usage.output_audio_tokens | usage.images | usage.value
-      | Int64(usage.units_micro)
-    if rest == 0, usage.requests == 0 || usage.requests == 1 {
+    if usage.isRequestsOnly, usage.requests == 0 || usage.requests == 1 {
       self = .oneRequest
       return
     }
@@ -99,7 +111,8 @@ extension Durability {
 extension ChargeRequest {
   init(_ args: farebox_charge_args) throws(Failure) {
     let amountFlag = UInt32(FAREBOX_AMOUNT_GIVEN)
-    try unsafe Structs.checkFlags(args.flags, known: amountFlag, "args.flags")
+    let maximumFlag = UInt32(FAREBOX_MAX_COST_GIVEN)
+    try unsafe Structs.checkFlags(args.flags, known: amountFlag | maximumFlag, "args.flags")
     unsafe try Structs.checkZero(args.reserved, "args.reserved")
     self.init()
     payer = unsafe BorrowedText(args.payer)
@@ -111,15 +124,15 @@ extension ChargeRequest {
     call = unsafe BorrowedText(args.call)
     description = unsafe BorrowedText(args.description)
     metadata = unsafe BorrowedText(args.metadata)
-    let isAbsent = unsafe args.amount == 0 && args.tool.len > 0 && args.flags & amountFlag == 0
-    amount = unsafe isAbsent ? nil : args.amount
-    maxCost = unsafe args.max_cost
+    amount = unsafe Structs.number(args.amount, args.flags, amountFlag)
+    maxCost = unsafe Structs.number(args.max_cost, args.flags, maximumFlag)
     usage = unsafe try Usage(args.usage)
   }
 
   init(_ args: farebox_reserve_args) throws(Failure) {
     let amountFlag = UInt32(FAREBOX_AMOUNT_GIVEN)
-    try unsafe Structs.checkFlags(args.flags, known: amountFlag, "args.flags")
+    let maximumFlag = UInt32(FAREBOX_MAX_COST_GIVEN)
+    try unsafe Structs.checkFlags(args.flags, known: amountFlag | maximumFlag, "args.flags")
     unsafe try Structs.checkZero(args.reserved, "args.reserved")
     self.init()
     payer = unsafe BorrowedText(args.payer)
@@ -131,10 +144,8 @@ extension ChargeRequest {
     call = unsafe BorrowedText(args.call)
     description = unsafe BorrowedText(args.description)
     metadata = unsafe BorrowedText(args.metadata)
-    let isAbsent =
-      unsafe args.amount == 0 && (args.tool.len > 0 || args.max_cost > 0) && args.flags & amountFlag == 0
-    amount = unsafe isAbsent ? nil : args.amount
-    maxCost = unsafe args.max_cost
+    amount = unsafe Structs.number(args.amount, args.flags, amountFlag)
+    maxCost = unsafe Structs.number(args.max_cost, args.flags, maximumFlag)
     usage = unsafe try Usage(args.usage)
   }
 }
@@ -142,12 +153,25 @@ extension ChargeRequest {
 extension HoldTerms {
   init(_ args: farebox_reserve_args) throws(Failure) {
     self.init()
-    if unsafe args.expires_in_ms != 0 { expiresInMilliseconds = unsafe Int64(args.expires_in_ms) }
+    if unsafe args.expires_in_ms != 0 { expiresInMilliseconds = unsafe Int64(clamping: args.expires_in_ms) }
     guard let policy = unsafe UInt8(exactly: args.over_capture).flatMap({ OverCapture(rawValue: $0) }) else {
       throw Failure(
         .invalidArgument, field: "args.over_capture", unsafe "\(args.over_capture) is not an over-capture policy.")
     }
     overCapture = policy
+  }
+}
+
+extension IncreaseRequest {
+  init(_ args: farebox_increase_args) throws(Failure) {
+    try unsafe Structs.checkFlags(args.flags, known: 0, "args.flags")
+    unsafe try Structs.checkZero(args.reserved, "args.reserved")
+    self.init()
+    hold = unsafe args.hold
+    amount = unsafe args.amount
+    key = unsafe BorrowedText(args.idempotency_key)
+    description = unsafe BorrowedText(args.description)
+    metadata = unsafe BorrowedText(args.metadata)
   }
 }
 
@@ -166,6 +190,12 @@ extension CaptureRequest {
     key = unsafe BorrowedText(args.idempotency_key)
     description = unsafe BorrowedText(args.description)
     metadata = unsafe BorrowedText(args.metadata)
+    if unsafe args.amount != 0 && args.flags & amountFlag == 0 {
+      throw Failure(.invalidArgument, field: "args.amount", "An amount needs the flag FAREBOX_CAPTURE_AMOUNT.")
+    }
+    if unsafe args.flags & usageFlag == 0 && !args.usage.isZero {
+      throw Failure(.invalidArgument, field: "args.usage", "A usage needs the flag FAREBOX_CAPTURE_USAGE.")
+    }
     switch unsafe args.flags & (amountFlag | usageFlag) {
     case 0: amount = .rest
     case amountFlag: amount = unsafe .units(args.amount)

@@ -51,7 +51,8 @@ public func farebox_call_tool(
 extension ToolRequest {
   init(_ args: farebox_tool_args) throws(Failure) {
     let uncharged = UInt32(FAREBOX_TOOL_UNCHARGED)
-    try unsafe Structs.checkFlags(args.flags, known: uncharged, "args.flags")
+    let maximumFlag = UInt32(FAREBOX_MAX_COST_GIVEN)
+    try unsafe Structs.checkFlags(args.flags, known: uncharged | maximumFlag, "args.flags")
     try unsafe Structs.checkZero(args.reserved, "args.reserved")
     self.init()
     payer = unsafe BorrowedText(args.payer)
@@ -60,10 +61,12 @@ extension ToolRequest {
     key = unsafe BorrowedText(args.idempotency_key)
     run = unsafe BorrowedText(args.run)
     call = unsafe BorrowedText(args.call)
-    maxCost = unsafe args.max_cost
+    maxCost = unsafe Structs.number(args.max_cost, args.flags, maximumFlag)
     deadlineMilliseconds = unsafe Int64(args.deadline_ms)
     durability = try unsafe Durability.read(args.durability, "args.durability")
     isUncharged = unsafe args.flags & uncharged != 0
-    guard maxCost >= 0 else { throw Failure(.invalidAmount, field: "args.max_cost", "It must not be negative.") }
+    if let maxCost, maxCost < 0 {
+      throw Failure(.invalidAmount, field: "args.max_cost", "It must not be negative.")
+    }
   }
 }

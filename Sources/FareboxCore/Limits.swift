@@ -20,8 +20,14 @@ public enum Limits {
   public static let assetCode = 16
   /// Bytes of an idempotency key; Stripe's bound.
   public static let key = 255
-  /// Bytes of a run or call id.
+  /// Bytes of a run or call id that is kept as it is; see `identifier`.
   public static let runID = 255
+  /// Bytes of a run or call id; one that is longer than `runID` is kept as its SHA-256.
+  public static let identifier = 65_536
+  /// Bytes of the usage that one record gives.
+  public static let usage = 4_096
+  /// Tries of one metered call that fail, before it needs another id.
+  public static let callAttempts = 1_000
   /// Bytes of a description.
   public static let description = 500
   /// Bytes of a metadata object, as JSON.

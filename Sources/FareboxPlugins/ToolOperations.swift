@@ -39,7 +39,7 @@ enum ToolOperations {
     request.key = arena.add(input.text("idempotency_key"))
     request.run = arena.add(input.text("run"))
     request.call = arena.add(input.text("call"))
-    request.maxCost = try engine.units(input, "max_cost") ?? 0
+    request.maxCost = try engine.units(input, "max_cost")
     request.durability = try Shapes.durability(input)
     if let deadline = input.integer("deadline_ms") {
       guard deadline > 0 else { throw Failure(.invalidArgument, field: "deadline_ms", "It must be more than 0.") }

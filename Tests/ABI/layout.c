@@ -154,6 +154,17 @@ int main(void)
     FIELD(farebox_reserve_args, durability);
     FIELD(farebox_reserve_args, reserved);
     END;
+    STRUCT(farebox_increase_args);
+    FIELD(farebox_increase_args, struct_size);
+    FIELD(farebox_increase_args, flags);
+    FIELD(farebox_increase_args, hold);
+    FIELD(farebox_increase_args, idempotency_key);
+    FIELD(farebox_increase_args, description);
+    FIELD(farebox_increase_args, metadata);
+    FIELD(farebox_increase_args, amount);
+    FIELD(farebox_increase_args, durability);
+    FIELD(farebox_increase_args, reserved);
+    END;
     STRUCT(farebox_capture_args);
     FIELD(farebox_capture_args, struct_size);
     FIELD(farebox_capture_args, flags);

@@ -61,6 +61,76 @@ static farebox_status capture(farebox_engine *engine, uint64_t hold, uint32_t fl
     return farebox_capture(engine, &args, receipt, NULL);
 }
 
+/* A number of 0 counts where its flag says so, and a number without a flag that it needs is refused. */
+static void given_numbers(farebox_engine *engine)
+{
+    farebox_receipt receipt = FAREBOX_RECEIPT_INIT;
+    farebox_error error = FAREBOX_ERROR_INIT;
+    const int64_t before = balance_of(engine, "user:ana");
+
+    farebox_charge_args charge = FAREBOX_CHARGE_ARGS_INIT;
+    charge.payer = str("user:ana");
+    EXPECT(FAREBOX_MISSING_FIELD, farebox_charge(engine, &charge, &receipt, &error));
+    EXPECT(FAREBOX_OK, farebox_charge_many(engine, &charge, 1, &receipt, NULL));
+    EXPECT(FAREBOX_MISSING_FIELD, receipt.status);
+    farebox_reserve_args hold = FAREBOX_RESERVE_ARGS_INIT;
+    hold.payer = str("user:ana");
+    EXPECT(FAREBOX_MISSING_FIELD, farebox_reserve(engine, &hold, NULL, NULL));
+    charge.flags = hold.flags = FAREBOX_AMOUNT_GIVEN;
+    EXPECT(FAREBOX_OK, farebox_charge(engine, &charge, &receipt, NULL));
+    EQUAL(0, receipt.amount);
+    EXPECT(FAREBOX_OK, farebox_reserve(engine, &hold, &receipt, NULL));
+    EQUAL(0, receipt.amount);
+
+    /* A maximum of 0. */
+    charge.flags = hold.flags = FAREBOX_MAX_COST_GIVEN;
+    charge.tool = hold.tool = str("flat");
+    EXPECT(FAREBOX_OVER_MAX_COST, farebox_charge(engine, &charge, NULL, NULL));
+    EXPECT(FAREBOX_OK, farebox_reserve(engine, &hold, &receipt, NULL));
+    EQUAL(0, receipt.amount);
+    farebox_price_args price = FAREBOX_PRICE_ARGS_INIT;
+    price.tool = str("flat");
+    price.flags = FAREBOX_MAX_COST_GIVEN;
+    farebox_quote quote = FAREBOX_QUOTE_INIT;
+    EXPECT(FAREBOX_OK, farebox_price_tool(engine, &price, &quote, NULL));
+    EQUAL(0, quote.total);
+    EQUAL(1, quote.capped);
+    charge.flags = hold.flags = 0;
+    EXPECT(FAREBOX_OK, farebox_charge(engine, &charge, &receipt, NULL));
+    EQUAL(USD / 50, receipt.amount);
+    charge.max_cost = USD / 100;
+    EXPECT(FAREBOX_OVER_MAX_COST, farebox_charge(engine, &charge, NULL, NULL));
+
+    /* What a capture says without the flag that it needs. */
+    const farebox_receipt held = reserve(engine, USD, "", FAREBOX_OVER_CAPTURE_REJECT);
+    farebox_capture_args capture = FAREBOX_CAPTURE_ARGS_INIT;
+    capture.hold = held.hold;
+    for (uint32_t partial = 0; partial < 2; partial++) {
+        capture.flags = partial * FAREBOX_CAPTURE_PARTIAL;
+        capture.amount = USD / 2;
+        EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_capture(engine, &capture, NULL, &error));
+        CHECK(strcmp(error.field, "args.amount") == 0);
+        capture.amount = 0;
+        capture.usage.input_tokens = 1;
+        EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_capture(engine, &capture, NULL, &error));
+        CHECK(strcmp(error.field, "args.usage") == 0);
+        capture.usage.input_tokens = 0;
+        capture.usage.requests = 1;
+        EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_capture(engine, &capture, NULL, &error));
+        capture.usage.requests = 0;
+    }
+    EXPECT(FAREBOX_OK, farebox_release(engine, held.hold, &receipt, NULL));
+    EQUAL(USD, receipt.amount);
+
+    /* As long as a hold may last, which is more milliseconds than 32 bits count. */
+    hold.expires_in_ms = UINT64_C(366) * 86400000;
+    EXPECT(FAREBOX_OK, farebox_reserve(engine, &hold, &receipt, NULL));
+    EXPECT(FAREBOX_OK, farebox_extend(engine, receipt.hold, hold.expires_in_ms, NULL, NULL));
+    EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_extend(engine, receipt.hold, hold.expires_in_ms + 1, NULL, NULL));
+    EXPECT(FAREBOX_OK, farebox_release(engine, receipt.hold, NULL, NULL));
+    EQUAL(before - USD / 50, balance_of(engine, "user:ana"));
+}
+
 static void holds(farebox_engine *engine, int64_t *now)
 {
     farebox_receipt receipt;
@@ -128,6 +198,35 @@ static void holds(farebox_engine *engine, int64_t *now)
     EXPECT(FAREBOX_HOLD_RELEASED, capture(engine, hold.hold, 0, 0, &receipt));
     EXPECT(FAREBOX_HOLD_NOT_FOUND, farebox_release(engine, UINT64_MAX, NULL, NULL));
     EXPECT(FAREBOX_HOLD_NOT_FOUND, capture(engine, 0, 0, 0, &receipt));
+
+    /* Increase: all of it or nothing, once a key; a capture counts all that is held then. */
+    hold = reserve(engine, 2 * USD, "hold-10", FAREBOX_OVER_CAPTURE_REJECT);
+    farebox_increase_args more = FAREBOX_INCREASE_ARGS_INIT;
+    more.hold = hold.hold;
+    more.amount = 3 * USD;
+    more.idempotency_key = str("more-1");
+    more.description = str("more to do");
+    for (int round = 0; round < 2; round++) {
+        receipt = (farebox_receipt)FAREBOX_RECEIPT_INIT;
+        EXPECT(FAREBOX_OK, farebox_increase(engine, &more, &receipt, NULL));
+        EQUAL(3 * USD, receipt.amount);
+        EQUAL(5 * USD, receipt.hold_remaining);
+        EQUAL(hold.hold, receipt.hold);
+        CHECK(receipt.id != hold.id && receipt.id != 0);
+        CHECK(((receipt.flags & FAREBOX_RECEIPT_REPLAYED) != 0) == (round == 1));
+        EQUAL(5 * USD, held_on(engine, "user:ana"));
+    }
+    more.amount = 4 * USD;
+    EXPECT(FAREBOX_KEY_CONFLICT, farebox_increase(engine, &more, NULL, &error));
+    CHECK(strcmp(error.field, "amount") == 0);
+    more.idempotency_key = str("more-2");
+    more.amount = 5000 * USD;
+    EXPECT(FAREBOX_INSUFFICIENT_FUNDS, farebox_increase(engine, &more, NULL, NULL));
+    EQUAL(5 * USD, held_on(engine, "user:ana"));
+    EXPECT(FAREBOX_OK, capture(engine, hold.hold, 0, 0, &receipt));
+    EQUAL(5 * USD, receipt.amount);
+    more.amount = 1 * USD;
+    EXPECT(FAREBOX_HOLD_CAPTURED, farebox_increase(engine, &more, NULL, NULL));
 
     /* Extend, and expire; the tick is not needed but says what it did. */
     hold = reserve(engine, 2 * USD, "hold-7", FAREBOX_OVER_CAPTURE_REJECT);
@@ -321,6 +420,7 @@ static void life(const char *url, uint32_t flags, farebox_durability durability)
     farebox_error error = FAREBOX_ERROR_INIT;
     MUST(farebox_open(&engine, str(url), &options, &error));
     set_up(engine);
+    given_numbers(engine);
     holds(engine, &now);
     charges(engine);
     prices(engine);

@@ -63,6 +63,7 @@ static void every_function(farebox_engine *engine, farebox_status expected)
 {
     const farebox_charge_args charge = a_charge();
     const farebox_reserve_args reserve = a_reserve();
+    farebox_increase_args increase = FAREBOX_INCREASE_ARGS_INIT;
     farebox_capture_args capture = FAREBOX_CAPTURE_ARGS_INIT;
     farebox_price_args price = FAREBOX_PRICE_ARGS_INIT;
     price.tool = FAREBOX_STR("flat");
@@ -79,6 +80,7 @@ static void every_function(farebox_engine *engine, farebox_status expected)
         EXPECT(expected, farebox_charge(engine, &charge, &receipt, error));
         EXPECT(expected, farebox_charge_many(engine, &charge, 1, &receipt, error));
         EXPECT(expected, farebox_reserve(engine, &reserve, &receipt, error));
+        EXPECT(expected, farebox_increase(engine, &increase, &receipt, error));
         EXPECT(expected, farebox_capture(engine, &capture, &receipt, error));
         EXPECT(expected, farebox_release(engine, 1, &receipt, error));
         EXPECT(expected, farebox_extend(engine, 1, 1, &receipt, error));
@@ -184,6 +186,10 @@ static void struct_sizes(void)
     WRONG_SIZES(receipt, farebox_reserve(engine, &reserve, &receipt, NULL));
     farebox_capture_args capture = FAREBOX_CAPTURE_ARGS_INIT;
     capture.hold = a_hold(engine);
+    farebox_increase_args increase = FAREBOX_INCREASE_ARGS_INIT;
+    increase.hold = capture.hold;
+    WRONG_SIZES(increase, farebox_increase(engine, &increase, &receipt, NULL));
+    WRONG_SIZES(receipt, farebox_increase(engine, &increase, &receipt, NULL));
     WRONG_SIZES(capture, farebox_capture(engine, &capture, &receipt, NULL));
     WRONG_SIZES(receipt, farebox_capture(engine, &capture, &receipt, NULL));
     WRONG_SIZES(receipt, farebox_release(engine, capture.hold, &receipt, NULL));
@@ -270,13 +276,17 @@ static void reserved(void)
     EACH_BYTE(charge.reserved, FAREBOX_RESERVED, farebox_charge(engine, &charge, NULL, NULL));
     EACH_BYTE(charge.usage.reserved, FAREBOX_RESERVED, farebox_charge(engine, &charge, NULL, NULL));
     EACH_BYTE(charge.usage.reserved_meters, FAREBOX_RESERVED, farebox_charge(engine, &charge, NULL, NULL));
-    UNKNOWN_FLAGS(charge.flags, 1u, farebox_charge(engine, &charge, NULL, NULL));
+    UNKNOWN_FLAGS(charge.flags, 3u, farebox_charge(engine, &charge, NULL, NULL));
     farebox_reserve_args reserve = a_reserve();
     EACH_BYTE(reserve.reserved, FAREBOX_RESERVED, farebox_reserve(engine, &reserve, NULL, NULL));
     EACH_BYTE(reserve.usage.reserved, FAREBOX_RESERVED, farebox_reserve(engine, &reserve, NULL, NULL));
-    UNKNOWN_FLAGS(reserve.flags, 1u, farebox_reserve(engine, &reserve, NULL, NULL));
+    UNKNOWN_FLAGS(reserve.flags, 3u, farebox_reserve(engine, &reserve, NULL, NULL));
     farebox_capture_args capture = FAREBOX_CAPTURE_ARGS_INIT;
     capture.hold = a_hold(engine);
+    farebox_increase_args increase = FAREBOX_INCREASE_ARGS_INIT;
+    increase.hold = capture.hold;
+    EACH_BYTE(increase.reserved, FAREBOX_RESERVED, farebox_increase(engine, &increase, NULL, NULL));
+    UNKNOWN_FLAGS(increase.flags, 0u, farebox_increase(engine, &increase, NULL, NULL));
     EACH_BYTE(capture.reserved, FAREBOX_RESERVED, farebox_capture(engine, &capture, NULL, NULL));
     UNKNOWN_FLAGS(capture.flags, 7u, farebox_capture(engine, &capture, NULL, NULL));
     farebox_price_args price = FAREBOX_PRICE_ARGS_INIT;
@@ -284,7 +294,7 @@ static void reserved(void)
     farebox_quote quote = FAREBOX_QUOTE_INIT;
     EACH_BYTE(price.reserved, FAREBOX_RESERVED, farebox_price_tool(engine, &price, &quote, NULL));
     EACH_BYTE(price.usage.reserved_meters, FAREBOX_RESERVED, farebox_price_tool(engine, &price, &quote, NULL));
-    UNKNOWN_FLAGS(price.flags, 0u, farebox_price_tool(engine, &price, &quote, NULL));
+    UNKNOWN_FLAGS(price.flags, 2u, farebox_price_tool(engine, &price, &quote, NULL));
     farebox_webhook_args webhook = FAREBOX_WEBHOOK_ARGS_INIT;
     EACH_BYTE(webhook.reserved, FAREBOX_RESERVED, farebox_verify_webhook(NULL, &webhook, NULL));
 
@@ -314,6 +324,10 @@ static void reserved(void)
         reserve.durability = wrong[k];
         EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_reserve(engine, &reserve, NULL, NULL));
         reserve.durability = 0;
+        farebox_increase_args increase = FAREBOX_INCREASE_ARGS_INIT;
+        increase.hold = capture.hold;
+        increase.durability = wrong[k];
+        EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_increase(engine, &increase, NULL, NULL));
         capture.durability = wrong[k];
         EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_capture(engine, &capture, NULL, NULL));
         capture.durability = 0;
@@ -348,6 +362,7 @@ static void null_pointers(void)
     EXPECT(FAREBOX_TOO_LONG, farebox_charge_many(engine, &charge, (size_t)INT64_MAX + 1, &receipt, NULL));
     EXPECT(FAREBOX_TOO_LONG, farebox_charge_many(engine, &charge, 65537, &receipt, NULL));
     EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_reserve(engine, NULL, &receipt, NULL));
+    EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_increase(engine, NULL, &receipt, NULL));
     EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_capture(engine, NULL, &receipt, NULL));
     EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_price_tool(engine, NULL, &quote, NULL));
     EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_price_tool(engine, &price, NULL, NULL));
@@ -419,7 +434,16 @@ static farebox_status capture_with(farebox_engine *engine, uint64_t hold, size_t
     return farebox_capture(engine, &args, NULL, NULL);
 }
 
+static farebox_status increase_with(farebox_engine *engine, uint64_t hold, size_t offset, farebox_str text)
+{
+    farebox_increase_args args = FAREBOX_INCREASE_ARGS_INIT;
+    args.hold = hold;
+    memcpy((char *)&args + offset, &text, sizeof text);
+    return farebox_increase(engine, &args, NULL, NULL);
+}
+
 #define CHARGE(FIELD) offsetof(farebox_charge_args, FIELD)
+#define INCREASE(FIELD) offsetof(farebox_increase_args, FIELD)
 #define RESERVE(FIELD) offsetof(farebox_reserve_args, FIELD)
 #define CAPTURE(FIELD) offsetof(farebox_capture_args, FIELD)
 
@@ -451,6 +475,8 @@ static void everywhere(farebox_engine *engine, uint64_t hold, farebox_str text, 
     EXPECT(kept, reserve_with(engine, RESERVE(run), text));
     EXPECT(kept, reserve_with(engine, RESERVE(description), text));
     EXPECT(kept, reserve_with(engine, RESERVE(metadata), text));
+    EXPECT(kept, increase_with(engine, hold, INCREASE(description), text));
+    EXPECT(kept, increase_with(engine, hold, INCREASE(metadata), text));
     EXPECT(kept, capture_with(engine, hold, CAPTURE(description), text));
     EXPECT(kept, capture_with(engine, hold, CAPTURE(metadata), text));
     /* In the last of a batch, which is looked at ahead of its turn. */
@@ -469,6 +495,7 @@ static void everywhere(farebox_engine *engine, uint64_t hold, farebox_str text, 
     EQUAL(expected->account, receipts[BATCH - 1].status);
     if (key != FAREBOX_OK) {
         EXPECT(key, reserve_with(engine, RESERVE(idempotency_key), text));
+        EXPECT(key, increase_with(engine, hold, INCREASE(idempotency_key), text));
         EXPECT(key, capture_with(engine, hold, CAPTURE(idempotency_key), text));
     }
     farebox_price_args price = FAREBOX_PRICE_ARGS_INIT;
@@ -501,8 +528,8 @@ static void texts(void)
     }
     everywhere(engine, hold, (farebox_str){"a\0b", 3}, &has_nul);
 
-    /* Names of 64 KiB, also where the pointer ends at the end of a page. */
-    enum { LONG = 65536 };
+    /* Names of more than 64 KiB, also where the pointer ends at the end of a page. */
+    enum { LONG = 65536 + 4096 };
     char *memory = mmap(NULL, LONG + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memset(memory, 'n', LONG);
     mprotect(memory + LONG, 4096, PROT_NONE);
@@ -515,7 +542,7 @@ static void texts(void)
     /* The longest that is allowed, and one more. */
     const struct {
         size_t offset, limit;
-    } limits[] = {{CHARGE(idempotency_key), 255}, {CHARGE(run), 255}, {CHARGE(call), 255}, {CHARGE(description), 500}};
+    } limits[] = {{CHARGE(idempotency_key), 255}, {CHARGE(run), 65536}, {CHARGE(call), 65536}, {CHARGE(description), 500}};
     for (size_t k = 0; k < sizeof limits / sizeof limits[0]; k++) {
         EXPECT(FAREBOX_OK, charge_with(engine, limits[k].offset, (farebox_str){memory, limits[k].limit}));
         EXPECT(FAREBOX_TOO_LONG, charge_with(engine, limits[k].offset, (farebox_str){memory, limits[k].limit + 1}));
@@ -608,6 +635,13 @@ static void numbers(void)
         reserve.amount = 0;
         reserve.max_cost = value;
         EXPECT(no_money, farebox_reserve(engine, &reserve, NULL, NULL));
+        farebox_increase_args increase = FAREBOX_INCREASE_ARGS_INIT;
+        increase.hold = a_hold(engine);
+        increase.amount = value;
+        const farebox_status grown = farebox_increase(engine, &increase, NULL, NULL);
+        EXPECT(value < 0 ? FAREBOX_INVALID_AMOUNT : value == INT64_MAX ? FAREBOX_OVERFLOW : FAREBOX_INSUFFICIENT_FUNDS, grown);
+        increase.hold = (uint64_t)value;
+        EXPECT(FAREBOX_HOLD_NOT_FOUND, farebox_increase(engine, &increase, NULL, NULL));
         farebox_capture_args capture = FAREBOX_CAPTURE_ARGS_INIT;
         capture.hold = a_hold(engine);
         capture.flags = FAREBOX_CAPTURE_AMOUNT;
@@ -641,6 +675,7 @@ static void numbers(void)
             CHECK(charged == quoted || charged == FAREBOX_INSUFFICIENT_FUNDS);
             capture.hold = receipt.hold;
             capture.flags = FAREBOX_CAPTURE_USAGE;
+            capture.amount = 0;
             capture.usage = price.usage;
             const farebox_status captured = farebox_capture(engine, &capture, NULL, NULL);
             CHECK(captured == FAREBOX_INVALID_ARGUMENT || captured == FAREBOX_OVERFLOW);
@@ -698,10 +733,15 @@ static void numbers(void)
     farebox_receipt moved = FAREBOX_RECEIPT_INIT;
     EXPECT(FAREBOX_OK, farebox_charge(engine, &all, &moved, NULL));
     EQUAL(0, moved.balance);
-    const uint32_t times[] = {0, UINT32_MAX};
-    for (size_t k = 0; k < 2; k++) {
-        EXPECT(times[k] == 0 ? FAREBOX_INVALID_ARGUMENT : FAREBOX_OK,
-               farebox_extend(engine, a_hold(engine), times[k], NULL, NULL));
+    const uint64_t longest = UINT64_C(366) * 86400000;
+    const uint64_t times[] = {0, longest + 1, INT64_MAX, UINT64_C(1) << 63, UINT64_MAX, 1, UINT32_MAX, longest};
+    for (size_t k = 0; k < sizeof times / sizeof times[0]; k++) {
+        report->step = k;
+        const farebox_status fits = k < 5 ? FAREBOX_INVALID_ARGUMENT : FAREBOX_OK;
+        EXPECT(fits, farebox_extend(engine, a_hold(engine), times[k], NULL, NULL));
+        farebox_reserve_args reserve = a_reserve();
+        reserve.expires_in_ms = times[k];
+        EXPECT(times[k] == 0 ? FAREBOX_OK : fits, farebox_reserve(engine, &reserve, NULL, NULL));
     }
     still_sound(engine);
     EXPECT(FAREBOX_OK, farebox_close(engine, NULL));
@@ -857,9 +897,9 @@ static void clocks(void)
     /* Near the end of time a hold cannot overflow its expiry. */
     w.now = INT64_C(253402300799999999);
     farebox_reserve_args reserve = a_reserve();
-    reserve.expires_in_ms = UINT32_MAX;
+    reserve.expires_in_ms = UINT64_C(366) * 86400000;
     EXPECT(FAREBOX_OK, farebox_reserve(engine, &reserve, &receipt, NULL));
-    EXPECT(FAREBOX_OK, farebox_extend(engine, receipt.hold, UINT32_MAX, NULL, NULL));
+    EXPECT(FAREBOX_OK, farebox_extend(engine, receipt.hold, reserve.expires_in_ms, NULL, NULL));
     still_sound(engine);
     /* The clock is not asked for more than it must be, and closing works with a broken one. */
     w.now = INT64_MAX;
@@ -1131,8 +1171,8 @@ static void fuzz(void)
         farebox_error error = FAREBOX_ERROR_INIT;
         error.struct_size = any_size(sizeof error);
         farebox_status status = FAREBOX_OK;
-        const uint64_t which = random_below(&fuzz_state, 11);
-        if (which < 8) {
+        const uint64_t which = random_below(&fuzz_state, 12);
+        if (which < 8 || which == 11) {
             out.of.receipt.struct_size = any_size(sizeof(farebox_receipt));
         }
         farebox_receipt *receipt = random_below(&fuzz_state, 8) == 0 ? NULL : &out.of.receipt;
@@ -1155,7 +1195,7 @@ static void fuzz(void)
         case 2: {
             farebox_reserve_args args;
             ANY_CHARGE(args);
-            args.expires_in_ms = (uint32_t)any_number();
+            args.expires_in_ms = (uint64_t)any_number();
             args.over_capture = (int32_t)random_below(&fuzz_state, 4);
             status = farebox_reserve(engine, &args, receipt, &error);
             break;
@@ -1172,12 +1212,30 @@ static void fuzz(void)
             args.metadata = any_text();
             args.amount = any_number();
             any_usage(&args.usage);
+            if (random_below(&fuzz_state, 8) != 0) {
+                /* A number without its flag is refused at once. */
+                args.amount = (args.flags & FAREBOX_CAPTURE_AMOUNT) != 0 ? args.amount : 0;
+                args.usage = (args.flags & FAREBOX_CAPTURE_USAGE) != 0 ? args.usage : (farebox_usage){0};
+            }
             status = farebox_capture(engine, &args, receipt, &error);
+            break;
+        }
+        case 11: {
+            farebox_increase_args args;
+            any_bytes(&args, sizeof args);
+            args.struct_size = any_size(sizeof args);
+            args.flags = (uint32_t)random_below(&fuzz_state, 2);
+            args.hold = random_below(&fuzz_state, 5000);
+            args.idempotency_key = any_text();
+            args.description = any_text();
+            args.metadata = any_text();
+            args.amount = any_number();
+            status = farebox_increase(engine, &args, receipt, &error);
             break;
         }
         case 5: status = farebox_release(engine, random_below(&fuzz_state, 5000), receipt, &error); break;
         case 6:
-            status = farebox_extend(engine, random_below(&fuzz_state, 5000), (uint32_t)any_number(), receipt, &error);
+            status = farebox_extend(engine, random_below(&fuzz_state, 5000), (uint64_t)any_number(), receipt, &error);
             break;
         case 7:
             memset(&out.of, 0, sizeof out.of);

@@ -195,13 +195,13 @@ static void arguments(void)
         }
         CHECK(text.ptr == NULL);
     }
-    char large[300];
+    static char large[65537];
     memset(large, 'a', sizeof large);
     const farebox_str bad = {"\xff\xfe", 2}, huge = {"a", SIZE_MAX}, half = {"a", (size_t)INT64_MAX},
                       long_text = {large, sizeof large};
     REFUSED(FAREBOX_RESERVED, "reserved", reserved[0] = 1);
     REFUSED(FAREBOX_RESERVED, "reserved", reserved[31] = 1);
-    REFUSED(FAREBOX_RESERVED, "flags", flags = 2);
+    REFUSED(FAREBOX_RESERVED, "flags", flags = 4);
     REFUSED(FAREBOX_RESERVED, "flags", flags = 0x80000001);
     REFUSED(FAREBOX_INVALID_ARGUMENT, "durability", durability = 99);
     REFUSED(FAREBOX_INVALID_AMOUNT, "max_cost", max_cost = -1);

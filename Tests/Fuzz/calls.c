@@ -339,7 +339,7 @@ static void run_frame(void)
     case 3: {
         farebox_reserve_args *args = block(sizeof *args);
         args->over_capture = (int8_t)byte() % 4;
-        args->expires_in_ms = (uint32_t)number();
+        args->expires_in_ms = (uint64_t)number();
         FILL_CHARGE(args, args_size, flags);
         farebox_receipt *receipt = make_output(&out, sizeof *receipt, out_how);
         status = farebox_reserve(engine, args_size == 0xff ? NULL : args, receipt, &error);
@@ -358,6 +358,11 @@ static void run_frame(void)
         args->amount = number();
         usage(&args->usage);
         args->durability = byte();
+        /* A number without its flag is refused at once: mostly there is none. */
+        if ((args->durability & 4) == 0) {
+            args->amount = (flags & FAREBOX_CAPTURE_AMOUNT) != 0 ? args->amount : 0;
+            args->usage = (flags & FAREBOX_CAPTURE_USAGE) != 0 ? args->usage : (farebox_usage){0};
+        }
         args->idempotency_key = text();
         args->description = text();
         args->metadata = text();
@@ -382,7 +387,7 @@ static void run_frame(void)
     case 7: {
         farebox_receipt *receipt = make_output(&out, sizeof *receipt, out_how);
         const uint64_t hold = some_hold();
-        status = farebox_extend(engine, hold, (uint32_t)number(), receipt, &error);
+        status = farebox_extend(engine, hold, (uint64_t)number(), receipt, &error);
         if (status == FAREBOX_OK && receipt != NULL) {
             check_receipt(engine, receipt, (farebox_str){NULL, 0}, 1);
         }

@@ -15,12 +15,12 @@ const char *const fuzz_words[] = {
     "amount.parse", "split.shares", "asset.open", "asset.get", "asset.list", "account.open", "account.get", "account.list",
     "account.freeze", "account.unfreeze", "account.close", "account.set_credit_line", "account.deposit", "account.withdraw",
     "balance.get", "transfer.create", "transfer.reverse", "transfer.get", "transfer.list", "charge.create",
-    "charge.create_many", "charge.refund", "hold.reserve", "hold.capture", "hold.release", "hold.extend", "hold.get",
+    "charge.create_many", "charge.refund", "hold.reserve", "hold.increase", "hold.capture", "hold.release", "hold.extend", "hold.get",
     "hold.list", "budget.set", "budget.list", "budget.remove", "limit.set", "limit.get", "event.list", "price.quote",
     "price.evaluate", "price.set", "rate_card.import", "rate_card.publish", "rate_card.list", "rate_card.get",
     "skill.register", "skill.list", "skill.inspect", "skill.enable", "skill.disable", "tool.list", "tool.inspect",
     "tool.enable", "tool.disable", "webhook.verify", "ledger.verify", "ledger.reconcile", "ledger.info", "engine.tick",
-    "engine.metrics", "clock",
+    "engine.metrics", "run.cost", "clock",
     /* fields */
     "\"account\"", "\"amount\"", "\"asset\"", "\"payer\"", "\"payee\"", "\"tool\"", "\"usage\"", "\"idempotency_key\"", "\"run\"",
     "\"call\"", "\"description\"", "\"metadata\"", "\"max_cost\"", "\"durability\"", "\"expires_in_ms\"", "\"over_capture\"",
@@ -29,6 +29,7 @@ const char *const fuzz_words[] = {
     "\"at\"", "\"customer\"", "\"price\"", "\"charges\"", "\"under\"", "\"scale\"", "\"minor_digits\"", "\"input_tokens\"",
     "\"output_tokens\"", "\"requests\"", "\"units\"", "\"value\"", "\"cost\"", "\"per\"", "\"manifest\"", "\"version\"", "\"skill\"",
     "\"split\"", "\"share\"", "\"remaining\"", "\"data\"", "\"format\"", "\"dry_run\"", "\"card\"", "\"guard\"",
+    "\"lines\"",
     /* values */
     "\"user:ana\"", "\"user:bob\"", "\"user:author\"", "\"user:new\"", "\"org:acme\"", "\"org:acme/agent:writer\"", "\"platform\"",
     "\"external\"", "\"flat\"", "\"tokens\"", "\"card/m\"", "\"tools\"", "\"USD\"", "\"EUR\"", "\"CREDITS\"", "\"XPT\"", "\"0.01\"", "\"1\"",

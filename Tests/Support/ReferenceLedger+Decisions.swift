@@ -42,6 +42,7 @@ extension ReferenceLedger {
       return outcome(coin, amount, wallet(account))
     case .charge(let payment): return charge(payment, serial)
     case .reserve(let payment, let milliseconds, let policy): return reserve(payment, milliseconds, policy, serial)
+    case .increase(let hold, let amount, _): return increase(hold, amount)
     case .capture(let hold, let taking, let isFinal): return capture(hold, taking, isFinal, serial)
     case .release(let hold):
       return withOpenHold(hold) { ledger, index in
@@ -200,15 +201,22 @@ extension ReferenceLedger {
     return order.amount > available(wallet(payment.payer), order.coin) ? .insufficientFunds : nil
   }
 
-  private func runRefusal(_ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Status? {
-    runTotalPassed(payer, run, coin, amount) == nil ? nil : .overRunCap
+  private func runRefusal(
+    _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128, since spending: Int = .max
+  ) -> Status? {
+    runTotalPassed(payer, run, coin, amount, since: spending) == nil ? nil : .overRunCap
   }
 
   /// What a run has cost so far, where an amount on top of it passes a cap.
-  private func runTotalPassed(_ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Int128? {
+  ///
+  /// - Parameter spending: caps that do not count it do not limit what is added to it.
+  private func runTotalPassed(
+    _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128, since spending: Int = .max
+  ) -> Int128? {
     guard run != 0 else { return nil }
     for account in path(payer) {
       guard let limit = limits[account]?.terms, limit.coin == coin, let most = limit.perRun else { continue }
+      if spending < limits[account]?.runsSince ?? 0 { continue }
       let total = runSpendings(account, run).reduce(0) { $0 + $1.spent + $1.held }
       if total + amount > most { return total }
     }
@@ -216,9 +224,11 @@ extension ReferenceLedger {
   }
 
   /// A refusal, with what it tells of the run.
-  private func refused(_ status: Status, _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128) -> Outcome {
+  private func refused(
+    _ status: Status, _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128, since spending: Int = .max
+  ) -> Outcome {
     var outcome = Outcome(status: status, coin: coin)
-    if status == .overRunCap { outcome.spent = runTotalPassed(payer, run, coin, amount) }
+    if status == .overRunCap { outcome.spent = runTotalPassed(payer, run, coin, amount, since: spending) }
     return outcome
   }
 
@@ -290,6 +300,44 @@ extension ReferenceLedger {
     guard let index = holds.firstIndex(where: { $0.serial == serial }) else { return Outcome(status: .holdNotFound) }
     if let end = holds[index].end { return Outcome(status: end) }
     return body(&self, index)
+  }
+
+  private mutating func increase(_ serial: Int, _ amount: Int128) -> Outcome {
+    withOpenHold(serial) { ledger, index in
+      let hold = ledger.holds[index]
+      if let refusal = ledger.increaseRefusal(hold, amount) {
+        let run = ledger.spendings[hold.spending].run
+        return ledger.refused(refusal, hold.account, run, hold.coin, amount, since: hold.spending)
+      }
+      ledger.holds[index].remaining += amount
+      ledger.spendings[hold.spending].held += amount
+      ledger.note()
+      var outcome = ledger.outcome(hold.coin, amount, ledger.wallet(hold.account))
+      outcome.remaining = hold.remaining + amount
+      return outcome
+    }
+  }
+
+  /// The first reason not to add to a hold.
+  private func increaseRefusal(_ hold: Hold, _ amount: Int128) -> Status? {
+    if isFrozen(hold.account) { return .accountFrozen }
+    for account in path(hold.account) {
+      if let limit = limits[account]?.terms, limit.coin == hold.coin, let most = limit.perCall,
+        hold.captured + hold.remaining + amount > most
+      {
+        return .overCallCap
+      }
+    }
+    let run = spendings[hold.spending].run
+    if let status = runRefusal(hold.account, run, hold.coin, amount, since: hold.spending) { return status }
+    for account in path(hold.account) {
+      for budget in budgets where budget.terms.account == account && budget.terms.coin == hold.coin {
+        guard amount > 0, hold.spending >= budget.since, keeps(budget, hold) else { continue }
+        let (spent, held) = counted(budget, around: spendings[hold.spending].time)
+        if spent + held + amount > budget.terms.limit { return .overBudget }
+      }
+    }
+    return amount > available(wallet(hold.account), hold.coin) ? .insufficientFunds : nil
   }
 
   private mutating func capture(_ serial: Int, _ taking: Taking, _ isFinal: Bool, _ charge: Int) -> Outcome {

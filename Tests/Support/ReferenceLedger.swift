@@ -304,6 +304,21 @@ package struct ReferenceLedger: Sendable {
     return edges.filter { $0 > hold.remaining }
   }
 
+  /// What may be added to a hold at the most, and how much that leaves of a limit.
+  func increaseEdges(of hold: Hold) -> [Int128] {
+    var edges = edges(for: hold.account, hold.coin, run: spendings[hold.spending].run)
+    for account in path(hold.account) {
+      if let limit = limits[account]?.terms, limit.coin == hold.coin, let most = limit.perCall {
+        edges.append(most - hold.captured - hold.remaining)
+      }
+      for budget in budgets where budget.terms.account == account && budget.terms.coin == hold.coin {
+        let (spent, held) = counted(budget, around: spendings[hold.spending].time)
+        edges.append(budget.terms.limit - spent - held)
+      }
+    }
+    return edges.filter { $0 > 0 }
+  }
+
   /// Whether a serial names something that is there.
   package func knows(_ serial: Int) -> Bool {
     holds.contains { $0.serial == serial } || charges.contains { $0.serial == serial }

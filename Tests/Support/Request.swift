@@ -169,6 +169,7 @@ package enum Action: Hashable, Sendable {
   case withdraw(Int, Coin, Int128)
   case charge(Payment)
   case reserve(Payment, milliseconds: Int64, Policy)
+  case increase(hold: Int, Int128, Coin)
   case capture(hold: Int, Taking, isFinal: Bool)
   case release(hold: Int)
   case extend(hold: Int, milliseconds: Int64)
@@ -200,7 +201,7 @@ package struct Request: Sendable {
   /// Whether its receipt waits for the disk where the engine is opened as usual.
   package var isDurable: Bool {
     switch action {
-    case .reserve, .release, .extend: false
+    case .reserve, .increase, .release, .extend: false
     default: true
     }
   }
@@ -213,7 +214,8 @@ package struct Request: Sendable {
   /// The serial of the hold, charge or transfer that the request is about, or nil.
   package var subject: Int? {
     switch action {
-    case .capture(let serial, _, _), .release(let serial), .extend(let serial, _), .refund(let serial, _, _),
+    case .increase(let serial, _, _), .capture(let serial, _, _), .release(let serial), .extend(let serial, _),
+      .refund(let serial, _, _),
       .reverse(let serial):
       serial
     default: nil
@@ -281,6 +283,8 @@ extension Request {
         "hold.reserve",
         fields(payment) + [("expires_in_ms", .int(milliseconds)), ("over_capture", .string(policy.rawValue))]
       )
+    case .increase(let hold, let amount, let coin):
+      return ("hold.increase", [("hold", id(hold)), ("amount", coin.text(amount))])
     case .capture(let hold, let taking, let isFinal):
       var fields = [("hold", id(hold)), ("final", .bool(isFinal))]
       switch taking {

@@ -67,6 +67,8 @@ package struct RequestGenerator {
         random.chance(70)
         ? .reserve(changed(payment), milliseconds: milliseconds, policy)
         : .reserve(payment, milliseconds: milliseconds + 1, policy)
+    case .increase(let hold, let amount, let coin):
+      request.action = .increase(hold: hold, amount + 1, coin)
     case .capture(let hold, let taking, let isFinal):
       request.action = .capture(hold: hold, taking, isFinal: !isFinal)
     case .refund(let charge, let amount, let coin):
@@ -82,7 +84,7 @@ package struct RequestGenerator {
   private mutating func changed(_ payment: Payment) -> Payment {
     var payment = payment
     switch random.below(4) {
-    case 0: payment.maxCost = (payment.maxCost ?? 0) + 1
+    case 0: payment.maxCost = payment.maxCost.map { $0 + 1 } ?? 0
     case 1: payment.payer = random.pick(Cast.payers.filter { $0 != payment.payer })
     case 2:
       switch payment.cost {
@@ -99,7 +101,7 @@ package struct RequestGenerator {
     serial += 1
     var takesKey = true
     switch action {
-    case .charge, .reserve, .capture, .refund, .transfer, .reverse, .deposit, .withdraw: break
+    case .charge, .reserve, .increase, .capture, .refund, .transfer, .reverse, .deposit, .withdraw: break
     default: takesKey = false
     }
     let request = Request(action, key: takesKey ? key : "", serial: serial)
@@ -136,8 +138,10 @@ package struct RequestGenerator {
     case 8..<10:
       let coin = coin()
       return .withdraw(random.pick(Cast.everybody), coin, amount(coin) / 2 + 1)
-    case 10..<34: return .charge(payment(in: world))
-    case 34..<53: return reservation(in: world)
+    case 10..<31: return .charge(payment(in: world))
+    case 31..<35:
+      if let hold = hold(in: world, ids) { return increase(hold, in: world) }
+    case 35..<53: return reservation(in: world)
     case 53..<69:
       if let hold = hold(in: world, ids) { return capture(hold, in: world) }
     case 69..<73:
@@ -177,7 +181,7 @@ package struct RequestGenerator {
       let tool = random.below(Cast.tools.count)
       payment.cost = .tool(tool, units: tool == 0 ? nil : random.below(400) + 2)
       payment.form = form(in: world)
-      if random.chance(25) { payment.maxCost = Int128(random.below(40_000_000)) + 1 }
+      if random.chance(25) { payment.maxCost = random.chance(10) ? 0 : Int128(random.below(40_000_000)) + 1 }
     } else {
       let coin = coin()
       if random.chance(40) { payment.run = random.below(3) + 1 }
@@ -185,7 +189,7 @@ package struct RequestGenerator {
       let edges = world.edges(for: payment.payer, coin, run: payment.run)
       if !edges.isEmpty, random.chance(15) { units = random.pick(edges) + (random.chance(50) ? 1 : 0) }
       payment.cost = .amount(units, coin, payee: random.pick(Cast.payees))
-      if random.chance(10) { payment.maxCost = max(1, units * Int128(random.below(150)) / 100) }
+      if random.chance(10) { payment.maxCost = units * Int128(random.below(150)) / 100 }
       return payment
     }
     if random.chance(40) { payment.run = random.below(3) + 1 }
@@ -215,6 +219,14 @@ package struct RequestGenerator {
     let open = known.filter { $0.end == nil }
     if !open.isEmpty, random.chance(85) { return random.pick(open) }
     return known.isEmpty ? nil : random.pick(known)
+  }
+
+  private mutating func increase(_ hold: ReferenceLedger.Hold, in world: ReferenceLedger) -> Action {
+    let edges = world.increaseEdges(of: hold)
+    if !edges.isEmpty, random.chance(25) {
+      return .increase(hold: hold.serial, random.pick(edges) + (random.chance(50) ? 1 : 0), hold.coin)
+    }
+    return .increase(hold: hold.serial, amount(hold.coin), hold.coin)
   }
 
   private mutating func capture(_ hold: ReferenceLedger.Hold, in world: ReferenceLedger) -> Action {

@@ -110,9 +110,10 @@ extension LedgerState {
   ///   - added: what it adds to what is counted already; less than `amount` for the excess of a capture.
   ///   - isNew: whether it is a charge of its own, which rates and counts count.
   ///   - countedAt: the time in whose window it counts: now, or when its hold began.
+  ///   - since: budgets and caps that were set after this record do not count it, so they do not limit it.
   mutating func limitPassed(
     _ account: UInt32, at time: Int64, amount: Int64, added: Int64, asset: UInt16, run: UInt64, isNew: Bool,
-    countedAt: Int64
+    countedAt: Int64, since: UInt64 = .max
   ) -> Refusal? {
     var index = Int32(bitPattern: account)
     var refusal: Refusal?
@@ -120,7 +121,7 @@ extension LedgerState {
     while index >= 0 {
       let entry = accounts[Int(index)]
       if entry.guardIndex >= 0, rank > 0,
-        let found = guardPassed(Int(entry.guardIndex), time, amount, added, asset, run, isNew, countedAt),
+        let found = guardPassed(Int(entry.guardIndex), time, amount, added, asset, run, isNew, countedAt, since),
         found.rank < rank
       {
         refusal = found.refusal
@@ -133,13 +134,14 @@ extension LedgerState {
 
   private mutating func guardPassed(
     _ index: Int, _ time: Int64, _ amount: Int64, _ added: Int64, _ asset: UInt16, _ run: UInt64, _ isNew: Bool,
-    _ countedAt: Int64
+    _ countedAt: Int64, _ since: UInt64
   ) -> (refusal: Refusal, rank: UInt8)? {
     let account = guards[index].account
     if let limit = guards[index].perCall, guards[index].capAsset == asset, amount > limit {
       return (Refusal(.overCallCap, .perCall, account, asset, limit: limit, requested: amount), 0)
     }
-    if let limit = guards[index].perRun, guards[index].capAsset == asset, run != 0 {
+    if let limit = guards[index].perRun, guards[index].capAsset == asset, run != 0, guards[index].countsRunsFrom < since
+    {
       let total = guards[index].runs[run]?.total ?? 0
       if Limit.isPassed(limit, total, 0, added) {
         return (Refusal(.overRunCap, .perRun, account, asset, limit: limit, spent: total, requested: added), 1)
@@ -157,7 +159,7 @@ extension LedgerState {
     }
     for position in guards[index].budgets.indices {
       let budget = Int(guards[index].budgets[position])
-      if budgets[budget].isRemoved { continue }
+      if budgets[budget].isRemoved || budgets[budget].created > since { continue }
       let weight = budgets[budget].countsCharges ? (isNew ? 1 : 0) : budgets[budget].weight(added, asset)
       let (current, previous) = budgets[budget].windows(at: time)
       guard current.contains(countedAt) || previous.contains(countedAt) else { continue }

@@ -44,7 +44,8 @@ struct Catalog: ~Copyable {
   /// may also be one that a rule of the rate card finds.
   func find(_ name: BorrowedText) -> NamedTool? {
     if name.isEmpty { return nil }
-    return toolNames.find(name) ?? unlisted(name)
+    guard let found = toolNames.find(name) else { return unlisted(name) }
+    return found
   }
 
   func find(_ name: String) -> NamedTool? {
@@ -85,8 +86,8 @@ struct Catalog: ~Copyable {
   /// The name of a tool that no other tool has: `skill#tool`, or `card/model`.
   func fullName(_ tool: UInt32) -> String {
     let entry = identities[Int(tool)]
-    if let skill = entry.skill { return ToolName(skill: skill, tool: entry.name).text }
-    return toolNames.all(entry.name).count > 1 ? ToolName(skill: "", tool: entry.name).text : entry.name
+    guard entry.skill == nil, toolNames.all(entry.name).count > 1 else { return entry.fullName }
+    return ToolName(skill: "", tool: entry.name).text
   }
 
   /// The full names of the tools among which a plain name does not decide.
@@ -131,7 +132,7 @@ struct Catalog: ~Copyable {
   ///
   /// - Parameter amount: what the callback of a dynamic price gave.
   func quote(
-    _ price: UInt32, _ usage: borrowing Usage, amount: Int64?, maxCost: Int64
+    _ price: UInt32, _ usage: borrowing Usage, amount: Int64?, maxCost: Int64? = nil
   ) throws(Rejection) -> QuoteTotal {
     guard price < prices.count else {
       throw .failed(Segment.corrupt("A record names a price that does not exist."))
@@ -145,10 +146,10 @@ struct Catalog: ~Copyable {
 
   /// The tool of a skill, added where there is none.
   mutating func makeTool(_ name: String, of skill: String) -> UInt32 {
-    let full = ToolName(skill: skill, tool: name).text
-    if let found = toolNames.find(full) { return found.tool }
-    let index = addTool(ToolIdentity(name: name, skill: skill))
-    toolNames.set(full, NamedTool(index))
+    let identity = ToolIdentity(name: name, skill: skill)
+    if let found = toolNames.find(identity.fullName) { return found.tool }
+    let index = addTool(identity)
+    toolNames.set(identity.fullName, NamedTool(index))
     return index
   }
 
@@ -235,12 +236,15 @@ struct ToolIdentity {
   let name: String
   /// The id of its skill, or nil for an entry of a rate card.
   let skill: String?
+  /// `skill#tool`, or `card/model`.
+  let fullName: String
   /// Versions of its skill that have it, in the order of their registration.
   var versions: [String] = []
 
   init(name: String, skill: String?) {
     self.name = name
     self.skill = skill
+    fullName = ToolName(skill: skill, tool: name).text
   }
 }
 

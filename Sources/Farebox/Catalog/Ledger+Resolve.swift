@@ -11,7 +11,7 @@ extension Ledger {
     guard let account = known.payer ?? state.account(request.payer) else {
       throw .failed(state.unknownAccount(request.payer, field: "payer"))
     }
-    guard request.maxCost >= 0 else {
+    if let most = request.maxCost, most < 0 {
       throw .failed(Failure(.invalidAmount, field: "max_cost", "It must not be negative."))
     }
     let run = request.run.isEmpty ? 0 : state.runHash(request.run)
@@ -30,9 +30,8 @@ extension Ledger {
         Failure(.invalidArgument, field: "amount", "The tool has a price; an amount is for a dynamic one."))
     }
     let total = try amount(request, version, index, reserving)
-    if !reserving, request.maxCost > 0, total.total > request.maxCost {
-      throw .refused(
-        Refusal(.overMaxCost, .maxCost, account, version.asset, limit: request.maxCost, requested: total.total))
+    if !reserving, let most = request.maxCost, total.total > most {
+      throw .refused(Refusal(.overMaxCost, .maxCost, account, version.asset, limit: most, requested: total.total))
     }
     return Order(
       account: account, asset: version.asset, amount: total.total, beneficiary: version.beneficiary, tool: tool + 1,
@@ -89,36 +88,38 @@ extension Ledger {
       // Who draws on another's wallet earns for it.
       payee = state.wallet(of: found)
     }
-    guard let amount = request.amount ?? (reserving && request.maxCost > 0 ? request.maxCost : nil) else {
+    guard let amount = request.amount ?? (reserving ? request.maxCost : nil) else {
       throw .failed(Failure(.missingField, field: "tool", "A tool, or an amount, says what to charge."))
     }
     guard amount >= 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "It must not be negative.")) }
-    if !reserving, request.maxCost > 0, amount > request.maxCost {
-      throw .refused(Refusal(.overMaxCost, .maxCost, account, asset, limit: request.maxCost, requested: amount))
+    if !reserving, let most = request.maxCost, amount > most {
+      throw .refused(Refusal(.overMaxCost, .maxCost, account, asset, limit: most, requested: amount))
     }
     return Order(
       account: account, asset: asset, amount: amount, beneficiary: payee, tool: 0, price: 0, run: run,
-      isExplicit: true, isCapped: false)
+      isExplicit: request.amount != nil, isCapped: false)
   }
 
   private func amount(
     _ request: ChargeRequest, _ version: PriceVersion, _ index: UInt32, _ reserving: Bool
   ) throws(Rejection) -> QuoteTotal {
     if reserving {
-      if request.maxCost > 0 { return QuoteTotal(total: request.maxCost, capped: false) }
+      if let most = request.maxCost {
+        guard request.amount != nil else { return QuoteTotal(total: most, capped: false) }
+        let asked = try state.catalog.quote(index, request.usage, amount: request.amount, maxCost: most)
+        return QuoteTotal(total: most, capped: asked.capped)
+      }
       // The usage is not known before the call: what it may cost at the most is.
-      if version.price.maxCost > 0, request.usage.isSingleRequest, !version.price.isPerRequest {
+      if request.amount == nil, version.price.maxCost > 0, request.usage.isSingleRequest, !version.price.isPerRequest {
         return QuoteTotal(total: version.price.maxCost, capped: false)
       }
-      return try state.catalog.quote(index, request.usage, amount: request.amount, maxCost: 0)
+      return try state.catalog.quote(index, request.usage, amount: request.amount)
     }
     do throws(Rejection) {
-      return try state.catalog.quote(index, request.usage, amount: request.amount, maxCost: 0)
+      return try state.catalog.quote(index, request.usage, amount: request.amount)
     } catch {
       // Usage that nothing prices costs what the caller was ready to pay for it.
-      if error.status == .unpriceable, request.maxCost > 0 {
-        return QuoteTotal(total: request.maxCost, capped: true)
-      }
+      if error.status == .unpriceable, let most = request.maxCost { return QuoteTotal(total: most, capped: true) }
       throw error
     }
   }

@@ -38,7 +38,7 @@ enum PriceOperations {
     }
     let usage = try input.value("usage").map { json throws(Failure) in try Usage.parse(json, scale: asset.scale) }
     let given = try amount(input, "amount", asset)
-    let maxCost = try amount(input, "max_cost", asset) ?? 0
+    let maxCost = try amount(input, "max_cost", asset)
     var lines: [QuoteLine] = []
     let result = try engine.quote(
       tool: tool, usage: usage ?? .oneRequest, customer: customer, amount: given, maxCost: maxCost, at: time
@@ -68,7 +68,7 @@ enum PriceOperations {
     var lines: [QuoteLine] = []
     let total = try price.quote(
       usage ?? .oneRequest, dynamicAmount: try amount(input, "amount", price.asset),
-      maxCost: try amount(input, "max_cost", price.asset) ?? 0
+      maxCost: try amount(input, "max_cost", price.asset)
     ) { lines.append($0) }
     return json(total, lines, price.asset, 0)
   }

@@ -140,11 +140,14 @@ extension Ledger {
   /// Opens the holds again: what never changes is in the record of the reservation.
   private mutating func loadHolds(from store: any Store) throws(Failure) {
     try unsafe store.visitRows(.holds, major: 0...0, descending: false) { key, bytes throws(Failure) in
-      guard bytes.count == 24, key.minor > 0 else { throw Segment.corrupt("A stored hold has the wrong length.") }
+      guard bytes.count == 24 || bytes.count == 32, key.minor > 0 else {
+        throw Segment.corrupt("A stored hold has the wrong length.")
+      }
       let number = UInt64(key.minor)
       let remaining = unsafe bytes.loadUnaligned(as: Int64.self)
       let captured = unsafe bytes.loadUnaligned(fromByteOffset: 8, as: Int64.self)
       let expires = unsafe bytes.loadUnaligned(fromByteOffset: 16, as: Int64.self)
+      let increased = bytes.count == 24 ? 0 : unsafe bytes.loadUnaligned(fromByteOffset: 24, as: Int64.self)
       var wasFound = false
       try unsafe store.visitSegment(containing: number) { _, row throws(Failure) in
         let segment = try unsafe Segment(row)
@@ -153,6 +156,8 @@ extension Ledger {
           guard record.kind == RecordKind.reserve.rawValue, record.account < state.accounts.count else { return }
           wasFound = true
           var hold = state.newHold(record, heap)
+          hold.amount &+= increased
+          hold.increased = increased
           hold.remaining = remaining
           hold.captured = captured
           hold.expires = expires

@@ -176,7 +176,8 @@ extension Ledger {
   private func storeHolds(in store: any Store) throws(Failure) {
     try store.deleteRows(.holds, major: 0)
     for (number, hold) in state.holds {
-      let row: ContiguousArray<Int64> = [hold.remaining, hold.captured, hold.expires]
+      var row: ContiguousArray<Int64> = [hold.remaining, hold.captured, hold.expires]
+      if hold.increased != 0 { row.append(hold.increased) }
       try putRow(store, .holds, RowKey(0, Int64(clamping: number)), row[...])
     }
   }

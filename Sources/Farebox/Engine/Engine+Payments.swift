@@ -70,6 +70,13 @@ extension Engine {
     }
   }
 
+  /// Adds to an open hold; all of it or nothing.
+  public func increase(_ request: IncreaseRequest, durability: Durability? = nil) throws(Failure) -> Receipt {
+    try receipt(durability ?? holdDurability) { ledger, context throws(Rejection) in
+      try ledger.increase(request, at: context.time, in: context.store)
+    }
+  }
+
   /// Charges a hold, in part or as a whole.
   public func capture(_ request: CaptureRequest, durability: Durability? = nil) throws(Failure) -> Receipt {
     try receipt(durability ?? options.durability) { ledger, context throws(Rejection) in
@@ -81,7 +88,7 @@ extension Engine {
   package func closingCapture(hold: UInt64) throws(Failure) -> Receipt {
     try look { ledger, context throws(Rejection) in
       do throws(Failure) {
-        return try ledger.closingCapture(HoldID(hold), in: context.store)
+        return try ledger.closingReceipt(HoldID(hold), in: context.store)
       } catch {
         throw .failed(error)
       }
@@ -156,12 +163,13 @@ extension Engine {
   /// - Parameters:
   ///   - customer: the account whose own price applies, or empty.
   ///   - amount: what the callback of a dynamic price gave.
+  ///   - maxCost: caps the total; nil is no maximum.
   ///   - time: whose prices apply; 0 is now.
   ///   - line: takes the lines in order.
   /// - Returns: the total, its asset's code padded with zeros, and the version of the price.
   public func quote(
     tool: BorrowedText, usage: borrowing Usage, customer: BorrowedText = .empty, amount: Int64? = nil,
-    maxCost: Int64 = 0, at time: Int64 = 0, line: (QuoteLine) -> Void
+    maxCost: Int64? = nil, at time: Int64 = 0, line: (QuoteLine) -> Void
   ) throws(Failure) -> (total: QuoteTotal, assetCode: InlineArray<24, UInt8>, priceVersion: UInt64) {
     try checkUsable()
     let moment = time == 0 ? try coarseNow() : time

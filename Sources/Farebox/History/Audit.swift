@@ -152,8 +152,10 @@ extension Ledger {
     audit.openHolds = Int64(state.holds.count)
     for (number, hold) in state.holds {
       let found = replay.holds[number]
-      if found == nil || found?.remaining != hold.remaining {
-        audit.blame("Hold \(number) is open with another remainder than its journal entries give.")
+      if found == nil || found?.remaining != hold.remaining || found?.amount != hold.amount
+        || found?.increased != hold.increased || found?.captured != hold.captured
+      {
+        audit.blame("Hold \(number) is open with other amounts than its journal entries give.")
       }
       if hold.expires <= time { audit.orphans.append(number) }
     }

@@ -72,10 +72,13 @@ extension Ledger {
   }
 
   /// Lends records in the order of their numbers in the list, reading each segment once while it lasts.
+  ///
+  /// A segment is copied first, so that `visit` may look for other records.
   private func visitRecords(
     _ numbers: [UInt64], in store: any Store, _ visit: (UInt64, Record, Heap) throws(Failure) -> Bool
   ) throws(Failure) -> Bool {
     var index = 0
+    var copy = ContiguousArray<UInt8>()
     while index < numbers.count {
       if numbers[index] >= firstUnwritten {
         guard
@@ -89,24 +92,40 @@ extension Ledger {
         index += 1
         continue
       }
-      var goesOn = true
+      copy.removeAll(keepingCapacity: true)
+      try unsafe store.visitSegment(containing: numbers[index]) { _, row in
+        unsafe copy.append(contentsOf: row)
+      }
       let before = index
-      try unsafe store.visitSegment(containing: numbers[index]) { first, row throws(Failure) in
-        let segment = try unsafe Segment(row)
-        guard segment.first == first, segment.isIntact else {
-          throw Segment.corrupt("Segment \(first) is not what was hashed.")
-        }
-        let range = first..<first + UInt64(segment.count)
-        while goesOn, index < numbers.count, range.contains(numbers[index]) {
-          try segment.withRecord(numbers[index]) { record, heap throws(Failure) in
-            goesOn = try visit(numbers[index], record, heap)
-          }
-          index += 1
+      let outcome: Result<Bool, Failure> = unsafe copy.withUnsafeBytes { row in
+        do throws(Failure) {
+          return .success(try unsafe visitRecords(numbers, from: &index, of: row, visit))
+        } catch {
+          return .failure(error)
         }
       }
+      if try !outcome.get() { return false }
       guard index > before else { throw Segment.corrupt("A record of the history is missing.") }
-      if !goesOn { return false }
     }
     return true
+  }
+
+  /// Lends those of the numbers from an index on that are in a segment.
+  @unsafe
+  private func visitRecords(
+    _ numbers: [UInt64], from index: inout Int, of row: UnsafeRawBufferPointer,
+    _ visit: (UInt64, Record, Heap) throws(Failure) -> Bool
+  ) throws(Failure) -> Bool {
+    let segment = try unsafe Segment(row)
+    guard segment.isIntact else { throw Segment.corrupt("Segment \(segment.first) is not what was hashed.") }
+    let range = segment.first..<segment.first + UInt64(segment.count)
+    var goesOn = true
+    while goesOn, index < numbers.count, range.contains(numbers[index]) {
+      try segment.withRecord(numbers[index]) { record, heap throws(Failure) in
+        goesOn = try visit(numbers[index], record, heap)
+      }
+      index += 1
+    }
+    return goesOn
   }
 }

@@ -13,6 +13,7 @@ extension RecordKind {
     case .expire: "expire"
     case .extend: "extend"
     case .refund: "refund"
+    case .increase: "increase"
     case .asset: "asset"
     case .account: "account"
     case .accountState: "account_state"
@@ -39,9 +40,11 @@ extension Ledger {
 
   /// A record as JSON.
   ///
-  /// - Parameter explains: whether to tell how the price came about.
+  /// - Parameters:
+  ///   - explains: whether to tell how the price came about.
+  ///   - origins: finds the run and the call where another record has them. The store must not be lending the record.
   func json(
-    _ number: UInt64, _ record: Record, _ heap: Heap, explains: Bool, in store: any Store
+    _ number: UInt64, _ record: Record, _ heap: Heap, explains: Bool, origins: Origins = Origins(), in store: any Store
   ) throws(Failure) -> JSON {
     guard let kind = RecordKind(rawValue: record.kind) else { throw Segment.corrupt("A record has an unknown kind.") }
     var row: JSONObject = [
@@ -55,7 +58,11 @@ extension Ledger {
     if record.reference > 0 { row.append("reference", Shapes.number(record.reference)) }
     if let hold = receipt(number, record).hold.nonZero { row.append("hold", Shapes.number(hold)) }
     if record.price > 0 { row.append("price_version", Shapes.number(UInt64(record.price))) }
-    for (field, name) in [(HeapField.run, "run"), (.call, "call"), (.description, "description"), (.name, "name")] {
+    let origin = try origins.find(number, record, heap, self, in: store)
+    for (name, text) in [("run", origin.run), ("call", origin.call)] where !text.isEmpty {
+      row.append(name, .string(text))
+    }
+    for (field, name) in [(HeapField.description, "description"), (.name, "name")] {
       if let text = heap[field].string, !text.isEmpty { row.append(name, .string(text)) }
     }
     if !heap[.key].isEmpty { row.append("idempotency_key", .string(heap[.key].keyText)) }
@@ -77,10 +84,14 @@ extension Ledger {
     row.append("asset", .string(asset.code))
     row.append("balance", text(record.balance))
     row.append("available", text(record.available))
-    if kind == .reserve || kind == .capture { row.append("hold_remaining", text(record.remaining)) }
+    if kind == .reserve || kind == .increase || kind == .capture {
+      row.append("hold_remaining", text(record.remaining))
+    }
     if kind == .reserve || kind == .extend { row.append("expires", .int(record.extra)) }
     if kind == .capture { row.append("final", .bool(record.flags & RecordFlags.final != 0)) }
     if record.flags & RecordFlags.capped != 0 { row.append("capped", true) }
+    if record.flags & RecordFlags.unreported != 0 { row.append("unreported", true) }
+    if let shortfall = heap[.shortfall].word { row.append("shortfall", text(shortfall)) }
     if kind.movesMoney {
       row.append(
         "postings",
@@ -106,7 +117,7 @@ extension Ledger {
     let version = state.catalog.prices[Int(record.price) - 1]
     let usage = heap[.usage].isEmpty ? Usage.oneRequest : try Usage(words: heap[.usage])
     var lines: [QuoteLine] = []
-    _ = try? version.price.quote(usage, maxCost: 0) { lines.append($0) }
+    _ = try? version.price.quote(usage) { lines.append($0) }
     row.append("usage", usage.json(scale: version.price.asset.scale))
     row.append("lines", Shapes.lines(lines, version.price.asset))
   }

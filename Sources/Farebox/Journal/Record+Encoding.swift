@@ -9,7 +9,7 @@ internal import FareboxCore
 ///      8  time (8)            40  words (8 each), then the fields
 ///     16  amount (8)
 ///
-/// A word is left out where it is zero, `available` where it equals the balance; what a plain charge writes is then 48
+/// The lower half of the word `detail` is the detail, its upper half the origin. A word is left out where it is zero, `available` where it equals the balance; what a plain charge writes is then 48
 /// bytes and its key. The journal's bytes are hashed, written twice and read again, so they are what a batch costs most.
 extension Record {
   static let headSize = 40
@@ -28,7 +28,7 @@ extension Record {
   /// Appends the record and its fields.
   func encode(fields: borrowing ContiguousArray<UInt8>, to bytes: inout ContiguousArray<UInt8>) {
     var words: Words = []
-    if detail != 0 { words.insert(.detail) }
+    if detail | origin != 0 { words.insert(.detail) }
     if reference != 0 { words.insert(.reference) }
     if extra != 0 { words.insert(.extra) }
     if remaining != 0 { words.insert(.remaining) }
@@ -53,7 +53,7 @@ extension Record {
         unsafe head.storeBytes(of: value, toByteOffset: end, as: UInt64.self)
         end += 8
       }
-      add(.detail, UInt64(detail))
+      add(.detail, UInt64(detail) | UInt64(origin) << 32)
       add(.reference, reference)
       add(.extra, UInt64(bitPattern: extra))
       add(.remaining, UInt64(bitPattern: remaining))
@@ -100,7 +100,9 @@ extension Record {
       next += 8
       return load(next - 8, UInt64.self)
     }
-    record.detail = UInt32(truncatingIfNeeded: word(.detail))
+    let detail = word(.detail)
+    record.detail = UInt32(truncatingIfNeeded: detail)
+    record.origin = UInt32(truncatingIfNeeded: detail >> 32)
     record.reference = word(.reference)
     record.extra = Int64(bitPattern: word(.extra))
     record.remaining = Int64(bitPattern: word(.remaining))

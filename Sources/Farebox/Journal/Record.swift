@@ -16,6 +16,8 @@ enum RecordKind: UInt8, CaseIterable {
   case extend = 7
   /// A charge or capture returns to its payer, in part or as a whole.
   case refund = 8
+  /// More money is set aside for a hold.
+  case increase = 9
 
   case asset = 20
   case account = 21
@@ -42,7 +44,8 @@ enum RecordKind: UInt8, CaseIterable {
   var changesPrices: Bool {
     switch self {
     case .skill, .toolState, .rateCard, .customerPrice, .access: true
-    case .transfer, .charge, .reserve, .capture, .release, .expire, .extend, .refund, .asset, .account, .accountState,
+    case .transfer, .charge, .reserve, .capture, .release, .expire, .extend, .refund, .increase, .asset, .account,
+      .accountState,
       .budget, .limits, .webhook, .event, .seal, .value:
       false
     }
@@ -52,7 +55,7 @@ enum RecordKind: UInt8, CaseIterable {
   var movesMoney: Bool {
     switch self {
     case .transfer, .charge, .capture, .refund: true
-    case .reserve, .release, .expire, .extend: false
+    case .reserve, .increase, .release, .expire, .extend: false
     case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits, .webhook, .event, .seal,
       .customerPrice, .access, .value:
       false
@@ -84,6 +87,9 @@ struct Record {
   var price: UInt32 = 0
   /// A small number whose meaning the kind decides.
   var detail: UInt32 = 0
+  /// Tells which runs and calls the record cannot belong to, where their ids are in a record that it refers to; see
+  /// `OriginTag`.
+  var origin: UInt32 = 0
   /// The record that this one is about: the hold captured, the charge refunded.
   var reference: UInt64 = 0
   /// Expiry of a hold; the part of a capture beyond its hold; when a refunded charge was made.
@@ -110,6 +116,8 @@ enum RecordFlags {
   static let capped: UInt8 = 2
   /// The amount was given, not priced.
   static let explicit: UInt8 = 4
+  /// A metered call was charged what was held, because its usage never came.
+  static let unreported: UInt8 = 8
 }
 
 /// A field of variable length: tag, 24-bit length, bytes.
@@ -127,6 +135,14 @@ enum HeapField: UInt8 {
   case requested = 10
   /// The caller's max_cost, where there was one.
   case maxCost = 11
+  /// What tells the arguments of metered calls under one given key apart.
+  case arguments = 16
+  /// Which try of a metered call a reservation is, counted from 0; absent for the first.
+  case attempt = 17
+  /// The part of a metered call's price that its payer could not pay.
+  case shortfall = 18
+  /// What a metered call's end must know of its beginning: `CallTerms.kept`.
+  case terms = 19
 }
 
 /// One leg of a transfer as it stands in its field: 16 bytes.

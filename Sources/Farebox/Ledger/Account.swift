@@ -61,7 +61,10 @@ struct Hold {
   let overCapture: UInt8
   let tool: UInt32
   let price: UInt32
-  let amount: Int64
+  /// All that was held, with its increases.
+  var amount: Int64
+  /// What of it was added after the reservation.
+  var increased: Int64 = 0
   var remaining: Int64
   /// Part of it that was captured and not given back.
   var captured: Int64
@@ -69,6 +72,8 @@ struct Hold {
   var expires: Int64
   /// Hash of the run, or 0.
   let run: UInt64
+  /// Of the run and the call; see `OriginTag`.
+  let origin: UInt32
 }
 
 /// How a hold ended; kept in memory for recent holds, found in the history for older ones.

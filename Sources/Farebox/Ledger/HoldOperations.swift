@@ -3,7 +3,7 @@ internal import FareboxStore
 
 /// The life of a hold through the JSON door.
 enum HoldOperations {
-  static let all: [Operation] = [reserve, capture, release, extend, get, list]
+  static let all: [Operation] = [reserve, increase, capture, release, extend, get, list]
 
   private static let hold = OperationField("hold", .integer, "The hold's number.", required: true)
   private static let states: [Status] = [.holdNotFound, .holdCaptured, .holdReleased, .holdExpired]
@@ -29,6 +29,33 @@ enum HoldOperations {
     return try engine.receiptJSON(try Shapes.durability(input), isHold: true) { ledger, context throws(Rejection) in
       let request = try ledger.chargeRequest(input, arena, at: context.time)
       return try ledger.reserve(request, agreed, at: context.time, in: context.store)
+    }
+  }
+
+  static let increase = Operation(
+    "hold.increase", "Adds to an open hold, decided like a reservation: all of it or nothing.",
+    input: [
+      hold, OperationField("amount", .amount, "What is added, in the hold's asset.", required: true),
+      OperationField("idempotency_key", .text, "The same key and request give the first receipt again."),
+      OperationField("description", .text, "For people."), OperationField("metadata", .object, "For programs."),
+      Shapes.durability,
+    ], output: Shapes.receipt,
+    errors: states + [
+      .accountFrozen, .accountClosed, .toolDisabled, .insufficientFunds, .overBudget, .overCallCap, .overRunCap,
+      .keyConflict, .overflow, .invalidAmount, .tooPrecise,
+    ]
+  ) { engine, input throws(Failure) in
+    let arena = TextArena()
+    let number = try input.number("hold")
+    return try engine.receiptJSON(try Shapes.durability(input), isHold: true) { ledger, context throws(Rejection) in
+      var request = IncreaseRequest()
+      request.hold = number
+      request.key = arena.add(input.text("idempotency_key"))
+      request.description = arena.add(input.text("description"))
+      request.metadata = arena.add(input.objectText("metadata"))
+      let asset = try ledger.assetOfHold(HoldID(number), in: context.store)
+      request.amount = try ledger.units(input, "amount", asset) ?? 0
+      return try ledger.increase(request, at: context.time, in: context.store)
     }
   }
 
@@ -90,7 +117,8 @@ enum HoldOperations {
     OperationField("state", .text, "open, captured, released or expired."),
     OperationField("account", .text, "Who is charged."), OperationField("tool", .text, "The tool."),
     OperationField("skill", .text, "The tool's skill, or null for a rate."),
-    OperationField("amount", .amount, "What was held first."),
+    OperationField("amount", .amount, "What was held, with all increases."),
+    OperationField("increased", .amount, "What of it was added after the reservation."),
     OperationField("remaining", .amount, "What still is; while it is open."),
     OperationField("captured", .amount, "What was charged so far; while it is open."),
     OperationField("asset", .text, "Of what."),
@@ -117,6 +145,7 @@ enum HoldOperations {
         where ["account", "tool", "skill", "amount", "asset", "time"].contains(member.key) {
           object.append(member.key, member.value)
         }
+        for member in try ledger.increasedAmounts(id, in: context.store) { object.append(member.0, member.1) }
         return .object(object)
       } catch {
         throw .failed(error)
@@ -184,16 +213,15 @@ extension Ledger {
     func text(_ units: Int64) -> JSON {
       .string(Amount.text(units, scale: asset.scale, minorDigits: asset.minorDigits))
     }
-    let tool = hold.tool == 0 ? [("tool", JSON.null), ("skill", .null)] : toolMembers(hold.tool - 1)
     let head: [(String, JSON)] = [
       ("hold", Shapes.number(HoldID(number: number, tag: hold.tag).value)), ("state", "open"),
       ("account", .string(state.accountNames[hold.account])),
     ]
     let rest: JSONObject = [
-      "amount": text(hold.amount), "remaining": text(hold.remaining), "captured": text(hold.captured),
-      "asset": .string(asset.code),
+      "amount": text(hold.amount), "increased": text(hold.increased), "remaining": text(hold.remaining),
+      "captured": text(hold.captured), "asset": .string(asset.code),
       "time": .int(hold.time), "expires": .int(hold.expires), "price_version": Shapes.number(UInt64(hold.price)),
     ]
-    return .object(JSONObject(head + tool + rest.members.map { ($0.key, $0.value) }))
+    return .object(JSONObject(head + toolMembers(ofHold: hold) + rest.members.map { ($0.key, $0.value) }))
   }
 }

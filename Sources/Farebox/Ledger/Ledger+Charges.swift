@@ -24,6 +24,11 @@ extension Ledger {
   mutating func charge(
     _ request: ChargeRequest, known: Foreknown = .nothing, at time: Int64, in store: any Store
   ) throws(Rejection) -> Receipt {
+    if request.hasLongIdentifier {
+      let arena = TextArena()
+      defer { extendLifetime(arena) }
+      return try charge(request.folded(in: arena), known: known, at: time, in: store)
+    }
     let hash = request.key.isEmpty || !known.key.isNone ? known.key : KeyHash(request.key, secret)
     if let replay = try replayed(
       hash, request.key, in: store,
@@ -49,6 +54,11 @@ extension Ledger {
   mutating func reserve(
     _ request: ChargeRequest, _ terms: HoldTerms, at time: Int64, in store: any Store
   ) throws(Rejection) -> Receipt {
+    if request.hasLongIdentifier {
+      let arena = TextArena()
+      defer { extendLifetime(arena) }
+      return try reserve(request.folded(in: arena), terms, at: time, in: store)
+    }
     let hash = request.key.isEmpty ? KeyHash.none : KeyHash(request.key, secret)
     if let replay = try replayed(
       hash, request.key, in: store,
@@ -79,7 +89,7 @@ extension Ledger {
   }
 
   /// Refuses an order that its payer may not, or cannot, pay.
-  private mutating func check(_ order: Order, at time: Int64) throws(Rejection) {
+  mutating func check(_ order: Order, at time: Int64) throws(Rejection) {
     let hasGuard = try checkOpen(order.account)
     if hasGuard,
       let refusal = state.limitPassed(
@@ -155,7 +165,7 @@ extension Ledger {
   static let overflow = Failure(
     .overflow, field: "amount", "The balance would not fit into 64 bits of atomic units.")
 
-  private func record(_ kind: RecordKind, _ order: Order, at time: Int64) -> Record {
+  func record(_ kind: RecordKind, _ order: Order, at time: Int64) -> Record {
     var record = Record(kind, time: time)
     record.asset = order.asset
     record.account = order.account
@@ -175,7 +185,7 @@ extension Ledger {
     log.addField(.call, request.call)
     log.addField(.description, request.description)
     log.addField(.metadata, request.metadata)
-    if request.maxCost != 0 { log.addField(.maxCost, words: [request.maxCost]) }
+    if let most = request.maxCost { log.addField(.maxCost, words: [most]) }
     if !request.usage.isSingleRequest { log.addField(.usage, words: request.usage.words) }
   }
 

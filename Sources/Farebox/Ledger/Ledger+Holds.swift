@@ -36,18 +36,7 @@ extension Ledger {
     try checkCredit(hold.beneficiary, hold.asset, amount)
 
     // After this point the capture must succeed.
-    var record = Record(.capture, time: time)
-    record.account = hold.account
-    record.asset = hold.asset
-    record.amount = amount
-    record.tool = hold.tool
-    record.price = hold.price
-    record.beneficiary = hold.beneficiary
-    record.reference = id.number
-    record.detail = id.detail
-    record.extra = excess
-    record.remaining = request.isFinal ? 0 : hold.remaining - (amount - excess)
-    if request.isFinal { record.flags |= RecordFlags.final }
+    var record = captureRecord(hold, id, amount: amount, excess: excess, isFinal: request.isFinal, at: time)
     if isCapped { record.flags |= RecordFlags.capped }
     if case .units = request.amount { record.flags |= RecordFlags.explicit }
     log.beginRecord()
@@ -60,6 +49,26 @@ extension Ledger {
     let number = try append(&record, key: hash, tells: hold.account)
     if excess > 0 { try raiseThresholds(hold.account, at: time) }
     return receipt(number, record)
+  }
+
+  /// The record of a capture of `amount`, of which `excess` is beyond the hold.
+  func captureRecord(
+    _ hold: Hold, _ id: HoldID, amount: Int64, excess: Int64, isFinal: Bool, at time: Int64
+  ) -> Record {
+    var record = Record(.capture, time: time)
+    record.account = hold.account
+    record.asset = hold.asset
+    record.amount = amount
+    record.tool = hold.tool
+    record.price = hold.price
+    record.beneficiary = hold.beneficiary
+    record.reference = id.number
+    record.detail = id.detail
+    record.origin = hold.origin
+    record.extra = excess
+    record.remaining = isFinal ? 0 : hold.remaining - (amount - excess)
+    if isFinal { record.flags |= RecordFlags.final }
+    return record
   }
 
   /// Returns what is left of a hold.
@@ -83,6 +92,7 @@ extension Ledger {
     record.asset = hold.asset
     record.reference = id.number
     record.detail = id.detail
+    record.origin = hold.origin
     record.extra = time + milliseconds * 1_000
     record.remaining = hold.remaining
     log.beginRecord()
@@ -103,7 +113,7 @@ extension Ledger {
     return count
   }
 
-  private mutating func end(
+  mutating func end(
     _ kind: RecordKind, _ number: UInt64, _ hold: Hold, at time: Int64
   ) throws(Rejection) -> Receipt {
     var record = Record(kind, time: time)
@@ -114,6 +124,7 @@ extension Ledger {
     record.price = hold.price
     record.reference = number
     record.detail = HoldID(number: number, tag: hold.tag).detail
+    record.origin = hold.origin
     record.flags = RecordFlags.final
     log.beginRecord()
     let ended = try append(&record, tells: hold.account)
@@ -157,24 +168,29 @@ extension Ledger {
     return end
   }
 
-  /// The receipt of the capture that closed a hold, as a replay of it.
+  /// The receipt of the record that ended a hold, as a replay of it.
   ///
   /// - Throws: `holdNotFound` where none did.
-  func closingCapture(_ id: HoldID, in store: any Store) throws(Failure) -> Receipt {
+  func closingReceipt(_ id: HoldID, in store: any Store) throws(Failure) -> Receipt {
     let payer = try withRecord(id.number, in: store) { record, _ in
       record.kind == RecordKind.reserve.rawValue && HoldID.tag(in: record.detail) == id.tag ? record.account : nil
     }
     guard let payer, let payer else { throw Failure(.holdNotFound, field: "hold", "There is no hold \(id.value).") }
     var found: Receipt?
-    try visitHistory(of: payer, after: id.number, in: store) { number, record, _ throws(Failure) in
-      guard record.kind == RecordKind.capture.rawValue, record.reference == id.number,
-        record.flags & RecordFlags.final != 0
-      else { return true }
-      found = self.receipt(number, record)
+    try visitHistory(of: payer, after: id.number, in: store) { number, record, heap throws(Failure) in
+      guard record.reference == id.number, record.flags & RecordFlags.final != 0 else { return true }
+      switch RecordKind(rawValue: record.kind) {
+      case .capture: found = self.receipt(number, record)
+      case .release, .expire:
+        found = self.receipt(number, record)
+        found?.isReleased = true
+      default: return true
+      }
+      found?.shortfall = heap[.shortfall].word ?? 0
       return false
     }
     guard var receipt = found else {
-      throw Failure(.holdNotFound, field: "hold", "Hold \(id.value) was not captured.")
+      throw Failure(.holdNotFound, field: "hold", "Hold \(id.value) is still open.")
     }
     receipt.isReplayed = true
     return receipt
@@ -190,12 +206,12 @@ extension Ledger {
       guard hold.price > 0 else {
         throw .failed(Failure(.invalidArgument, field: "usage", "The hold has no price; capture an amount."))
       }
-      let quote = try state.catalog.quote(hold.price - 1, usage, amount: nil, maxCost: 0)
+      let quote = try state.catalog.quote(hold.price - 1, usage, amount: nil)
       return (quote.total, quote.capped)
     }
   }
 
-  private mutating func checkExcess(
+  mutating func checkExcess(
     _ hold: Hold, _ amount: Int64, _ excess: Int64, at time: Int64
   ) throws(Rejection) {
     // What the call as a whole has cost then, all its captures together.

@@ -40,21 +40,19 @@ extension Ledger {
     if request.tool.isEmpty != (record.tool == 0) { return "tool" }
     if record.tool != 0, !state.catalog.isName(request.tool, of: record.tool - 1) { return "tool" }
     if record.flags & RecordFlags.explicit != 0 {
-      // A reservation without an amount holds its max_cost.
-      let asked = request.amount ?? (kind == .reserve && request.maxCost > 0 ? record.amount : nil)
-      if asked != record.amount { return "amount" }
-      if record.tool == 0 {
-        let asset = request.asset.isEmpty ? defaultAsset : state.catalog.assetIndex(request.asset)
-        if asset != record.asset { return "asset" }
-        let payee =
-          request.payee.isEmpty ? LedgerState.platform : state.account(request.payee).map { state.wallet(of: $0) }
-        if payee != record.beneficiary { return "payee" }
-      }
-    } else if let amount = request.amount, amount != 0 {
+      if request.amount != heap[.requested].word ?? record.amount { return "amount" }
+    } else if request.amount != nil {
       return "amount"
     }
+    if record.tool == 0 {
+      let asset = request.asset.isEmpty ? defaultAsset : state.catalog.assetIndex(request.asset)
+      if asset != record.asset { return "asset" }
+      let payee =
+        request.payee.isEmpty ? LedgerState.platform : state.account(request.payee).map { state.wallet(of: $0) }
+      if payee != record.beneficiary { return "payee" }
+    }
     if !sameUsage(request.usage, heap) { return "usage" }
-    if request.maxCost != heap[.maxCost].word ?? 0 { return "max_cost" }
+    if request.maxCost != heap[.maxCost].word { return "max_cost" }
     if !heap[.run].equals(request.run) { return "run" }
     if !heap[.call].equals(request.call) { return "call" }
     if !heap[.description].equals(request.description) { return "description" }

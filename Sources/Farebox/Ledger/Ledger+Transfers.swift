@@ -158,7 +158,13 @@ extension Ledger {
     let original: Record
     do throws(Failure) {
       guard
-        let found = try withRecord(charge, in: store, { record, _ throws(Failure) in record }),
+        let found = try withRecord(
+          charge, in: store,
+          { record, heap throws(Failure) -> Record in
+            var record = record
+            if record.kind == RecordKind.charge.rawValue { record.origin = state.originTag(heap).value }
+            return record
+          }),
         found.kind == RecordKind.charge.rawValue || found.kind == RecordKind.capture.rawValue
       else { throw Failure(.transferNotFound, field: "id", "There is no charge \(charge).") }
       original = found
@@ -191,6 +197,7 @@ extension Ledger {
     record.price = original.price
     record.beneficiary = original.beneficiary
     record.reference = charge
+    record.origin = original.origin
     record.extra = original.time
     record.remaining = left - returned
     if amount != nil { record.flags |= RecordFlags.explicit }

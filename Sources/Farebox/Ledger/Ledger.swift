@@ -102,9 +102,10 @@ struct Ledger: ~Copyable {
     receipt.assetCode = state.catalog.assetCodes[Int(record.asset)]
     receipt.isFinal = record.flags & RecordFlags.final != 0
     receipt.isCapped = record.flags & RecordFlags.capped != 0
+    receipt.isUnreported = record.flags & RecordFlags.unreported != 0
     switch RecordKind(rawValue: record.kind) {
     case .reserve: receipt.hold = HoldID(number: number, tag: HoldID.tag(in: record.detail)).value
-    case .capture, .release, .expire, .extend:
+    case .increase, .capture, .release, .expire, .extend:
       receipt.hold = HoldID(number: record.reference, tag: HoldID.tag(in: record.detail)).value
     default: receipt.hold = 0
     }

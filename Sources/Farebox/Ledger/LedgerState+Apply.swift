@@ -21,6 +21,7 @@ extension LedgerState {
     case .release: try applyEnd(record, number, .released)
     case .expire: try applyEnd(record, number, .expired)
     case .extend: try applyExtend(record, number)
+    case .increase: try applyIncrease(record, number)
     case .refund: try applyRefund(record, number, heap)
     case .transfer: try applyTransfer(record, number, heap)
     case .asset, .account, .accountState, .skill, .toolState, .rateCard, .budget, .limits, .customerPrice, .access:
@@ -72,7 +73,7 @@ extension LedgerState {
   }
 
   /// Puts a record into the history of its payer, and of the wallet that pays for it.
-  private mutating func notePayer(_ account: UInt32, _ number: UInt64) {
+  mutating func notePayer(_ account: UInt32, _ number: UInt64) {
     note(account, number)
     let paying = wallet(of: account)
     if paying != account { note(paying, number) }
@@ -91,13 +92,13 @@ extension LedgerState {
 
   /// The hold that a reservation opens.
   mutating func newHold(_ record: Record, _ heap: Heap) -> Hold {
-    let run = heap[.run]
+    let run = OriginTag.hash(heap[.run])
     return Hold(
       tag: HoldID.tag(in: record.detail), account: record.account,
       balance: makeBalance(wallet(of: record.account), record.asset),
       beneficiary: record.beneficiary, asset: record.asset, overCapture: UInt8(truncatingIfNeeded: record.detail),
       tool: record.tool, price: record.price, amount: record.amount, remaining: record.amount, captured: 0,
-      time: record.time, expires: record.extra, run: run.isEmpty ? 0 : runHash(run))
+      time: record.time, expires: record.extra, run: run, origin: OriginTag(runHash: run, call: heap[.call]).value)
   }
 
   private mutating func applyCapture(_ record: Record, _ number: UInt64, _ heap: Heap) throws(Failure) {
@@ -116,7 +117,7 @@ extension LedgerState {
     open.captured &+= record.amount
     if isFinal {
       holds[record.reference] = nil
-      ended.add(record.reference, .captured)
+      ended.add(record.reference, .captured, increased: open.increased)
     } else {
       holds[record.reference] = open
     }
@@ -128,7 +129,7 @@ extension LedgerState {
     notePayer(open.account, number)
     settle(open, record.reference, freed: open.remaining, spent: 0, ended: true, counts: open.captured > 0)
     holds[record.reference] = nil
-    ended.add(record.reference, end)
+    ended.add(record.reference, end, increased: open.increased)
   }
 
   private mutating func applyExtend(_ record: Record, _ number: UInt64) throws(Failure) {

@@ -18,7 +18,7 @@ extension LedgerState {
     case .access: try defineAccess(record, definition(heap))
     case .refund: refunds[record.reference, default: 0] &+= record.amount
     case .transfer: if record.reference != 0 { refunds[record.reference] = 1 }
-    case .charge, .reserve, .capture, .release, .expire, .extend, .webhook, .event, .seal, .value: break
+    case .charge, .reserve, .increase, .capture, .release, .expire, .extend, .webhook, .event, .seal, .value: break
     }
     if kind.changesPrices { PriceGeneration.advance() }
   }

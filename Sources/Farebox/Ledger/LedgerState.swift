@@ -143,6 +143,8 @@ struct ExpiryQueue {
 /// How the holds that ended last have ended.
 struct EndedHolds {
   private var ends: [UInt64: HoldEnd] = [:]
+  /// What was added to those that were increased.
+  private var increases: [UInt64: Int64] = [:]
   private var order: ContiguousArray<UInt64> = []
   private var oldest = 0
 
@@ -150,12 +152,19 @@ struct EndedHolds {
 
   subscript(hold: UInt64) -> HoldEnd? { ends[hold] }
 
-  mutating func add(_ hold: UInt64, _ end: HoldEnd) {
+  /// What was added to a hold after its reservation, or nil where the hold is not among the last.
+  func increase(of hold: UInt64) -> Int64? {
+    ends[hold] == nil ? nil : increases[hold] ?? 0
+  }
+
+  mutating func add(_ hold: UInt64, _ end: HoldEnd, increased: Int64) {
     ends[hold] = end
+    if increased != 0 { increases[hold] = increased }
     if order.count < EndedHolds.capacity {
       order.append(hold)
     } else {
       ends[order[oldest]] = nil
+      if !increases.isEmpty { increases[order[oldest]] = nil }
       order[oldest] = hold
       oldest = (oldest + 1) % EndedHolds.capacity
     }

@@ -18,8 +18,8 @@ public struct ChargeRequest {
   public var metadata = BorrowedText.empty
   /// Atomic units; nil with a tool, unless its price is dynamic.
   public var amount: Int64?
-  /// 0 is none.
-  public var maxCost: Int64 = 0
+  /// Atomic units; nil is no maximum.
+  public var maxCost: Int64?
   public var usage = Usage.oneRequest
 
   public init() {}
@@ -90,6 +90,12 @@ public struct Receipt: Sendable {
   public var isUncommitted = false
   public var isFinal = false
   public var isCapped = false
+  /// Whether a metered call was charged what was held, because its usage never came.
+  public var isUnreported = false
+  /// Whether nothing was charged: `amount` is back with the payer.
+  public var isReleased = false
+  /// The part of a metered call's price that its payer could not pay.
+  public var shortfall: Int64 = 0
 
   public init() {}
 }

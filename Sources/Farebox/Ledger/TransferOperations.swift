@@ -124,6 +124,8 @@ enum TransferOperations {
     OperationField("tool", .text, "The tool, if one was called."),
     OperationField("skill", .text, "The tool's skill, or null for a rate."),
     OperationField("reference", .integer, "The hold captured, the charge refunded."),
+    OperationField("run", .text, "The run; of a capture or refund that of its reservation or charge."),
+    OperationField("call", .text, "The id of the call, found in the same way."),
     OperationField("lines", .list, "How the price came about."),
   ]
 
@@ -134,11 +136,12 @@ enum TransferOperations {
     let id = try input.number("id")
     return try engine.look { ledger, context throws(Rejection) in
       do throws(Failure) {
-        let json = try ledger.withRecord(id, in: context.store) { record, heap throws(Failure) in
-          try ledger.json(id, record, heap, explains: true, in: context.store)
+        guard let found = try ledger.copy(of: id, in: context.store) else {
+          throw Failure(.transferNotFound, field: "id", "There is no transfer \(id).")
         }
-        guard let json else { throw Failure(.transferNotFound, field: "id", "There is no transfer \(id).") }
-        return json
+        return try found.withHeap { heap throws(Failure) in
+          try ledger.json(id, found.record, heap, explains: true, in: context.store)
+        }
       } catch {
         throw .failed(error)
       }
@@ -150,7 +153,9 @@ enum TransferOperations {
     input: [
       OperationField("account", .text, "Only what touches this account."),
       OperationField("tool", .text, "Only calls of this tool, in any version."),
-      OperationField("run", .text, "Only this run."),
+      OperationField(
+        "run", .text, "Only what belongs to this run: holds, captures, refunds and all that became of them."),
+      OperationField("call", .text, "Only what belongs to the call of this id."),
       OperationField("kind", .text, "Only this kind: charge, reserve, capture, release, expire, refund, transfer ..."),
       OperationField("from", .integer, "Not before this time."), OperationField("to", .integer, "Before this time."),
       OperationField("before", .integer, "Only numbers below this one, for the next page."),
@@ -181,7 +186,8 @@ extension Ledger {
       }
       return kind.rawValue
     }
-    let run = input.text("run")
+    let filter = try OriginFilter(run: input.text("run"), call: input.text("call"))
+    let origins = Origins()
     let from = input.integer("from") ?? .min
     let to = input.integer("to") ?? .max
     var rows: [JSON] = []
@@ -192,12 +198,12 @@ extension Ledger {
       if record.time >= to { return true }
       if let tool, record.tool != tool { return true }
       if let kind, record.kind != kind { return true }
-      if let run, heap[.run].string ?? "" != run { return true }
+      guard try filter.accepts(number, record, heap, self, origins, in: store) else { return true }
       if rows.count == limit {
         next = rows.last?.object?["id"] ?? .null
         return false
       }
-      rows.append(try json(number, record, heap, explains: false, in: store))
+      rows.append(try json(number, record, heap, explains: false, origins: origins, in: store))
       return true
     }
     do throws(Failure) {

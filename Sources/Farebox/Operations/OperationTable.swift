@@ -8,8 +8,9 @@ public struct OperationTable: Sendable {
   /// The engine's own operations, capability by capability.
   public static let engine = OperationTable(
     MoneyOperations.all + AccountOperations.all + TransferOperations.all + ChargeOperations.all + HoldOperations.all
+      + CallOperations.all
       + BudgetOperations.all + PriceOperations.all + SkillOperations.all + WebhookOperations.all
-      + LedgerOperations.all + MetricsOperations.all + UpkeepOperations.all)
+      + RunOperations.all + LedgerOperations.all + MetricsOperations.all + UpkeepOperations.all)
 
   package init(_ operations: [Operation]) {
     all = operations
@@ -66,6 +67,7 @@ public enum Description {
         }),
       "operations": .array(operations.all.map(\.json)),
       "limits": Limits.json,
+      "settlements": Settlement.json,
     ]
   }
 }
@@ -76,7 +78,8 @@ extension Limits {
       "account_name_bytes": .int(Int64(accountName)), "account_depth": .int(Int64(accountDepth)),
       "tool_name_bytes": .int(Int64(toolName)), "tool_reference_bytes": .int(Int64(toolReference)),
       "asset_code_bytes": .int(Int64(assetCode)),
-      "idempotency_key_bytes": .int(Int64(key)), "run_bytes": .int(Int64(runID)),
+      "idempotency_key_bytes": .int(Int64(key)), "run_bytes": .int(Int64(identifier)),
+      "run_bytes_kept": .int(Int64(runID)),
       "description_bytes": .int(Int64(description)), "metadata_bytes": .int(Int64(metadata)),
       "json_bytes": .int(Int64(Limits.jsonBytes)), "json_depth": .int(Int64(jsonDepth)),
       "postings": .int(Int64(postings)), "recipients": .int(Int64(recipients)), "batch": .int(Int64(batch)),

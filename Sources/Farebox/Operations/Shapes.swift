@@ -30,6 +30,9 @@ package enum Shapes {
     OperationField("uncommitted", .flag, "Whether it is not in the store yet."),
     OperationField("final", .flag, "Whether the hold is closed."),
     OperationField("capped", .flag, "Whether a maximum bound the amount."),
+    OperationField("unreported", .flag, "Whether a metered call was charged what was held, as its usage never came."),
+    OperationField("released", .flag, "Whether a metered call was charged nothing; the amount is back with the payer."),
+    OperationField("shortfall", .amount, "What the payer could not pay of a metered call's price."),
   ]
 
   package static let durability = OperationField(
@@ -55,6 +58,9 @@ package enum Shapes {
       "price_version": number(receipt.priceVersion), "replayed": .bool(receipt.isReplayed),
       "uncommitted": .bool(receipt.isUncommitted), "final": .bool(receipt.isFinal), "capped": .bool(receipt.isCapped),
     ]
+    if receipt.isUnreported { object.append("unreported", true) }
+    if receipt.isReleased { object.append("released", true) }
+    if receipt.shortfall > 0 { object.append("shortfall", text(receipt.shortfall)) }
     if receipt.hold != 0 {
       object.append("hold", number(receipt.hold))
       object.append("hold_remaining", text(receipt.holdRemaining))
@@ -89,6 +95,10 @@ extension Ledger {
   func toolMembers(_ tool: UInt32) -> [(String, JSON)] {
     let entry = state.catalog.identities[Int(tool)]
     return [("tool", .string(entry.name)), ("skill", entry.skill.map { .string($0) } ?? .null)]
+  }
+
+  func toolMembers(ofHold hold: Hold) -> [(String, JSON)] {
+    hold.tool == 0 ? [("tool", .null), ("skill", .null)] : toolMembers(hold.tool - 1)
   }
 
   /// The asset that a request's amounts are in: its own, or that of its tool's price.
@@ -149,7 +159,7 @@ extension Ledger {
     request.metadata = arena.add(input.objectText("metadata"))
     let asset = try assetOfRequest(input, at: time)
     request.amount = try units(input, "amount", asset)
-    request.maxCost = try units(input, "max_cost", asset) ?? 0
+    request.maxCost = try units(input, "max_cost", asset)
     if let usage = input.value("usage") { request.usage = try self.usage(usage, asset) }
     return request
   }

@@ -48,13 +48,13 @@ extension Price {
   ///
   /// - Parameters:
   ///   - dynamicAmount: Atomic units that the callback of a dynamic price gave.
-  ///   - maxCost: The caller's maximum in atomic units; 0 is none.
+  ///   - maxCost: The caller's maximum in atomic units; nil is none.
   ///   - line: Takes the lines in order.
   /// - Throws: `unpriceable`, `overflow`, `invalidAmount` for a negative dynamic amount or maximum.
   public func quote(
-    _ usage: borrowing Usage, dynamicAmount: Int64? = nil, maxCost: Int64 = 0, line: (QuoteLine) -> Void
+    _ usage: borrowing Usage, dynamicAmount: Int64? = nil, maxCost: Int64? = nil, line: (QuoteLine) -> Void
   ) throws(Failure) -> QuoteTotal {
-    guard maxCost >= 0 else { throw Failure(.invalidAmount, field: "max_cost", "must not be negative") }
+    if let maxCost, maxCost < 0 { throw Failure(.invalidAmount, field: "max_cost", "must not be negative") }
     guard usage.present.isSubset(of: covered) else {
       return try unpriced(maxCost, usage.present.subtracting(covered).first.name)
     }
@@ -84,7 +84,7 @@ extension Price {
 
   @inline(__always)
   private func simpleQuote(
-    _ usage: borrowing Usage, _ maxCost: Int64, _ line: (QuoteLine) -> Void
+    _ usage: borrowing Usage, _ maxCost: Int64?, _ line: (QuoteLine) -> Void
   ) throws(Failure) -> QuoteTotal {
     let quantity = usage[simpleMeter]
     guard let amount = Rate.product(quantity, Int128(simplePico), digits: 18 - Int(asset.scale), flat: 0) else {
@@ -95,22 +95,21 @@ extension Price {
   }
 
   @inline(__always)
-  private func bound(_ sum: Int64, _ callers: Int64) -> QuoteTotal {
+  private func bound(_ sum: Int64, _ callers: Int64?) -> QuoteTotal {
     let total = max(sum, minimum)
-    let highest = lowestMaximum(callers)
-    return highest > 0 && total > highest
-      ? QuoteTotal(total: highest, capped: true) : QuoteTotal(total: total, capped: false)
+    if let highest = lowestMaximum(callers), total > highest { return QuoteTotal(total: highest, capped: true) }
+    return QuoteTotal(total: total, capped: false)
   }
 
+  /// The lower of the price's and the caller's maximum, or nil where there is neither.
   @inline(__always)
-  private func lowestMaximum(_ callers: Int64) -> Int64 {
-    if callers == 0 { return maxCost }
+  private func lowestMaximum(_ callers: Int64?) -> Int64? {
+    guard let callers else { return maxCost == 0 ? nil : maxCost }
     return maxCost == 0 ? callers : min(callers, maxCost)
   }
 
-  private func unpriced(_ maxCost: Int64, _ what: String) throws(Failure) -> QuoteTotal {
-    let highest = lowestMaximum(maxCost)
-    guard highest > 0 else {
+  private func unpriced(_ maxCost: Int64?, _ what: String) throws(Failure) -> QuoteTotal {
+    guard let highest = lowestMaximum(maxCost) else {
       throw Failure(
         .unpriceable, field: "usage.\(what)", "the price does not cover \(what), and there is no max_cost",
         details: ["meter": .string(what)])

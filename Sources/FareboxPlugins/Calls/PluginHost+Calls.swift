@@ -136,7 +136,7 @@ extension PluginHost {
     reservation.maxCost = request.maxCost
     reservation.usage = prepared.usage
     var terms = HoldTerms()
-    terms.overCapture = request.maxCost > 0 ? .cap : .overflow
+    terms.overCapture = request.maxCost == nil ? .overflow : .cap
     // Not the caller's deadline, or a repeat that has another would be another request.
     terms.expiresInMilliseconds = max(terms.expiresInMilliseconds, prepared.longest + PluginHost.holdMargin)
     guard !request.key.isEmpty else { return try engine.reserve(reservation, terms) }

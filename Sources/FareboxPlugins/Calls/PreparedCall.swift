@@ -33,7 +33,7 @@ struct PreparedCall {
       guard json.object != nil else { throw Failure(.pluginInput, field: "input", "It must be an object.") }
       try tool.declared.inputSchema?.check(json, path: "input", status: .pluginInput)
     }
-    guard tool.isBounded || request.maxCost > 0 || request.isUncharged else {
+    guard tool.isBounded || request.maxCost != nil || request.isUncharged else {
       throw Failure(
         .missingField, field: "max_cost",
         "What a call of '\(tool.declared.name)' costs is known only after it; say what it may cost at the most.")

@@ -10,8 +10,8 @@ package struct ToolRequest {
   package var key = BorrowedText.empty
   package var run = BorrowedText.empty
   package var call = BorrowedText.empty
-  /// Atomic units that are held, and that the call costs at the most; 0 is none.
-  package var maxCost: Int64 = 0
+  /// Atomic units that are held, and that the call costs at the most; nil is no maximum.
+  package var maxCost: Int64?
   /// Milliseconds after which the caller gives up; 0 is the tool's own time.
   package var deadlineMilliseconds: Int64 = 0
   /// Of the capture; nil is what the engine was opened with.
@@ -24,8 +24,8 @@ package struct ToolRequest {
   /// Refuses texts that no call may have, wherever they are not looked at anyway.
   func checkTexts() throws(Failure) {
     for (text, field, most) in [
-      (payer, "payer", Limits.accountName), (key, "idempotency_key", Limits.key), (run, "run", Limits.runID),
-      (call, "call", Limits.runID),
+      (payer, "payer", Limits.accountName), (key, "idempotency_key", Limits.key), (run, "run", Limits.identifier),
+      (call, "call", Limits.identifier),
     ] {
       guard text.count <= most else { throw Failure(.tooLong, field: field, "It has at most \(most) bytes.") }
     }

@@ -134,7 +134,7 @@ final class MeteredFunction: @unchecked Sendable {
       return try hold.call.engine.capture(request, durability: terms.durability)
     } catch {
       // Usage that nothing prices costs what the caller was ready to pay for it.
-      guard error.status == .unpriceable, terms.maxCost > 0 else { throw error }
+      guard error.status == .unpriceable, terms.maxCost != nil else { throw error }
     }
     request.amount = .rest
     return try hold.call.engine.capture(request, durability: terms.durability)

@@ -11,7 +11,7 @@ package struct MeteredTerms: Sendable {
   let failure: FailureRule?
   /// The bits of what a refused call returns.
   let refused: UInt64
-  let maxCost: Int64
+  let maxCost: Int64?
   let durability: Durability?
   /// Whether nothing is written to the ledger.
   let isCheckOnly: Bool
@@ -33,7 +33,7 @@ package struct MeteredTerms: Sendable {
   /// - Throws: what is wrong, with the field of `farebox_meter_args`.
   package init(
     signature text: BorrowedText, tool: BorrowedText, payer: BorrowedText, usage: BorrowedText, failure: BorrowedText,
-    refused: (integer: Int64, number: Double), maxCost: Int64, durability: Durability?, isCheckOnly: Bool
+    refused: (integer: Int64, number: Double), maxCost: Int64?, durability: Durability?, isCheckOnly: Bool
   ) throws(Failure) {
     let signature = try Signature.parse(text, field: "args.signature")
     self.signature = signature
@@ -47,7 +47,9 @@ package struct MeteredTerms: Sendable {
     self.usage = try MeteredTerms.source(usage, signature)
     self.failure = try MeteredTerms.rule(failure, signature)
     self.refused = try MeteredTerms.bits(refused, signature)
-    guard maxCost >= 0 else { throw Failure(.invalidAmount, field: "args.max_cost", "It must not be negative.") }
+    if let maxCost, maxCost < 0 {
+      throw Failure(.invalidAmount, field: "args.max_cost", "It must not be negative.")
+    }
     self.maxCost = maxCost
     self.durability = durability
     self.isCheckOnly = isCheckOnly

@@ -48,7 +48,7 @@ package final class MeteringThread {
   /// Names who pays on the calling thread, and the run that the calls belong to; an empty payer is nobody.
   package static func pay(_ payer: BorrowedText, run: BorrowedText) throws(Failure) {
     try check(payer, "payer", Limits.accountName)
-    try check(run, "run", Limits.runID)
+    try check(run, "run", Limits.identifier)
     let thread = current
     if thread.payer.holds(payer), thread.run.holds(run) { return }
     thread.payer = OwnedText(payer)

@@ -94,7 +94,7 @@ extension PluginManifest {
     let asset = found.price.asset
     let usage = try json.map { json throws(Failure) in try Usage.parse(json, scale: asset.scale) } ?? .oneRequest
     var lines: [QuoteLine] = []
-    let total = try found.price.quote(usage, dynamicAmount: nil, maxCost: 0) { lines.append($0) }
+    let total = try found.price.quote(usage, dynamicAmount: nil) { lines.append($0) }
     return [
       "total": .string(Amount.text(total.total, scale: asset.scale, minorDigits: asset.minorDigits)),
       "asset": .string(asset.code), "lines": Shapes.lines(lines, asset),

@@ -37,7 +37,7 @@ final class MeteredLedger {
   /// Meters a function until the ledger is gone.
   func meter(
     _ function: Code, _ signature: String, tool: String = "flat", payer: String = "user:ana",
-    usage: String = "", failure: String = "", refused: (Int64, Double) = (0, 0), maxCost: Int64 = 0,
+    usage: String = "", failure: String = "", refused: (Int64, Double) = (0, 0), maxCost: Int64? = nil,
     durability: Durability? = nil, isCheckOnly: Bool = false
   ) throws -> Code {
     let terms = try lending(signature, tool, payer, usage, failure) { texts in

@@ -34,7 +34,7 @@ import Testing
   @Test func `kinds and fields have the numbers that are on disk`() {
     let kinds: [(RecordKind, UInt8)] = [
       (.transfer, 1), (.charge, 2), (.reserve, 3), (.capture, 4), (.release, 5), (.expire, 6), (.extend, 7),
-      (.refund, 8), (.asset, 20), (.account, 21), (.accountState, 22), (.skill, 23), (.toolState, 24),
+      (.refund, 8), (.increase, 9), (.asset, 20), (.account, 21), (.accountState, 22), (.skill, 23), (.toolState, 24),
       (.rateCard, 25), (.budget, 26), (.limits, 27), (.webhook, 28), (.event, 29), (.seal, 30), (.customerPrice, 31),
       (.access, 32), (.value, 33),
     ]
@@ -57,6 +57,7 @@ import Testing
   @Test func `words follow the head in their order`() {
     let changes: [(String, String, (inout Record) -> Void)] = [
       ("01000000", "d4c3b2a100000000", { $0.detail = 0xa1b2_c3d4 }),
+      ("01000000", "00000000d4c3b2a1", { $0.origin = 0xa1b2_c3d4 }),
       ("02000000", "0807060504030201", { $0.reference = 0x0102_0304_0506_0708 }),
       ("04000000", "ffffffffffffffff", { $0.extra = -1 }),
       ("08000000", "0900000000000000", { $0.remaining = 9 }),

@@ -21,6 +21,7 @@ import Testing
       record.beneficiary = UInt32(truncatingIfNeeded: word())
       record.price = UInt32(truncatingIfNeeded: word())
       record.detail = UInt32(truncatingIfNeeded: word())
+      record.origin = UInt32(truncatingIfNeeded: word())
       record.reference = word()
       record.extra = Int64(bitPattern: word())
       record.remaining = Int64(bitPattern: word())
@@ -34,7 +35,8 @@ import Testing
     left.kind == right.kind && left.flags == right.flags && left.asset == right.asset && left.account == right.account
       && left.time == right.time && left.amount == right.amount && left.tool == right.tool
       && left.beneficiary == right.beneficiary && left.price == right.price && left.detail == right.detail
-      && left.reference == right.reference && left.extra == right.extra && left.remaining == right.remaining
+      && left.origin == right.origin && left.reference == right.reference && left.extra == right.extra
+      && left.remaining == right.remaining
       && left.balance == right.balance && left.available == right.available
   }
 

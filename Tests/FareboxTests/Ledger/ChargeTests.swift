@@ -30,6 +30,47 @@ import Testing
       """)
   }
 
+  @Test func `a maximum of 0 is a maximum`() throws {
+    try play(
+      """
+      deposit user:ana 10
+      skill {"id":"s","tools":[{"name":"t","pricing":{"cost":"1"}},{"name":"u","pricing":{"cost":"1","per":"unit"}},{"name":"d","pricing":{"components":[{"model":"dynamic"}]}}]}
+      charge user:ana 5 max_cost=0                     -> OVER_MAX_COST limit=0.00 requested=5.00
+      charge user:ana 0 max_cost=0                     -> OK amount=0.00
+      call user:ana t max_cost=0                       -> OVER_MAX_COST limit=0.00 requested=1.00
+      call user:ana u usage={"output_tokens":1} max_cost=0 -> OK amount=0.00 capped=true
+      call user:ana d amount=1 max_cost=0              -> OVER_MAX_COST
+      quote t max_cost=0                               -> OK total=0.00 capped=true
+      price.evaluate price={"cost":"1"} max_cost=0     -> OK total=0.00 capped=true
+      reserve payer=user:ana max_cost=0                -> OK amount=0.00
+      reserve_call user:ana t max_cost=0               -> OK amount=0.00
+      charge user:ana 0 max_cost=0 idempotency_key=k   -> OK
+      charge user:ana 0 idempotency_key=k              -> KEY_CONFLICT field=max_cost
+      charge user:ana 0 max_cost=1 idempotency_key=k   -> KEY_CONFLICT field=max_cost
+      """)
+  }
+
+  @Test func `neither a tool nor an amount is no charge, at both doors`() throws {
+    let ledger = try TestLedger()
+    var script = Script(ledger)
+    try script.play(
+      """
+      deposit user:ana 10
+      charge payer=user:ana                            -> MISSING_FIELD field=tool
+      reserve payer=user:ana                           -> MISSING_FIELD field=tool
+      """)
+    let arena = TextArena()
+    var request = ChargeRequest()
+    request.payer = arena.add("user:ana")
+    for most: Int64? in [nil, 0, 5] {
+      request.maxCost = most
+      #expect(status { _ = try ledger.engine.charge(request) } == .missingField)
+      // A reservation without an amount holds its maximum.
+      #expect(status { _ = try ledger.engine.reserve(request) } == (most == nil ? .missingField : .ok))
+    }
+    withExtendedLifetime(arena) {}
+  }
+
   @Test func `a refusal for want of money names the wallet and who holds it`() throws {
     try play(
       """

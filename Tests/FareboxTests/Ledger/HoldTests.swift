@@ -209,6 +209,27 @@ import Testing
       """)
   }
 
+  @Test func `a dynamic price holds its amount, cut to a maximum`() throws {
+    try play(
+      """
+      deposit user:ana 10
+      skill {"id":"s","tools":[{"name":"d","pricing":{"components":[{"model":"dynamic"}],"max_cost":"1"}},{"name":"n","pricing":{"components":[{"model":"dynamic"}],"minimum":"0.10"}},{"name":"f","pricing":{"components":[{"model":"dynamic"},{"meter":"requests","rate":"0.50"}]}}]}
+      reserve_call user:ana d amount=0.25            -> OK amount=0.25 capped=false
+      reserve_call user:ana d amount=0               -> OK amount=0.00 capped=false
+      reserve_call user:ana d amount=1               -> OK amount=1.00 capped=false
+      reserve_call user:ana d amount=3               -> OK amount=1.00 capped=true
+      reserve_call user:ana d                        -> OK amount=1.00 capped=false
+      reserve_call user:ana d amount=0.25 max_cost=2 -> OK amount=2.00 capped=false
+      reserve_call user:ana n amount=3 max_cost=1    -> OK amount=1.00 capped=true
+      reserve_call user:ana n amount=1 max_cost=1    -> OK amount=1.00 capped=false
+      reserve_call user:ana n amount=0.01            -> OK amount=0.10 capped=false
+      reserve_call user:ana n                        -> UNPRICEABLE
+      reserve_call user:ana f amount=1               -> OK amount=1.50 capped=false
+      reserve_call user:ana f amount=1 max_cost=1    -> OK amount=1.00 capped=true
+      reserve_call user:ana n amount=-1 max_cost=1   -> INVALID_AMOUNT
+      """)
+  }
+
   @Test func `more than the hold is refused, cut or charged on top, as agreed`() throws {
     try play(
       """

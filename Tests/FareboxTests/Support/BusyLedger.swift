@@ -89,7 +89,8 @@ final class BusyLedger {
     case ..<58: try charge(["payer": .string(payer), "tool": "c/m", "description": "of a card"])
     case ..<60: try charge(["payer": "user:ben", "amount": "0.007", "asset": "GEM"])
     case ..<74: try reserve(payer)
-    case ..<82: try capture()
+    case ..<80: try capture()
+    case ..<82: try increase()
     case ..<85: try release()
     case ..<88: try refund()
     case ..<90: try transfer()
@@ -137,6 +138,11 @@ final class BusyLedger {
       "hold.capture", ["hold": .int(holds[index].id), "amount": "0.05", "final": .bool(isFinal)])
     if let id = receipt?.object?["id"]?.int64 { charges.append(id) }
     if isFinal || receipt == nil { holds.remove(at: index) }
+  }
+
+  private func increase() throws {
+    guard !holds.isEmpty else { return }
+    _ = try keyed("hold.increase", ["hold": .int(generator.pick(holds).id), "amount": amount(1)])
   }
 
   private func release() throws {

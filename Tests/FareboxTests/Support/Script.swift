@@ -31,11 +31,13 @@ struct Script {
     "charge": ("charge.create", ["payer", "amount"]), "call": ("charge.create", ["payer", "tool"]),
     "refund": ("charge.refund", ["id", "amount"]), "reserve": ("hold.reserve", ["payer", "amount"]),
     "reserve_call": ("hold.reserve", ["payer", "tool"]), "capture": ("hold.capture", ["hold", "amount"]),
-    "release": ("hold.release", ["hold"]), "extend": ("hold.extend", ["hold", "expires_in_ms"]),
+    "release": ("hold.release", ["hold"]), "increase": ("hold.increase", ["hold", "amount"]),
+    "extend": ("hold.extend", ["hold", "expires_in_ms"]),
     "hold": ("hold.get", ["hold"]), "transfer": ("transfer.create", []), "reverse": ("transfer.reverse", ["id"]),
     "entry": ("transfer.get", ["id"]), "budget": ("budget.set", ["account", "window", "amount"]),
     "count": ("budget.set", ["account", "window", "count"]), "unbudget": ("budget.remove", ["account", "name"]),
     "budgets": ("budget.list", ["account"]), "limits": ("limit.set", ["account"]),
+    "begin": ("call.begin", ["payer", "tool"]), "finish": ("call.finish", ["hold", "ending"]),
     "quote": ("price.quote", ["tool"]), "skill": ("skill.register", ["manifest"]),
     "card": ("rate_card.publish", ["card"]), "events": ("event.list", ["account"]),
   ]
@@ -63,7 +65,7 @@ struct Script {
     words.removeFirst()
     if try playControl(command, words) { return }
     let answer = try run(String(command), words)
-    if let label { names[label] = number(in: answer, isHold: command.hasPrefix("reserve")) }
+    if let label { names[label] = number(in: answer, isHold: command.hasPrefix("reserve") || command == "begin") }
     check(answer, expected, line, sourceLocation)
   }
 

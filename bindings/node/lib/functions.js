@@ -8,7 +8,7 @@
 const { storage } = require('./context');
 const { refuse } = require('./errors');
 const { Meter, missingPayer } = require('./metering');
-const { durabilityOf, optionsOf } = require('./requests');
+const { durabilityOf, givenFlags, optionsOf } = require('./requests');
 const { toUnits } = require('./money');
 
 const PRICE = ['cost', 'currency', 'per', 'maxCost', 'revenueShare', 'owner', 'description', 'category', 'name'];
@@ -123,7 +123,7 @@ function read(given) {
     tool,
     usage: usage ?? undefined,
     failure: failure ?? undefined,
-    flags: 0,
+    flags: givenFlags(undefined, maxCost),
     amount: 0n,
     maxCost: maxCost === null ? 0n : toUnits(maxCost, meter.scale(core), 'maxCost'),
     durability: durabilityOf(options.durability),

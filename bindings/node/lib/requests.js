@@ -10,6 +10,7 @@ const { usageCounts } = require('./usage');
 const DURABILITY = { full: 1, normal: 2, relaxed: 3 };
 const OVER_CAPTURE = { reject: 0, cap: 1, overflow: 2 };
 const AMOUNT_GIVEN = 1;
+const MAX_COST_GIVEN = 2;
 const CAPTURE_PARTIAL = 1;
 const CAPTURE_AMOUNT = 2;
 const CAPTURE_USAGE = 4;
@@ -72,6 +73,15 @@ function millisecondsOf(value, field) {
   return rounded;
 }
 
+/** Reads how long a hold lasts. The library refuses what is too long, but takes 0 for its default. */
+function holdMillisecondsOf(value, field) {
+  const rounded = typeof value === 'number' ? Math.round(value) : 0;
+  if (!(rounded >= 1 && rounded <= Number.MAX_SAFE_INTEGER)) {
+    throw refuse('INVALID_ARGUMENT', 'A hold lasts from 1 ms to 366 days.', field);
+  }
+  return rounded;
+}
+
 /** Reads the number of a hold, or the hold itself. */
 function holdOf(hold) {
   const number = hold !== null && typeof hold === 'object' ? hold.id : hold;
@@ -110,13 +120,17 @@ function chargePlan(core, payer, given, known = CHARGE) {
     call: textOrNone(options.call),
     description: textOrNone(options.description),
     metadata: metadataOf(options.metadata),
-    // A dynamic price may come to nothing, so its amount counts although it is 0.
-    flags: amount != null && tool !== undefined ? AMOUNT_GIVEN : 0,
+    flags: givenFlags(amount, maxCost),
     amount: amount == null ? 0n : unitsOf(amount, scaleOf, 'amount'),
     maxCost: maxCost == null ? 0n : unitsOf(maxCost, scaleOf, 'maxCost'),
     counts: usage == null ? undefined : usageCounts([usage], scaleOf),
     durability: durabilityOf(options.durability),
   };
+}
+
+/** The flags of an amount and a maximum that count although they are 0. */
+function givenFlags(amount, maxCost) {
+  return (amount == null ? 0 : AMOUNT_GIVEN) | (maxCost == null ? 0 : MAX_COST_GIVEN);
 }
 
 function unitsOf(value, scaleOf, field) {
@@ -126,7 +140,7 @@ function unitsOf(value, scaleOf, field) {
 /** Makes the plan of a reservation. */
 function reservePlan(core, payer, options) {
   const plan = chargePlan(core, payer, options, RESERVE);
-  plan.expiresInMs = options?.expiresInMs == null ? 0 : millisecondsOf(options.expiresInMs, 'expiresInMs');
+  plan.expiresInMs = options?.expiresInMs == null ? 0 : holdMillisecondsOf(options.expiresInMs, 'expiresInMs');
   plan.overCapture = overCaptureOf(options?.overCapture);
   return plan;
 }
@@ -176,7 +190,7 @@ function capturePlan(core, hold, given) {
 /** Makes the plan of a release, or of an extension. */
 function holdPlan(hold, expiresInMs) {
   const plan = { hold: holdOf(hold), flags: 0, amount: 0n, maxCost: 0n, durability: 0 };
-  if (expiresInMs !== undefined) plan.expiresInMs = millisecondsOf(expiresInMs, 'expiresInMs');
+  if (expiresInMs !== undefined) plan.expiresInMs = holdMillisecondsOf(expiresInMs, 'expiresInMs');
   return plan;
 }
 
@@ -188,7 +202,7 @@ function pricePlan(core, tool, given) {
   return {
     tool,
     customer: textOrNone(options.customer),
-    flags: 0,
+    flags: givenFlags(undefined, maxCost),
     amount: 0n,
     maxCost: maxCost == null ? 0n : unitsOf(maxCost, scaleOf, 'maxCost'),
     counts: usage == null ? undefined : usageCounts([usage], scaleOf),
@@ -208,7 +222,7 @@ function toolPlan(core, payer, tool, input, given) {
     key: textOrNone(options.key),
     run: textOrNone(options.run),
     call: textOrNone(options.call),
-    flags: options.uncharged === true ? TOOL_UNCHARGED : 0,
+    flags: givenFlags(undefined, maxCost) | (options.uncharged === true ? TOOL_UNCHARGED : 0),
     amount: 0n,
     maxCost: maxCost == null ? 0n : unitsOf(maxCost, () => core.scale(core.toolAsset(tool)), 'maxCost'),
     durability: durabilityOf(options.durability),
@@ -224,6 +238,7 @@ module.exports = {
   capturePlan,
   chargePlan,
   durabilityOf,
+  givenFlags,
   holdPlan,
   manyPlans,
   millisecondsOf,

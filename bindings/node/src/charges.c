@@ -177,10 +177,10 @@ static bool prepare_reserve(job *job)
     make_receipt(job);
     *args = (farebox_reserve_args)FAREBOX_RESERVE_ARGS_INIT;
     if (!read_charge(job, job->numbers, &charge)
-        || !job_uint32(job, job->numbers[ROW_EXPIRES_IN_MS], "expiresInMs", &args->expires_in_ms)
         || !job_uint32(job, job->numbers[ROW_OVER_CAPTURE], "overCapture", &over_capture)) {
         return false;
     }
+    args->expires_in_ms = (uint64_t)job->numbers[ROW_EXPIRES_IN_MS];
     args->flags = charge.flags;
     args->payer = charge.payer;
     args->tool = charge.tool;
@@ -229,7 +229,8 @@ static bool prepare_hold(job *job)
 {
     make_receipt(job);
     job->in.extend.hold = (uint64_t)job->numbers[ROW_HOLD];
-    return job_uint32(job, job->numbers[ROW_EXPIRES_IN_MS], "expiresInMs", &job->in.extend.milliseconds);
+    job->in.extend.milliseconds = (uint64_t)job->numbers[ROW_EXPIRES_IN_MS];
+    return true;
 }
 
 static void run_release(job *job)

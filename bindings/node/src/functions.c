@@ -78,6 +78,7 @@ static bool prepare_meter(job *job)
     uint32_t durability;
     *args = (farebox_meter_args)FAREBOX_METER_ARGS_INIT;
     if (!job_has(job, lib.meter != NULL && lib.unmeter != NULL)
+        || !job_uint32(job, job->numbers[ROW_FLAGS], "flags", &args->flags)
         || !job_uint32(job, job->numbers[ROW_DURABILITY], "durability", &durability)) {
         return false;
     }

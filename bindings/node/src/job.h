@@ -70,7 +70,7 @@ struct job {
         } texts;
         struct {
             uint64_t hold;
-            uint32_t milliseconds;
+            uint64_t milliseconds;
         } extend;
         farebox_tool_args tool;
         farebox_meter_args meter;

@@ -239,7 +239,7 @@ withEngine('holds expire and can be extended', async (engine, clock) => {
   assert.equal(engine.balanceSync('user:ana').held, '2');
   assert.equal((await kept.capture()).amount, '1');
   assert.equal(other.releaseSync().amount, '1');
-  for (const wrong of [undefined, null, -1, NaN, '60', 2 ** 32, Infinity]) {
+  for (const wrong of [undefined, null, -1, NaN, '60', 2 ** 64, Infinity]) {
     assert.equal(await codeOf(() => engine.extend(kept, wrong)), 'INVALID_ARGUMENT');
   }
 });

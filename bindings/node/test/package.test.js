@@ -50,9 +50,9 @@ test('meters, flags and choices are those of the header', () => {
   const fields = [...struct.matchAll(/int64_t (\w+);/g)].map(([, name]) => name);
   assert.deepEqual(METERS.map((name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)), fields);
   const sources = fs.readdirSync(LIB).filter((name) => name.endsWith('.js')).map((name) => read(LIB, name)).join('\n');
-  const names = 'OPEN_\\w+|AMOUNT_GIVEN|CAPTURE_(?!TEXTS)\\w+|TOOL_UNCHARGED|REPLAYED|UNCOMMITTED|FINAL|CAPPED';
+  const names = 'OPEN_\\w+|AMOUNT_GIVEN|MAX_COST_GIVEN|CAPTURE_(?!TEXTS)\\w+|TOOL_UNCHARGED|REPLAYED|UNCOMMITTED|FINAL|CAPPED';
   const stated = [...sources.matchAll(new RegExp(`^const (${names}) = (\\d+);`, 'gm'))];
-  assert.equal(stated.length, 11);
+  assert.equal(stated.length, 12);
   for (const [, name, value] of stated) {
     assert.equal(Number(value), native().flags[name] ?? native().flags[`RECEIPT_${name}`], name);
   }

@@ -112,6 +112,7 @@ def test_constants_equal_the_header(compiled: dict[str, int]) -> None:
         "OPEN_EXCLUSIVE",
         "OPEN_EXISTING",
         "AMOUNT_GIVEN",
+        "MAX_COST_GIVEN",
         "CAPTURE_PARTIAL",
         "CAPTURE_AMOUNT",
         "CAPTURE_USAGE",

@@ -348,7 +348,7 @@ def test_numbers_that_are_too_large_or_negative() -> None:
             refused.add(lib.charge(handle, at(args), at(receipt()), at(e)))
         assert 0 not in refused, refused
         for held in (
-            reserve(expires_in_ms=2**32 - 1), reserve(over_capture=99), reserve(over_capture=-1),
+            reserve(expires_in_ms=2**64 - 1), reserve(over_capture=99), reserve(over_capture=-1),
             reserve(durability=99),
             reserve(tool=none, amount=top), reserve(max_cost=top),
         ):
@@ -359,7 +359,7 @@ def test_numbers_that_are_too_large_or_negative() -> None:
             assert lib.charge_many(handle, at(good), count, at(receipt()), at(e)) == status.TOO_LONG
         for hold in (0, 1, 2**63, 2**64 - 1):
             assert lib.release(handle, hold, at(receipt()), at(e)) == status.HOLD_NOT_FOUND
-            assert lib.extend(handle, hold, 2**32 - 1, at(receipt()), at(e)) != 0
+            assert lib.extend(handle, hold, 2**64 - 1, at(receipt()), at(e)) != 0
             args = sized(layout.CaptureArgs, hold=hold)
             assert lib.capture(handle, at(args), at(receipt()), at(e)) == status.HOLD_NOT_FOUND
         hold = engine.reserve("user:ana", "t").id

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import _frames as frames
 from . import _layout as layout
 from . import _statuses as status
-from ._encoding import DURABILITY, amount_flag, metadata_json
+from ._encoding import DURABILITY, given_flags, metadata_json
 from ._frames import text_bytes
 from .errors import RequestError
 from .money import to_units
@@ -87,7 +87,7 @@ def fill(engine: Farebox, batch: Batch, items: Sequence[ChargeRequest | Mapping[
                 asset = engine.default_asset
             if metadata is None and cap is None:
                 # Most items differ in key, call, amount and usage only: the rest is packed once.
-                flags = amount_flag(tool, amount)
+                flags = given_flags(amount, cap)
                 head = heads.get((payer, tool, asset, payee, run, description, durability, flags))
                 if head is None:
                     packed = layout.CHARGE.pack(
@@ -133,7 +133,7 @@ def fill(engine: Farebox, batch: Batch, items: Sequence[ChargeRequest | Mapping[
                     raw,
                     at,
                     size,
-                    amount_flag(tool, amount),
+                    given_flags(amount, cap),
                     *place(payer, "payer"),
                     *place(tool, "tool"),
                     *place(payee, "payee"),

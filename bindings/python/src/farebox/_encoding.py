@@ -71,9 +71,9 @@ DURABILITY[None] = 0
 DURABILITY.update(layout.DURABILITY)
 
 
-def amount_flag(tool: str | None, amount: Any) -> int:
-    """The flag of an amount that counts although it is 0: a dynamic price may come to nothing."""
-    return 0 if amount is None or tool is None else layout.AMOUNT_GIVEN
+def given_flags(amount: Any, max_cost: Any) -> int:
+    """The flags of an amount and a maximum that count although they are 0."""
+    return (0 if amount is None else layout.AMOUNT_GIVEN) | (0 if max_cost is None else layout.MAX_COST_GIVEN)
 
 
 def identifier(value: int, field: str) -> int:
@@ -83,13 +83,25 @@ def identifier(value: int, field: str) -> int:
 
 
 def milliseconds_of(seconds: float, field: str) -> int:
-    try:
-        value = round(seconds * 1000)
-    except (TypeError, ValueError, OverflowError):
-        value = -1
-    if isinstance(seconds, bool) or not 0 <= value < 2**32:
+    value = _milliseconds(seconds)
+    if not 0 <= value < 2**32:
         raise RequestError(status.INVALID_ARGUMENT, "A time span is 0 to 4,294,967 seconds.", field=field)
     return value
+
+
+def hold_milliseconds(seconds: float, field: str) -> int:
+    """Reads how long a hold lasts. The library refuses what is too long, but takes 0 for its default."""
+    value = _milliseconds(seconds)
+    if not 0 < value < 2**64:
+        raise RequestError(status.INVALID_ARGUMENT, "A hold lasts from 0.001 seconds to 366 days.", field=field)
+    return value
+
+
+def _milliseconds(seconds: float) -> int:
+    try:
+        return -1 if isinstance(seconds, bool) else round(seconds * 1000)
+    except (TypeError, ValueError, OverflowError):
+        return -1
 
 
 def microseconds_of(value: int | datetime, field: str) -> int:

@@ -36,6 +36,7 @@ SCHEMES: Final[dict[str, int]] = {"standard": 0, "stripe": 1, "robutler": 2}
 OPEN_EXCLUSIVE: Final = 1
 OPEN_EXISTING: Final = 2
 AMOUNT_GIVEN: Final = 1
+MAX_COST_GIVEN: Final = 2
 CAPTURE_PARTIAL: Final = 1
 CAPTURE_AMOUNT: Final = 2
 CAPTURE_USAGE: Final = 4
@@ -219,10 +220,10 @@ class ReserveArgs(ctypes.Structure):
         ("amount", c_int64),
         ("max_cost", c_int64),
         ("usage", Usage),
-        ("expires_in_ms", c_uint32),
+        ("expires_in_ms", c_uint64),
         ("over_capture", c_int32),
         ("durability", c_int32),
-        ("reserved", c_uint8 * 20),
+        ("reserved", c_uint8 * 16),
     ]
 
 
@@ -349,7 +350,7 @@ _USAGE = "11q 32x I 4x"
 _CALL = f"<2I 18Q 2q {_USAGE}"
 
 CHARGE: Final = struct.Struct(f"{_CALL} i 28x")
-RESERVE: Final = struct.Struct(f"{_CALL} I 2i 20x")
+RESERVE: Final = struct.Struct(f"{_CALL} Q 2i 16x")
 CAPTURE: Final = struct.Struct(f"<2I Q 6Q q {_USAGE} i 28x")
 PRICE: Final = struct.Struct(f"<2I 4Q {_USAGE} 2q 32x")
 USAGE: Final = struct.Struct(f"<{_USAGE}")

@@ -57,7 +57,7 @@ class Library:
         self.reserve: Any = function("farebox_reserve", address, address, address, address)
         self.capture: Any = function("farebox_capture", address, address, address, address)
         self.release: Any = function("farebox_release", address, c_uint64, address, address)
-        self.extend: Any = function("farebox_extend", address, c_uint64, c_uint32, address, address)
+        self.extend: Any = function("farebox_extend", address, c_uint64, c_uint64, address, address)
         self.balance: Any = function("farebox_balance", address, layout.Str, layout.Str, address, address)
         self.verify_webhook: Any = function("farebox_verify_webhook", address, address, address)
         self.set_plugin_policy: Any = function("farebox_set_plugin_policy", layout.Str, address)

@@ -23,10 +23,11 @@ from ._clock import Clock, callback_of
 from ._counting import price_per
 from ._encoding import (
     DURABILITY,
-    amount_flag,
     borrowed,
     encode_json,
     given,
+    given_flags,
+    hold_milliseconds,
     identifier,
     manifest_of,
     metadata_json,
@@ -219,7 +220,7 @@ class Farebox:
         if asset is None and tool is None:
             asset = self.default_asset
         units, cap, counts = self._numbers(tool, amount, asset, usage, max_cost, meters)
-        flags = amount_flag(tool, amount)
+        flags = given_flags(amount, max_cost)
         frame, pointers = placed(
             payer,
             tool,
@@ -325,11 +326,11 @@ class Farebox:
             raise RequestError(
                 status.INVALID_ARGUMENT, "over_capture is 'reject', 'cap' or 'overflow'.", field="over_capture"
             )
-        expires = 0 if expires_in is None else milliseconds_of(expires_in, "expires_in")
+        expires = 0 if expires_in is None else hold_milliseconds(expires_in, "expires_in")
         if asset is None and tool is None:
             asset = self.default_asset
         units, cap, counts = self._numbers(tool, amount, asset, usage, max_cost, meters)
-        flags = amount_flag(tool, amount)
+        flags = given_flags(amount, max_cost)
         frame, pointers = placed(
             payer,
             tool,
@@ -430,7 +431,7 @@ class Farebox:
         Errors: HoldError, RequestError INVALID_ARGUMENT, HandleError, StoreError.
         """
         number = identifier(hold.id if isinstance(hold, Hold) else hold, "hold")
-        milliseconds = milliseconds_of(seconds, "seconds")
+        milliseconds = hold_milliseconds(seconds, "seconds")
         frame = frames.take()
         try:
             code = self._library.extend(self._handle, number, milliseconds, frame.receipt, frame.error)
@@ -468,7 +469,7 @@ class Farebox:
         frame, pointers = placed(tool, customer)
         try:
             raw = frame.raw
-            layout.PRICE.pack_into(raw, 0, _PRICE_SIZE, 0, *pointers, *counts, cap, moment)
+            layout.PRICE.pack_into(raw, 0, _PRICE_SIZE, given_flags(None, max_cost), *pointers, *counts, cap, moment)
             lines, lines_at, room = raw, frames.LINES, frames.LINE_CAPACITY
             address = frame.base + lines_at
             while True:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import _frames as frames
 from . import _layout as layout
 from . import _statuses as status
-from ._encoding import DURABILITY
+from ._encoding import DURABILITY, given_flags
 from ._frames import text_bytes
 from ._library import Library
 from .context import Borrowed, Payment, pay, scope_variable
@@ -152,7 +152,7 @@ def meter_c(
     maximum = 0 if max_cost is None else to_units(max_cost, engine._scale(engine._tool_asset(tool)), "max_cost")
     args = layout.MeterArgs(
         struct_size=ctypes.sizeof(layout.MeterArgs),
-        flags=layout.METERED_CHECK_ONLY if check_only else 0,
+        flags=given_flags(None, max_cost) | (layout.METERED_CHECK_ONLY if check_only else 0),
         function=ctypes.cast(function, c_void_p).value,
         **{
             name: layout.Str(value.address, value.size)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Final, Union
 from . import _frames as frames
 from . import _layout as layout
 from . import _statuses as status
-from ._encoding import DURABILITY, given, input_json, milliseconds_of, placed, take_bytes
+from ._encoding import DURABILITY, given, given_flags, input_json, milliseconds_of, placed, take_bytes
 from .context import call_key, scope_variable, unique
 from .errors import HandleError, RequestError
 from .money import Money, to_units
@@ -78,6 +78,7 @@ class ToolCall:
         self._max_cost = (
             0 if max_cost is None else to_units(max_cost, engine._scale(engine._tool_asset(tool)), "max_cost")
         )
+        self._flags = given_flags(None, max_cost) | (layout.TOOL_UNCHARGED if uncharged else 0)
         self._deadline = 0 if deadline is None else max(1, milliseconds_of(deadline, "deadline"))
         self._durability = DURABILITY[durability]
         self._uncharged = uncharged
@@ -95,7 +96,7 @@ class ToolCall:
                 frame.raw,
                 0,
                 _TOOL_SIZE,
-                layout.TOOL_UNCHARGED if self._uncharged else 0,
+                self._flags,
                 *pointers,
                 self._max_cost,
                 self._deadline,
