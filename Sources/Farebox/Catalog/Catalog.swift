@@ -42,6 +42,7 @@ struct Catalog: ~Copyable {
 
   /// What a name stands for, `ambiguous` where it fits several tools, or nil for an unknown one; a name like `card/model`
   /// may also be one that a rule of the rate card finds.
+  @inline(__always)
   func find(_ name: BorrowedText) -> NamedTool? {
     if name.isEmpty { return nil }
     guard let found = toolNames.find(name) else { return unlisted(name) }
@@ -123,6 +124,7 @@ struct Catalog: ~Copyable {
   }
 
   /// Whether the tool and its skill are switched on, and its skill still offers it; a version that is named always does.
+  @inline(__always)
   func isForSale(_ named: NamedTool) -> Bool {
     let tool = Int(named.tool)
     return tools[tool].isEnabled && !tools[tool].isSkillDisabled && (tools[tool].isOffered || named.price != nil)
