@@ -101,6 +101,7 @@ enum {
     FAREBOX_SKILL_EXISTS          = 323, /* This version of the skill is registered with another manifest; give the changed manifest another version. */
     FAREBOX_RATE_CARD_NOT_FOUND   = 324, /* No rate card, or no rate on it, has this name at this time. */
     FAREBOX_TOOL_AMBIGUOUS        = 325, /* Several skills offer a tool of this name; the details list them. Write skill#tool. */
+    FAREBOX_RATE_AMBIGUOUS        = 328, /* Several providers on the rate card offer this name; name one of them. */
     FAREBOX_TRANSFER_NOT_FOUND    = 330, /* No transfer has this id, or it is not of the kind required. */
     FAREBOX_OVER_REFUND           = 331, /* The refund is more than what is left of the charge. */
     FAREBOX_BUDGET_NOT_FOUND      = 340, /* The account has no budget of this name. */
@@ -220,9 +221,12 @@ typedef struct farebox_error {
     char message[512];  /* one sentence for a person; never a secret */
     char details[3072]; /* a JSON object with the facts, or "": for a refusal the binding constraint, its limit, what is
                            spent, what is held and by whom */
+    uint32_t refusal;       /* 1: a payment was refused; docs/errors.md lists which failures are refusals */
+    char user_message[512]; /* of a refusal, a sentence that a model or an end user may read: which tool, that it was not
+                               run or paid for, and what to do. No amounts, account names or ids. "" otherwise */
 } farebox_error;
 
-#define FAREBOX_ERROR_INIT {sizeof(farebox_error), 0, 0, 0, {0}, {0}, {0}}
+#define FAREBOX_ERROR_INIT {sizeof(farebox_error), 0, 0, 0, {0}, {0}, {0}, 0, {0}}
 
 /* ---- 4. The engine ---------------------------------------------------------------------------------------------- */
 
@@ -255,10 +259,11 @@ typedef struct farebox_options {
     uint32_t reserved0;
     int64_t (*clock)(void *context); /* microseconds since 1970; NULL is the system's clock */
     void *clock_context;
-    uint8_t reserved[64];
+    farebox_str payment_url; /* where a payer can add credit, at most 240 bytes; part of user_message where it helps */
+    uint8_t reserved[48];
 } farebox_options;
 
-#define FAREBOX_OPTIONS_INIT {sizeof(farebox_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, {0}}
+#define FAREBOX_OPTIONS_INIT {sizeof(farebox_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, {NULL, 0}, {0}}
 
 /* Opens the ledger at a URL: "sqlite:PATH", "postgresql://..." (docs/postgresql.md), or "memory:" for one that lives as
  * long as the engine.
@@ -429,7 +434,8 @@ enum {
     FAREBOX_RECEIPT_FINAL = 4,       /* of a capture: the hold is closed */
     FAREBOX_RECEIPT_CAPPED = 8,      /* the amount is less than the usage's price: max_cost or the hold bound it */
     FAREBOX_RECEIPT_UNREPORTED = 16, /* of a metered call: no usage was reported, so what was held was charged */
-    FAREBOX_RECEIPT_RELEASED = 32    /* of a metered call: nothing was charged, and `amount` is back with the payer */
+    FAREBOX_RECEIPT_RELEASED = 32,   /* of a metered call: nothing was charged, and `amount` is back with the payer */
+    FAREBOX_RECEIPT_REFUSAL = 256    /* of an item of a batch: its payment was refused, as `refusal` of farebox_error */
 };
 
 /* Proof of a charge, hold, capture or release. Fixed size; nothing in it needs a release. */
@@ -766,6 +772,21 @@ typedef struct farebox_balance_result {
 FAREBOX_API farebox_status farebox_balance(farebox_engine *engine, farebox_str account, farebox_str asset,
                                            farebox_balance_result *out, farebox_error *error);
 
+/* Writes an id of another system so that it can be a segment of an account's name: slashes, percent signs and control
+ * characters as %2F, %25 and so on. Ids without them need no escaping, whatever else they hold.
+ * Ownership: id borrowed; *out is owned by the caller, farebox_text_free.
+ * Threads:   any.
+ * Errors:    INVALID_ARGUMENT, MISSING_FIELD, TOO_LONG, INVALID_UTF8, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_escape_account(farebox_str id, farebox_text *out, farebox_error *error);
+
+/* Gives back the id that farebox_escape_account wrote.
+ * Ownership: name borrowed; *out is owned by the caller, farebox_text_free.
+ * Threads:   any.
+ * Errors:    INVALID_ARGUMENT (no such name), MISSING_FIELD, TOO_LONG, INVALID_UTF8, NO_MEMORY.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_unescape_account(farebox_str name, farebox_text *out, farebox_error *error);
+
 /* ---- 9. Webhooks ------------------------------------------------------------------------------------------------ */
 
 typedef int32_t farebox_webhook_scheme;
@@ -779,25 +800,26 @@ typedef struct farebox_webhook_args {
     uint32_t struct_size;
     farebox_webhook_scheme scheme;
     farebox_str body;          /* the raw bytes as received */
-    farebox_str signature;     /* webhook-signature, Stripe-Signature or X-Robutler-Signature */
-    farebox_str id;            /* webhook-id; for the others the event's id, needed with a replay guard only */
-    farebox_str timestamp;     /* webhook-timestamp; absent for the others */
+    farebox_str signature;     /* webhook-signature or svix-signature, Stripe-Signature or X-Robutler-Signature */
+    farebox_str id;            /* webhook-id or svix-id; for the others the event's id, for the replay guard only */
+    farebox_str timestamp;     /* webhook-timestamp or svix-timestamp; absent for the others */
     const farebox_str *secrets; /* any of them may match */
     size_t secret_count;
     int64_t tolerance_s; /* 0 is 300; negative turns the check off */
     int64_t now;         /* microseconds; 0 is the system's clock */
-    uint8_t reserved[32];
+    farebox_str sender;  /* whose ids the replay guard compares; where absent, those tried with any of the same secrets */
+    uint8_t reserved[16];
 } farebox_webhook_args;
 
 #define FAREBOX_WEBHOOK_ARGS_INIT                                                                                      \
-    {sizeof(farebox_webhook_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, NULL, 0, 0, 0, {0}}
+    {sizeof(farebox_webhook_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, NULL, 0, 0, 0, {NULL, 0}, {0}}
 
 /* Verifies the signature and age of a webhook; FAREBOX_OK means that the body may be trusted.
- * Ownership: everything is borrowed. `engine` may be NULL; with one, an id seen before gives WEBHOOK_REPLAYED and a new
- *            one is remembered in the ledger.
+ * Ownership: everything is borrowed. `engine` may be NULL; with one, an id seen before from the same sender gives
+ *            WEBHOOK_REPLAYED and a new one is remembered in the ledger.
  * Threads:   any.
  * Errors:    STRUCT_SIZE, RESERVED, INVALID_ARGUMENT, TOO_LONG, webhook family; with an engine also HANDLE, CLOSED,
- *            FORKED, REENTRANT, STORE_*, NO_MEMORY.
+ *            FORKED, REENTRANT, INVALID_UTF8, STORE_*, NO_MEMORY.
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_verify_webhook(farebox_engine *engine, const farebox_webhook_args *args,
                                                   farebox_error *error);
@@ -844,7 +866,9 @@ FAREBOX_API farebox_status farebox_register_plugin(farebox_engine *engine, fareb
                                                    const struct farebox_plugin *(*entry)(void), farebox_error *error);
 
 enum {
-    FAREBOX_TOOL_UNCHARGED = 1 /* run it at the host's own cost: no payer, no receipt, nothing in the ledger */
+    FAREBOX_TOOL_UNCHARGED = 1,         /* run it at the host's own cost: no payer, no receipt, nothing in the ledger */
+    FAREBOX_TOOL_CHARGE_AFTERWARDS = 4, /* as FAREBOX_CALL_CHARGE_AFTERWARDS */
+    FAREBOX_TOOL_RELEASE_UNREPORTED = 8 /* as FAREBOX_CALL_RELEASE_UNREPORTED */
 };
 
 /* One call of a tool that a plugin offers. */
@@ -857,20 +881,20 @@ typedef struct farebox_tool_args {
     farebox_str idempotency_key;
     farebox_str run;
     farebox_str call;
-    int64_t max_cost;     /* hold this, and charge no more; 0 is no maximum, unless its flag is set */
+    int64_t max_cost;     /* charge at most this; 0 is no maximum, unless its flag is set */
     uint32_t deadline_ms; /* give up after this; 0 is the plugin's own */
-    farebox_durability durability; /* of the capture */
+    farebox_durability durability; /* of the charge */
     uint8_t reserved[32];
 } farebox_tool_args;
 
 #define FAREBOX_TOOL_ARGS_INIT                                                                                         \
     {sizeof(farebox_tool_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, 0, {0}}
 
-/* Runs a tool of a plugin: quotes, reserves, runs, captures what it used. Where it fails, crashes, floods its output or
- * passes its deadline, the hold is released and the payer pays nothing. A repeat with the same key runs the tool again
- * and charges once.
+/* Runs a tool of a plugin as one metered call: what is held and what its end costs is as for farebox_begin and
+ * farebox_finish. Where it fails, crashes, floods its output or passes its deadline, the payer pays nothing. A repeat with
+ * the same key, or with the same payer, run, call id and input, runs the tool again and charges once.
  * Ownership: args borrowed. *output is owned by the caller, farebox_text_free; it is bytes where the manifest says so.
- *            *receipt is the capture's and may be NULL.
+ *            *receipt is the charge's and may be NULL.
  * Threads:   any. The call returns by its deadline; the operation `tool.cancel` ends it from another thread.
  * Errors:    HANDLE, CLOSED, FORKED, REENTRANT, request family, TOOL_NOT_FOUND, TOOL_AMBIGUOUS, TOOL_DISABLED, refused
  *            family, hold family, KEY_CONFLICT, plugin family, STORE_*, NO_MEMORY.
@@ -906,7 +930,9 @@ FAREBOX_API int farebox_worker_main(int argc, char **argv);
  * the call (docs/metering.md). */
 
 enum {
-    FAREBOX_METERED_CHECK_ONLY = 1 /* quote and refuse above max_cost, but write nothing to the ledger */
+    FAREBOX_METERED_CHECK_ONLY = 1,        /* quote and refuse above max_cost, but write nothing to the ledger */
+    FAREBOX_METERED_CHARGE_AFTERWARDS = 4, /* as FAREBOX_CALL_CHARGE_AFTERWARDS */
+    FAREBOX_METERED_RELEASE_UNREPORTED = 8 /* as FAREBOX_CALL_RELEASE_UNREPORTED */
 };
 
 /* A C function and what its calls cost. */
@@ -916,14 +942,15 @@ typedef struct farebox_meter_args {
     void *function;   /* must live as long as what farebox_meter gives */
     farebox_str signature;
     farebox_str tool; /* registered; its price applies */
-    farebox_str payer; /* absent: who farebox_pay has named on the calling thread */
+    farebox_str payer; /* absent: who pays in the context of the caller (farebox_set_payer_resolver), else who farebox_pay
+                          has named on the calling thread */
     farebox_str usage; /* where the units come from: absent, one request; "bytes:NAME", the bytes of the parameter NAME,
                           of an `out` what was written; "value:NAME", the number of an integer, not negative; names as
                           in the signature, or numbers counted from 0 */
     farebox_str failure; /* which results mean that the call failed: absent, none; "negative", "nonzero", "zero" */
     int64_t refused_integer; /* what a call returns that was refused or could not be made: of an integer or pointer */
     double refused_double;   /* of a double */
-    int64_t max_cost;        /* hold this, and charge no more; 0 is no maximum, unless its flag is set */
+    int64_t max_cost;        /* charge at most this; 0 is no maximum, unless its flag is set */
     farebox_durability durability;
     uint8_t reserved[28];
 } farebox_meter_args;
@@ -931,9 +958,9 @@ typedef struct farebox_meter_args {
 #define FAREBOX_METER_ARGS_INIT                                                                                        \
     {sizeof(farebox_meter_args), 0, NULL, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0.0, 0, 0, {0}}
 
-/* Gives a function of the same signature as args->function that quotes, reserves, calls, and captures, or releases where
- * the result means failure. A call that is refused does not reach the function: it returns the declared value, and
- * farebox_metered tells why on the same thread.
+/* Gives a function of the same signature as args->function, each call of which is one metered call: what is held and what
+ * its end costs is as for farebox_begin and farebox_finish. A call that is refused does not reach the function: it returns
+ * the declared value, and farebox_metered tells why on the same thread.
  * Ownership: args borrowed. *out is a function pointer, the caller's until farebox_unmeter; after the engine's close
  *            calls return the refused value with CLOSED. At most 4,096 of them live.
  * Threads:   any; so may the function be called, if args->function may. It keeps the errno that args->function sets.
@@ -951,8 +978,37 @@ FAREBOX_API farebox_status farebox_meter(farebox_engine *engine, const farebox_m
  * Since:     0.1 */
 FAREBOX_API farebox_status farebox_unmeter(void *function, farebox_error *error);
 
-/* Names who pays for metered calls on this thread that name no payer, and the run that they belong to, until it is called
- * again; an absent payer is nobody.
+/* Who pays for one call of a metered function. */
+typedef struct farebox_payer {
+    uint32_t struct_size;
+    uint32_t ordinal;       /* where `call` or `parent` is set: counts calls that are alike, as in farebox_begin_args */
+    farebox_str tool;       /* set by the library: the tool that is called */
+    farebox_str arguments;  /* set by the library when it asks for the ordinal: a digest of the call's arguments */
+    farebox_engine *engine; /* the ledger that has the payer's account; NULL is any: a call of another ledger's tool fails */
+    farebox_str payer;      /* absent is nobody: the call fails */
+    farebox_str run;
+    farebox_str call;       /* the id that the framework or model gave the call, as in farebox_begin_args */
+    farebox_str parent;
+    uint8_t reserved[32];
+} farebox_payer;
+
+/* Says who pays for a call: fills *payer and returns 0. Any other number says that it cannot tell; then the payer is the
+ * one that farebox_pay has named on the thread. It is asked with `arguments` absent first; where its answer has a `call` or
+ * `parent` it is asked again with `arguments`, and counts the call among those alike. */
+typedef int (*farebox_payer_resolver)(void *context, farebox_payer *payer);
+
+/* Sets who is asked, in this process, for the payer of a metered function that has none of its own: several tasks may share
+ * a thread, and only the language's own context knows which of them made the call. NULL asks nobody.
+ * Ownership: resolver and context must stay valid until another one is set and calls under way have returned. The texts
+ *            that the resolver gives are copied before anything else happens.
+ * Threads:   any. The resolver runs on the thread of each call. A metered function that it calls fails with REENTRANT.
+ * Errors:    none.
+ * Since:     0.1 */
+FAREBOX_API farebox_status farebox_set_payer_resolver(farebox_payer_resolver resolver, void *context,
+                                                      farebox_error *error);
+
+/* Names who pays for metered calls on this thread that name no payer, and whose context names none, and the run that they
+ * belong to, until it is called again; an absent payer is nobody.
  * Ownership: borrowed and copied.
  * Threads:   any; each has its own.
  * Errors:    TOO_LONG, INVALID_UTF8.

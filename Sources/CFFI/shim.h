@@ -23,6 +23,7 @@ typedef struct farebox_metering {
     void *_Nullable record; /* the payer and the last call's outcome, or NULL where there never was either */
     uint64_t payer;         /* changes with who pays; 0 is nobody */
     uint32_t is_plain;      /* the last call was done and charged nothing, whatever the record says */
+    uint32_t is_asking;     /* a resolver is being asked who pays */
 } farebox_metering;
 
 /* Weak and not inline: a build has a copy of it for each Swift file that uses it, and the linker keeps one of them, so that

@@ -27,6 +27,8 @@ private func fill(_ target: UnsafeMutablePointer<farebox_error>?, with failure: 
   let details = failure.details.isNull ? "" : failure.details.serialized()
   // Half a JSON text is none.
   unsafe target.pointee.details_len = UInt32(copy(details, into: &target.pointee.details, cuts: false))
+  unsafe target.pointee.refusal = failure.refusal == nil ? 0 : 1
+  _ = unsafe copy(failure.userMessage, into: &target.pointee.user_message, cuts: true)
 }
 
 /// Copies a text and a NUL into a field of fixed size; returns the bytes of text.

@@ -23,13 +23,15 @@ extension MeteredTerms {
   fileprivate init(_ args: farebox_meter_args) throws(Failure) {
     let checkFlag = UInt32(FAREBOX_METERED_CHECK_ONLY)
     let maximumFlag = UInt32(FAREBOX_MAX_COST_GIVEN)
-    try unsafe Structs.checkFlags(args.flags, known: checkFlag | maximumFlag, "args.flags")
+    try unsafe Structs.checkFlags(
+      args.flags, known: checkFlag | maximumFlag | CallTerms.settings.rawValue, "args.flags")
     try unsafe Structs.checkZero(args.reserved, "args.reserved")
     try unsafe self.init(
       signature: BorrowedText(args.signature), tool: BorrowedText(args.tool), payer: BorrowedText(args.payer),
       usage: BorrowedText(args.usage), failure: BorrowedText(args.failure),
       refused: (args.refused_integer, args.refused_double),
       maxCost: Structs.number(args.max_cost, args.flags, maximumFlag),
+      call: CallTerms(rawValue: args.flags).intersection(.settings),
       durability: Durability.read(args.durability, "args.durability"), isCheckOnly: args.flags & checkFlag != 0)
   }
 }
@@ -49,6 +51,57 @@ public func farebox_pay(
 ) -> farebox_status {
   unsafe answer(error) { () throws(Failure) in
     try unsafe MeteringThread.pay(BorrowedText(payer), run: BorrowedText(run))
+  }
+}
+
+@_cdecl("farebox_set_payer_resolver") @implementation
+public func farebox_set_payer_resolver(
+  _ resolver: farebox_payer_resolver?, _ context: UnsafeMutableRawPointer?,
+  _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    guard let resolver = unsafe resolver else { return PayerContext.setResolver(nil) }
+    // The caller keeps both as they are for as long as they are set, and says that any thread may call the resolver.
+    let context = UInt(bitPattern: context)
+    PayerContext.setResolver { tool, arguments in
+      var asked = unsafe farebox_payer()
+      unsafe asked.struct_size = UInt32(MemoryLayout<farebox_payer>.size)
+      unsafe asked.tool = farebox_str(tool)
+      unsafe asked.arguments = farebox_str(arguments)
+      guard unsafe resolver(UnsafeMutableRawPointer(bitPattern: context), &asked) == 0 else { return .success(nil) }
+      do throws(Failure) {
+        return .success(try unsafe ContextPayer(asked))
+      } catch {
+        return .failure(error)
+      }
+    }
+  }
+}
+
+extension ContextPayer {
+  /// What a resolver has answered; its texts are copied.
+  fileprivate init(_ answer: farebox_payer) throws(Failure) {
+    try unsafe Structs.checkZero(answer.reserved, "payer.reserved")
+    let texts = unsafe [
+      ("payer", BorrowedText(answer.payer)), ("run", BorrowedText(answer.run)), ("call", BorrowedText(answer.call)),
+      ("parent", BorrowedText(answer.parent)),
+    ]
+    for (field, text) in texts where text.count > Limits.identifier {
+      throw Failure(.tooLong, field: field, "The payer resolver gave more than \(Limits.identifier) bytes.")
+    }
+    // An engine that is closed pays for nothing.
+    let engine = unsafe answer.engine == nil ? nil : try? Handles.engine(answer.engine)
+    let isLost = unsafe answer.engine != nil && engine == nil
+    self.init(
+      payer: isLost ? .empty : texts[0].1, run: texts[1].1, call: texts[2].1, parent: texts[3].1,
+      ordinal: unsafe answer.ordinal, engine: engine)
+  }
+}
+
+extension farebox_str {
+  fileprivate init(_ text: BorrowedText) {
+    let bytes = unsafe text.bytes
+    unsafe self.init(ptr: UnsafeRawPointer(bytes.baseAddress)?.assumingMemoryBound(to: CChar.self), len: bytes.count)
   }
 }
 

@@ -82,6 +82,17 @@ private func readOptions(_ pointer: UnsafePointer<farebox_options>?) throws(Fail
   if unsafe given.busy_timeout_ms > 0 { options.busyTimeoutMilliseconds = unsafe given.busy_timeout_ms }
   if unsafe given.relaxed_records > 0 { options.relaxedRecords = unsafe Int(given.relaxed_records) }
   if unsafe given.relaxed_ms > 0 { options.relaxedMilliseconds = unsafe Int64(given.relaxed_ms) }
+  let paymentURL = unsafe BorrowedText(given.payment_url)
+  if !paymentURL.isEmpty {
+    guard paymentURL.count <= Limits.paymentURL else {
+      throw Failure(
+        .tooLong, field: "options.payment_url", "A payment URL has at most \(Limits.paymentURL) bytes.")
+    }
+    guard let text = paymentURL.string else {
+      throw Failure(.invalidUTF8, field: "options.payment_url", "It is not UTF-8 text.")
+    }
+    options.paymentURL = text
+  }
   if let clock = unsafe given.clock {
     // The caller keeps the context alive as long as the engine, and says that any thread may call the clock.
     let context = unsafe UInt(bitPattern: given.clock_context)

@@ -77,10 +77,11 @@ public func farebox_charge_many(
       }
     }
     let durability = try unsafe Durability.read(args[0].durability, "args[0].durability")
-    func refuse(_ index: Int, _ status: Status) {
+    func refuse(_ index: Int, _ failure: Failure) {
       unsafe out[index] = farebox_receipt()
       unsafe out[index].struct_size = UInt32(MemoryLayout<farebox_receipt>.size)
-      unsafe out[index].status = status.rawValue
+      unsafe out[index].status = failure.status.rawValue
+      unsafe out[index].flags = failure.refusal == nil ? 0 : UInt32(FAREBOX_RECEIPT_REFUSAL)
     }
     do throws(Failure) {
       let isUncommitted = try open.chargeMany(
@@ -91,7 +92,7 @@ public func farebox_charge_many(
       } result: { index, result in
         switch result {
         case .success(let receipt): unsafe out[index].fill(receipt)
-        case .failure(let failure): refuse(index, failure.status)
+        case .failure(let failure): refuse(index, failure)
         }
       }
       if isUncommitted {
@@ -101,7 +102,7 @@ public func farebox_charge_many(
       }
     } catch {
       // Receipts that were filled before the commit failed are receipts of nothing.
-      for index in 0..<count { refuse(index, error.status) }
+      for index in 0..<count { refuse(index, error) }
       throw error
     }
   }
@@ -198,6 +199,32 @@ public func farebox_balance(
   }
 }
 
+@_cdecl("farebox_escape_account") @implementation
+public func farebox_escape_account(
+  _ id: farebox_str, _ out: UnsafeMutablePointer<farebox_text>?, _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    try unsafe give(AccountName.escape(text(BorrowedText(id), "id")), to: out)
+  }
+}
+
+@_cdecl("farebox_unescape_account") @implementation
+public func farebox_unescape_account(
+  _ name: farebox_str, _ out: UnsafeMutablePointer<farebox_text>?, _ error: UnsafeMutablePointer<farebox_error>?
+) -> farebox_status {
+  unsafe answer(error) { () throws(Failure) in
+    try unsafe give(AccountName.unescape(text(BorrowedText(name), "name")), to: out)
+  }
+}
+
+private func text(_ borrowed: BorrowedText, _ field: String) throws(Failure) -> String {
+  guard borrowed.count <= Limits.accountName else {
+    throw Failure(.tooLong, field: field, "It is longer than the \(Limits.accountName) bytes of an account's name.")
+  }
+  guard let text = borrowed.string else { throw Failure(.invalidUTF8, field: field, "It is not UTF-8 text.") }
+  return text
+}
+
 @_cdecl("farebox_verify_webhook") @implementation
 public func farebox_verify_webhook(
   _ engine: OpaquePointer?, _ args: UnsafePointer<farebox_webhook_args>?, _ error: UnsafeMutablePointer<farebox_error>?
@@ -226,7 +253,9 @@ public func farebox_verify_webhook(
         timestamp: bytes(given.timestamp), secrets: secrets)
       let now = unsafe given.now == 0 ? Engine.systemTime() : given.now
       try unsafe verifyWebhook(request, now: now, toleranceSeconds: given.tolerance_s)
-      if let open { try open.guardAgainstReplay(scheme, id: unsafe BorrowedText(given.id)) }
+      guard let open else { return }
+      let sender = try unsafe WebhookSender(name: BorrowedText(given.sender), secrets: secrets)
+      try open.guardAgainstReplay(scheme, id: unsafe BorrowedText(given.id), of: sender)
     }
   }
 }

@@ -52,7 +52,8 @@ extension ToolRequest {
   init(_ args: farebox_tool_args) throws(Failure) {
     let uncharged = UInt32(FAREBOX_TOOL_UNCHARGED)
     let maximumFlag = UInt32(FAREBOX_MAX_COST_GIVEN)
-    try unsafe Structs.checkFlags(args.flags, known: uncharged | maximumFlag, "args.flags")
+    try unsafe Structs.checkFlags(
+      args.flags, known: uncharged | maximumFlag | CallTerms.settings.rawValue, "args.flags")
     try unsafe Structs.checkZero(args.reserved, "args.reserved")
     self.init()
     payer = unsafe BorrowedText(args.payer)
@@ -65,6 +66,7 @@ extension ToolRequest {
     deadlineMilliseconds = unsafe Int64(args.deadline_ms)
     durability = try unsafe Durability.read(args.durability, "args.durability")
     isUncharged = unsafe args.flags & uncharged != 0
+    terms = unsafe CallTerms(rawValue: args.flags).intersection(.settings)
     if let maxCost, maxCost < 0 {
       throw Failure(.invalidAmount, field: "args.max_cost", "It must not be negative.")
     }

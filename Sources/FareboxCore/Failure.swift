@@ -9,12 +9,28 @@ public struct Failure: Error, Sendable {
   public let message: String
   /// Machine-readable facts, for example the binding constraint with its limit, spent and held; an object or null.
   public let details: JSON
+  /// What is known of the refusal of a payment beyond the status.
+  let notice: Notice?
 
   public init(_ status: Status, field: String = "", _ message: String, details: JSON = .null) {
+    self.init(status, field: field, message, details: details, notice: nil)
+  }
+
+  init(_ status: Status, field: String, _ message: String, details: JSON, notice: Notice?) {
     self.status = status
     self.field = field
     self.message = message
     self.details = details
+    self.notice = notice
+  }
+
+  /// A refusal whose cause follows from more than its status.
+  ///
+  /// - Parameter resets: when a spent budget resets, as text, or "" where it does not.
+  public init(
+    _ status: Status, _ cause: PaymentRefusal.Cause, resets: String = "", _ message: String, details: JSON
+  ) {
+    self.init(status, field: "", message, details: details, notice: Notice(cause, resets: resets))
   }
 }
 

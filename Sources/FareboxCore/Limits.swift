@@ -38,8 +38,12 @@ public enum Limits {
   public static let jsonDepth = 64
   /// Postings in one transfer.
   public static let postings = 1_000
+  /// Lines of one capture.
+  public static let captureLines = 32
   /// Recipients of one split.
   public static let recipients = 32
+  /// Bytes of the URL where a payer can add credit; the sentence of a refusal has room for it.
+  public static let paymentURL = 240
   /// Requests in one batch.
   public static let batch = 65_536
   /// Tiers in one price component.
@@ -64,6 +68,8 @@ public enum Limits {
   public static let webhookSecret = 512
   /// Bytes of a webhook's id.
   public static let webhookID = 255
+  /// Bytes of the name of a sender of webhooks.
+  public static let webhookSender = 255
   /// Milliseconds that a hold may stay open: a year.
   public static let holdMilliseconds: Int64 = 366 * 86_400_000
   /// Bytes of a key under which a skill keeps a value.

@@ -72,6 +72,7 @@ extension Status {
   public static let skillExists = Status(rawValue: 323)
   public static let rateCardNotFound = Status(rawValue: 324)
   public static let toolAmbiguous = Status(rawValue: 325)
+  public static let rateAmbiguous = Status(rawValue: 328)
   public static let transferNotFound = Status(rawValue: 330)
   public static let overRefund = Status(rawValue: 331)
   public static let budgetNotFound = Status(rawValue: 340)
@@ -213,6 +214,8 @@ extension Status {
     Entry(
       .toolAmbiguous, "TOOL_AMBIGUOUS", .state,
       "Several skills offer a tool of this name; the details list them. Write `skill#tool`."),
+    Entry(
+      .rateAmbiguous, "RATE_AMBIGUOUS", .state, "Several providers on the rate card offer this name; name one of them."),
     Entry(
       .transferNotFound, "TRANSFER_NOT_FOUND", .state, "No transfer has this id, or it is not of the kind required."),
     Entry(.overRefund, "OVER_REFUND", .state, "The refund is more than what is left of the charge."),

@@ -7,7 +7,7 @@ enum ToolOperations {
 
   static let call = Operation(
     "tool.call",
-    "Runs a tool of a plugin: quotes, reserves, runs, and captures what it used, or releases where it failed.",
+    "Runs a tool of a plugin as one metered call: nobody pays where it fails, and a repeat of the call is charged once.",
     input: [
       OperationField("payer", .text, "The account that is charged; its wallet pays.", required: true),
       OperationField("tool", .text, "The tool: `skill#tool`, or its plain name where that is unique.", required: true),
@@ -15,13 +15,13 @@ enum ToolOperations {
       OperationField("idempotency_key", .text, "The same key and request run the tool again and charge once."),
       OperationField("run", .text, "The run that the call belongs to, for per-run caps."),
       OperationField("call", .text, "The id of the call; `tool.cancel` takes it, or else the key."),
-      OperationField("max_cost", .amount, "Hold this, and charge no more."),
+      OperationField("max_cost", .amount, "Charge at most this."),
       OperationField("deadline_ms", .integer, "Give up after this; the tool's own time where absent or more."),
       Shapes.durability,
     ],
     output: [
       OperationField("output", .any, "JSON, or text, or `{\"base64\": ...}`, as the tool's manifest says."),
-      OperationField("receipt", .object, "The capture's receipt."),
+      OperationField("receipt", .object, "The charge's receipt."),
       OperationField("plugin", .object, "Id, version and SHA-256 of the plugin that ran."),
     ],
     errors: [

@@ -35,6 +35,8 @@ int main(void)
     FIELD(farebox_error, field);
     FIELD(farebox_error, message);
     FIELD(farebox_error, details);
+    FIELD(farebox_error, refusal);
+    FIELD(farebox_error, user_message);
     END;
     STRUCT(farebox_options);
     FIELD(farebox_options, struct_size);
@@ -48,6 +50,7 @@ int main(void)
     FIELD(farebox_options, reserved0);
     FIELD(farebox_options, clock);
     FIELD(farebox_options, clock_context);
+    FIELD(farebox_options, payment_url);
     FIELD(farebox_options, reserved);
     END;
     STRUCT(farebox_tick_result);
@@ -212,6 +215,7 @@ int main(void)
     FIELD(farebox_webhook_args, secret_count);
     FIELD(farebox_webhook_args, tolerance_s);
     FIELD(farebox_webhook_args, now);
+    FIELD(farebox_webhook_args, sender);
     FIELD(farebox_webhook_args, reserved);
     END;
     STRUCT(farebox_meter_args);

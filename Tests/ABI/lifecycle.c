@@ -304,6 +304,23 @@ static void charges(farebox_engine *engine)
     EXPECT(FAREBOX_INSUFFICIENT_FUNDS, farebox_charge(engine, &explicit_amount, &receipt, &error));
     EQUAL(strlen(error.details), error.details_len);
     CHECK(strstr(error.details, "\"limit\"") != NULL);
+    CHECK(error.refusal == 1);
+    CHECK(strcmp(error.user_message,
+                 "The payment was not made: the account does not have enough credit left. "
+                 "Add credit at https://pay.example/credit, then try again.")
+          == 0);
+    farebox_reserve_args unpaid = FAREBOX_RESERVE_ARGS_INIT;
+    unpaid.payer = str("user:nobody");
+    unpaid.tool = str("flat");
+    EXPECT(FAREBOX_ACCOUNT_NOT_FOUND, farebox_reserve(engine, &unpaid, &receipt, &error));
+    CHECK(error.refusal == 1 && strstr(error.message, "user:nobody") != NULL);
+    CHECK(strcmp(error.user_message,
+                 "The tool flat was not run: there is no account to pay for it. "
+                 "Open an account at https://pay.example/credit, then try again.")
+          == 0);
+    explicit_amount.payee = str("user:nobody");
+    EXPECT(FAREBOX_ACCOUNT_NOT_FOUND, farebox_charge(engine, &explicit_amount, &receipt, &error));
+    CHECK(error.refusal == 0 && error.user_message[0] == '\0');
 
     /* A batch: each stands or falls alone. */
     enum { COUNT = 5 };
@@ -326,6 +343,8 @@ static void charges(farebox_engine *engine)
     EQUAL(FAREBOX_OK, receipts[1].status);
     EQUAL(FAREBOX_ACCOUNT_NOT_FOUND, receipts[2].status);
     EQUAL(FAREBOX_INSUFFICIENT_FUNDS, receipts[3].status);
+    EQUAL(FAREBOX_RECEIPT_REFUSAL, receipts[2].flags);
+    EQUAL(FAREBOX_RECEIPT_REFUSAL, receipts[3].flags);
     EQUAL(FAREBOX_OK, receipts[4].status);
     EQUAL(rich - 1 - 2 - 5, balance_of(engine, "user:ana"));
     EXPECT(FAREBOX_OK, farebox_charge_many(engine, batch, COUNT, receipts, NULL));
@@ -416,6 +435,7 @@ static void life(const char *url, uint32_t flags, farebox_durability durability)
     options.clock_context = &now;
     options.flags = flags;
     options.durability = durability;
+    options.payment_url = str("https://pay.example/credit");
     farebox_engine *engine = NULL;
     farebox_error error = FAREBOX_ERROR_INIT;
     MUST(farebox_open(&engine, str(url), &options, &error));

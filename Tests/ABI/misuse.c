@@ -313,6 +313,13 @@ static void reserved(void)
         options.durability = wrong[k];
         EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_open(&other, FAREBOX_STR("memory:"), &options, NULL));
         options.durability = 0;
+        options.payment_url = FAREBOX_STR("https://pay.example/a b");
+        EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_open(&other, FAREBOX_STR("memory:"), &options, NULL));
+        options.payment_url = FAREBOX_STR("\xff");
+        EXPECT(FAREBOX_INVALID_UTF8, farebox_open(&other, FAREBOX_STR("memory:"), &options, NULL));
+        options.payment_url = (farebox_str){"https://pay.example", SIZE_MAX};
+        EXPECT(FAREBOX_TOO_LONG, farebox_open(&other, FAREBOX_STR("memory:"), &options, NULL));
+        options.payment_url = (farebox_str){NULL, 0};
         options.hold_durability = wrong[k];
         EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_open(&other, FAREBOX_STR("memory:"), &options, NULL));
         charge.durability = wrong[k];

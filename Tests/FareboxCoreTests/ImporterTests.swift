@@ -53,7 +53,6 @@ import Testing
       "anthropic/claude-opus-5 prices.cache_write_1h_mtok unrepresentable",
       "anthropic/claude-opus-5 prices.web_searches_kcount unrepresentable",
       "anthropic/claude-opus-5 price_variants unrepresentable",
-      "google/gemini-2.5-pro match unrepresentable",
       "deepseek/deepseek-chat prices[1].constraint skipped",
     ] {
       #expect(listed.contains(expected), "\(expected) is not among \(listed.sorted())")
@@ -113,8 +112,108 @@ import Testing
   func `a rate that is no rate leaves the model out`(rate: String) throws {
     let table: JSON = ["m": ["input_cost_per_token": .string(rate), "output_cost_per_token": "0.1"]]
     let (card, issues) = try RateCardImporter.litellm(table)
-    #expect(card.entries.isEmpty)
+    #expect(card.price(for: "m", at: 0) == nil)
     #expect(issues.contains { $0.field == "input_cost_per_token" && $0.what == .skipped })
+  }
+
+  @Test(arguments: [
+    ("cache_creation_input_token_cost_above_200k_tokens", "2.5e-07", Meter.cacheWriteTokens),
+    ("cache_read_input_token_cost", "-1", .cacheReadTokens), ("cache_read_input_token_cost", "free", .cacheReadTokens),
+    ("input_cost_per_audio_token_above_128k_tokens", "1e-06", .inputAudioTokens),
+    ("output_cost_per_reasoning_token", "1e-40", .reasoningTokens),
+    ("output_cost_per_image", "none", .images), ("input_cost_per_request", "-0.1", .requests),
+  ])
+  func `a model with one incomplete class is priced without that class`(
+    field: String, value: String, meter: Meter
+  ) throws {
+    let table: JSON = [
+      "m": .object(
+        JSONObject([
+          ("input_cost_per_token", .number("1.25e-06")), ("output_cost_per_token", .number("1e-05")),
+          ("input_cost_per_token_above_200k_tokens", .number("2.5e-06")), (field, .string(value)),
+        ]))
+    ]
+    let (card, issues) = try RateCardImporter.litellm(table)
+    let price = try #require(card.price(for: "m", at: 0))
+    #expect(try price.quote(Usage(inputTokens: 1000, outputTokens: 100)) { _ in }.total == 2_250_000)
+    #expect(issues.map(\.field) == [field])
+    #expect(issues.map(\.what) == [.unrepresentable])
+    guard meter != .requests else { return }
+    var usage = Usage.oneRequest
+    try usage.set(meter, count: 7)
+    #expect(failure { try price.quote(usage) { _ in } }.status == .unpriceable)
+  }
+
+  @Test func `a row that is an alias has the rates of the other`() throws {
+    let table: JSON = [
+      "claude-latest": ["alias_of": "claude-9"],
+      "claude-9": [
+        "input_cost_per_token": .number("1e-06"), "litellm_provider": "anthropic",
+        "aliases": ["claude-nine", "claude-8"],
+      ], "claude-8": ["input_cost_per_token": .number("2e-06")], "lost": ["alias_of": "nobody"],
+      "round": ["alias_of": "claude-latest"], "fallback_generalizations": ["rules": []],
+    ]
+    let (card, issues) = try RateCardImporter.litellm(table)
+    for (name, units) in [("claude-latest", 1_000), ("claude-nine", 1_000), ("claude-9", 1_000), ("claude-8", 2_000)] {
+      let price = try #require(card.price(for: name, at: 0), "\(name)")
+      #expect(try price.quote(Usage(inputTokens: 1)) { _ in }.total == units, "\(name)")
+    }
+    #expect(card.entry(for: "claude-latest", customer: nil)?.vendor == "anthropic")
+    #expect(issues.map(\.model) == ["lost", "round", "fallback_generalizations"])
+    #expect(issues.allSatisfy { $0.what == .skipped })
+  }
+
+  @Test func `tiers of litellm's tables are cliffs by total input`() throws {
+    let tiers: JSON = [
+      [
+        "range": [0, .number("32000.0")], "input_cost_per_token": .number("1e-06"),
+        "output_cost_per_token": .number("4e-06"), "cache_read_input_token_cost": .number("1e-07"),
+      ],
+      [
+        "range": [.number("32000.0"), .number("1e6")], "input_cost_per_token": .number("2e-06"),
+        "output_cost_per_token": .number("8e-06"), "output_cost_per_reasoning_token": .number("9e-06"),
+      ],
+    ]
+    let table: JSON = [
+      "m": ["tiered_pricing": tiers], "gap": ["tiered_pricing": [tiers.array?.last ?? .null]],
+      "query": [
+        "tiered_pricing": [["max_results_range": [0, 5], "input_cost_per_query": 1]], "input_cost_per_token": 1,
+      ],
+    ]
+    let (card, issues) = try RateCardImporter.litellm(table)
+    let price = try #require(card.price(for: "m", at: 0))
+    let cases: [(Usage, Int64)] = [
+      (try Usage(inputTokens: 32_000, outputTokens: 10), 32_040_000),
+      (try Usage(inputTokens: 2_000, outputTokens: 10, cacheReadTokens: 30_000), 5_040_000),
+      (try Usage(inputTokens: 2_001, outputTokens: 10, cacheReadTokens: 30_000), 64_082_000),
+      (try Usage(inputTokens: 40_000, outputTokens: 10, reasoningTokens: 1), 80_089_000),
+      (try Usage(inputTokens: 10, outputTokens: 10, reasoningTokens: 1), 54_000),
+      (try Usage(inputTokens: 2_000_000), 4_000_000_000),
+    ]
+    for (usage, units) in cases { #expect(try price.quote(usage) { _ in }.total == units, "\(usage.json(scale: 9))") }
+    #expect(
+      issues.map { "\($0.model) \($0.field) \($0.what.rawValue)" } == [
+        "gap tiered_pricing skipped", "query tiered_pricing skipped",
+      ])
+  }
+
+  @Test func `rules of litellm's own code are rules of its card`() throws {
+    let rates: [(String, JSON)] = [
+      ("input_cost_per_token", .number("1e-06")), ("input_cost_per_token_above_200k_tokens", .number("2e-06")),
+    ]
+    let row = { (vendor: String) in JSON.object(JSONObject(rates + [("litellm_provider", .string(vendor))])) }
+    let (card, issues) = try RateCardImporter.litellm(["x": row("xai"), "f": row("fireworks_ai"), "o": row("openai")])
+    #expect(issues.isEmpty)
+    let cost = { (model: String, usage: Usage) in
+      try #require(card.price(for: model, at: 0)).quote(usage) { _ in }.total
+    }
+    // The upper tier begins at its number of tokens, or above it.
+    #expect(try cost("x", Usage(inputTokens: 200_000)) == 400_000_000)
+    #expect(try cost("x", Usage(inputTokens: 199_999)) == 199_999_000)
+    #expect(try cost("o", Usage(inputTokens: 200_000)) == 200_000_000)
+    // Without a rate of their own, cache reads cost what input costs, or half of it.
+    #expect(try cost("o", Usage(inputTokens: 1, cacheReadTokens: 10)) == 11_000)
+    #expect(try cost("f", Usage(inputTokens: 1, cacheReadTokens: 10)) == 6_000)
   }
 
   @Test func `of several dated prices the last that is active wins, and the first is the fallback`() throws {

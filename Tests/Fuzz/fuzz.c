@@ -290,6 +290,12 @@ void check_answer(farebox_status status, const farebox_error *error)
     const size_t details = strnlen(error->details, sizeof error->details);
     REQUIRE(details < sizeof error->details && details == error->details_len, "%s: details_len is %" PRIu32 ", not %zu",
             name, error->details_len, details);
+    REQUIRE(error->refusal <= 1, "%s: refusal is %" PRIu32, name, error->refusal);
+    const size_t sentence = strnlen(error->user_message, sizeof error->user_message);
+    REQUIRE(sentence < sizeof error->user_message && is_utf8(error->user_message, sentence), "%s: the sentence is not text",
+            name);
+    REQUIRE((sentence > 0) == (error->refusal == 1), "%s: a refusal is %" PRIu32 ", and its sentence '%s'", name,
+            error->refusal, error->user_message);
     REQUIRE(details == 0 || (error->details[0] == '{' && is_json(error->details, details)), "%s: the details are %s", name,
             error->details);
 }

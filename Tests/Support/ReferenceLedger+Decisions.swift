@@ -43,7 +43,7 @@ extension ReferenceLedger {
     case .charge(let payment): return charge(payment, serial)
     case .reserve(let payment, let milliseconds, let policy): return reserve(payment, milliseconds, policy, serial)
     case .increase(let hold, let amount, _): return increase(hold, amount)
-    case .capture(let hold, let taking, let isFinal): return capture(hold, taking, isFinal, serial)
+    case .capture(let hold, let taking, let isFinal, _): return capture(hold, taking, isFinal, serial)
     case .release(let hold):
       return withOpenHold(hold) { ledger, index in
         let hold = ledger.holds[index]
@@ -118,30 +118,34 @@ extension ReferenceLedger {
     let coin: Coin
     let sharing: Sharing
     var tariff: Tariff?
+    var tool: Int?
     var isCapped = false
   }
 
+  /// A tool that a name has led to: one number for each tool of each skill, and what it costs.
+  private typealias Found = (tool: Int, terms: ToolTerms)
+
   /// What a name of a tool leads to, or why it leads nowhere.
-  private func terms(_ tool: Int, _ form: ToolForm) -> Result<ToolTerms, Refused> {
-    func terms(_ skill: Int, _ version: Int?) -> Result<ToolTerms, Refused> {
+  private func find(_ tool: Int, _ form: ToolForm) -> Result<Found, Refused> {
+    func found(_ skill: Int, _ version: Int?) -> Result<Found, Refused> {
       guard let known = skills[skill], known.everHad(tool) else { return .failure(Refused(.toolNotFound)) }
       guard let version else {
-        return known.has(tool) ? terms(skill, known.current) : .failure(Refused(.toolDisabled))
+        return known.has(tool) ? found(skill, known.current) : .failure(Refused(.toolDisabled))
       }
       guard known.has(tool, in: version), let tools = known.versions[version] else {
         return .failure(Refused(.toolNotFound))
       }
-      return .success(tools[tool])
+      return .success((skill * Cast.tools.count + tool, tools[tool]))
     }
     switch form {
-    case .full(let skill): return terms(skill, nil)
-    case .pinned(let skill, let version): return terms(skill, version)
+    case .full(let skill): return found(skill, nil)
+    case .pinned(let skill, let version): return found(skill, version)
     case .plain:
       let all = skills.indices.filter { skills[$0]?.everHad(tool) ?? false }
       let offered = all.filter { skills[$0]?.has(tool) ?? false }
       let fitting = offered.isEmpty ? all : offered
       if fitting.count > 1 { return .failure(Refused(.toolAmbiguous)) }
-      return fitting.first.map { terms($0, nil) } ?? .failure(Refused(.toolNotFound))
+      return fitting.first.map { found($0, nil) } ?? .failure(Refused(.toolNotFound))
     }
   }
 
@@ -158,13 +162,16 @@ extension ReferenceLedger {
     case .amount(let amount, let coin, let payee):
       return .success(Order(amount: amount, coin: coin, sharing: Sharing(accounts: [payee], parts: [1])))
     case .tool(let index, let units):
-      return terms(index, payment.form).map { tool in
+      return find(index, payment.form).map { found in
+        let tool = found.terms
         let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
         if isHold, let most = payment.maxCost {
-          return Order(amount: scaled(most, tool.coin), coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff)
+          return Order(amount: scaled(most, tool.coin), coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff,
+            tool: found.tool)
         }
         return Order(
-          amount: amount, coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, isCapped: isCapped)
+          amount: amount, coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, tool: found.tool,
+          isCapped: isCapped)
       }
     }
   }
@@ -249,21 +256,22 @@ extension ReferenceLedger {
       Spending(
         account: payment.payer, coin: order.coin, time: now, run: payment.run, spent: order.amount, held: 0,
         counts: true, isHeld: false))
-    pay(payment.payer, order.coin, order.sharing, order.amount, spendings.count - 1, serial)
+    pay(payment.payer, order.coin, [(order.sharing, order.amount)], spendings.count - 1, serial)
     note()
     var outcome = outcome(order.coin, order.amount, wallet(payment.payer))
     outcome.isCapped = order.isCapped
     return outcome
   }
 
-  /// Moves an amount from a payer to those who share it.
+  /// Moves amounts from a payer to those who share them.
   private mutating func pay(
-    _ payer: Int, _ coin: Coin, _ sharing: Sharing, _ amount: Int128, _ spending: Int, _ serial: Int
+    _ payer: Int, _ coin: Coin, _ lines: [(sharing: Sharing, amount: Int128)], _ spending: Int, _ serial: Int
   ) {
-    post(wallet(payer), coin, -amount)
-    for (account, share) in zip(sharing.accounts, sharing.shares(of: amount)) { post(wallet(account), coin, share) }
-    charges.append(
-      Charge(serial: serial, spending: spending, payer: payer, coin: coin, sharing: sharing, amount: amount))
+    for (sharing, amount) in lines {
+      post(wallet(payer), coin, -amount)
+      for (account, share) in zip(sharing.accounts, sharing.shares(of: amount)) { post(wallet(account), coin, share) }
+    }
+    charges.append(Charge(serial: serial, spending: spending, payer: payer, coin: coin, lines: lines))
   }
 
   private mutating func reserve(
@@ -284,7 +292,8 @@ extension ReferenceLedger {
     holds.append(
       Hold(
         serial: serial, spending: spendings.count - 1, account: payment.payer, coin: order.coin,
-        sharing: order.sharing, tariff: order.tariff, policy: policy, remaining: order.amount, captured: 0,
+        sharing: order.sharing, tariff: order.tariff, tool: order.tool, policy: policy, remaining: order.amount,
+        captured: 0,
         expires: now + milliseconds * 1_000))
     note()
     var outcome = outcome(order.coin, order.amount, wallet(payment.payer))
@@ -345,7 +354,15 @@ extension ReferenceLedger {
       let hold = ledger.holds[index]
       var amount = hold.remaining
       var isCapped = false
+      var lines: [(sharing: Sharing, amount: Int128)] = []
       switch taking {
+      case .lines(let asked):
+        for line in asked {
+          guard let priced = ledger.priced(line, hold) else { return Outcome(status: ledger.refusal(line, hold)) }
+          lines.append((priced.sharing, priced.amount))
+          isCapped = isCapped || priced.isCapped
+        }
+        amount = lines.reduce(0) { $0 + $1.amount }
       case .rest: break
       case .amount(let given, _): amount = given
       case .units(let units):
@@ -355,7 +372,14 @@ extension ReferenceLedger {
       if amount > hold.remaining {
         switch hold.policy {
         case .reject: return Outcome(status: .overCapture)
-        case .cap: (amount, isCapped) = (hold.remaining, true)
+        case .cap:
+          var left = amount - hold.remaining
+          for index in lines.indices.reversed() {
+            let part = min(left, lines[index].amount)
+            lines[index].amount -= part
+            left -= part
+          }
+          (amount, isCapped) = (hold.remaining, true)
         case .overflow:
           if let refusal = ledger.refusal(hold, amount) {
             let run = ledger.spendings[hold.spending].run
@@ -368,7 +392,8 @@ extension ReferenceLedger {
       ledger.holds[index].captured += amount
       ledger.spendings[hold.spending].spent += amount
       ledger.spendings[hold.spending].held -= amount - excess
-      ledger.pay(hold.account, hold.coin, hold.sharing, amount, hold.spending, charge)
+      if lines.isEmpty { lines = [(hold.sharing, amount)] }
+      ledger.pay(hold.account, hold.coin, lines, hold.spending, charge)
       if isFinal { ledger.finish(index, .holdCaptured) }
       ledger.note()
       var outcome = ledger.outcome(hold.coin, amount, ledger.wallet(hold.account))
@@ -377,6 +402,34 @@ extension ReferenceLedger {
       outcome.isCapped = isCapped
       return outcome
     }
+  }
+
+  /// What a line of a capture costs, and who gets it; nil where it cannot be.
+  private func priced(_ line: Line, _ hold: Hold) -> (sharing: Sharing, amount: Int128, isCapped: Bool)? {
+    switch line {
+    case .amount(let amount, let payee):
+      return (payee.map { Sharing(accounts: [$0], parts: [1]) } ?? hold.sharing, amount, false)
+    case .units(let units):
+      guard let tariff = hold.tariff else { return nil }
+      let (amount, isCapped) = tariff.cost(Int128(units))
+      return (hold.sharing, amount, isCapped)
+    case .tool(let index, let units):
+      guard case .success(let found) = find(index, .plain) else { return nil }
+      if found.tool == hold.tool, let tariff = hold.tariff {
+        let (amount, isCapped) = tariff.cost(Int128(units ?? 1))
+        return (hold.sharing, amount, isCapped)
+      }
+      let tool = found.terms
+      guard tool.coin == hold.coin else { return nil }
+      let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
+      return (tool.sharing, amount, isCapped)
+    }
+  }
+
+  private func refusal(_ line: Line, _ hold: Hold) -> Status {
+    guard case .tool(let index, _) = line else { return .invalidArgument }
+    if case .failure(let refused) = find(index, .plain) { return refused.status }
+    return .assetMismatch
   }
 
   /// The first reason not to capture beyond a hold.
@@ -409,11 +462,15 @@ extension ReferenceLedger {
     let left = charge.amount - charge.refunded
     let amount = amount ?? left
     guard amount <= left, left > 0 || charge.amount == 0 else { return Outcome(status: .overRefund) }
-    let before = charge.sharing.shares(of: charge.refunded)
-    let after = charge.sharing.shares(of: charge.refunded + amount)
     post(wallet(charge.payer), charge.coin, amount)
-    for index in before.indices {
-      post(wallet(charge.sharing.accounts[index]), charge.coin, before[index] - after[index])
+    let partsBefore = charge.parts(of: charge.refunded)
+    let partsAfter = charge.parts(of: charge.refunded + amount)
+    for (index, line) in charge.lines.enumerated() {
+      let before = line.sharing.shares(of: partsBefore[index])
+      let after = line.sharing.shares(of: partsAfter[index])
+      for position in before.indices {
+        post(wallet(line.sharing.accounts[position]), charge.coin, before[position] - after[position])
+      }
     }
     charges[index].refunded += amount
     spendings[charge.spending].refunded += amount

@@ -38,6 +38,8 @@ package struct ReferenceLedger: Sendable {
     let sharing: Sharing
     /// The price of the reservation, or nil for a given amount.
     let tariff: Tariff?
+    /// And its tool.
+    let tool: Int?
     let policy: Policy
     var remaining: Int128
     var captured: Int128
@@ -66,9 +68,24 @@ package struct ReferenceLedger: Sendable {
     let spending: Int
     let payer: Int
     let coin: Coin
-    let sharing: Sharing
-    let amount: Int128
+    /// What was charged, and who shares it; a capture may have several of them.
+    let lines: [(sharing: Sharing, amount: Int128)]
     var refunded: Int128 = 0
+
+    var amount: Int128 { lines.reduce(0) { $0 + $1.amount } }
+
+    /// How a part of the whole falls on the lines: rounded down, and what is left one by one from the first on.
+    func parts(of part: Int128) -> [Int128] {
+      let whole = amount
+      if whole == 0 { return lines.map { _ in 0 } }
+      var parts = lines.map { part * $0.amount / whole }
+      var left = part - parts.reduce(0, +)
+      for index in parts.indices where left > 0 && lines[index].amount > 0 {
+        parts[index] += 1
+        left -= 1
+      }
+      return parts
+    }
   }
 
   /// A skill with all that was ever registered of it.

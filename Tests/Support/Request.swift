@@ -135,6 +135,17 @@ package enum Taking: Hashable, Sendable {
   case rest
   case amount(Int128, Coin)
   case units(Int)
+  case lines([Line])
+}
+
+/// One line of a capture.
+package enum Line: Hashable, Sendable {
+  /// Units of the hold's own tool.
+  case units(Int)
+  /// A tool by name, and the units that it used; none for a flat price.
+  case tool(Int, units: Int?)
+  /// In the hold's coin; without a payee to whom the hold credits.
+  case amount(Int128, payee: Int?)
 }
 
 package struct Leg: Hashable, Sendable {
@@ -170,7 +181,8 @@ package enum Action: Hashable, Sendable {
   case charge(Payment)
   case reserve(Payment, milliseconds: Int64, Policy)
   case increase(hold: Int, Int128, Coin)
-  case capture(hold: Int, Taking, isFinal: Bool)
+  /// - Parameter coin: the hold's.
+  case capture(hold: Int, Taking, isFinal: Bool, coin: Coin)
   case release(hold: Int)
   case extend(hold: Int, milliseconds: Int64)
   case refund(charge: Int, Int128?, Coin)
@@ -214,7 +226,7 @@ package struct Request: Sendable {
   /// The serial of the hold, charge or transfer that the request is about, or nil.
   package var subject: Int? {
     switch action {
-    case .increase(let serial, _, _), .capture(let serial, _, _), .release(let serial), .extend(let serial, _),
+    case .increase(let serial, _, _), .capture(let serial, _, _, _), .release(let serial), .extend(let serial, _),
       .refund(let serial, _, _),
       .reverse(let serial):
       serial
@@ -285,12 +297,13 @@ extension Request {
       )
     case .increase(let hold, let amount, let coin):
       return ("hold.increase", [("hold", id(hold)), ("amount", coin.text(amount))])
-    case .capture(let hold, let taking, let isFinal):
+    case .capture(let hold, let taking, let isFinal, let coin):
       var fields = [("hold", id(hold)), ("final", .bool(isFinal))]
       switch taking {
       case .rest: break
       case .amount(let amount, let coin): fields.append(("amount", coin.text(amount)))
       case .units(let units): fields.append(("usage", ["units": .int(Int64(units))]))
+      case .lines(let lines): fields.append(("lines", .array(lines.map { Request.json($0, coin) })))
       }
       return ("hold.capture", fields)
     case .release(let hold): return ("hold.release", [("hold", id(hold))])
@@ -342,6 +355,18 @@ extension Request {
         "tools": .array(zip(Cast.tools, tools).map { Request.json($0, $1) }),
       ]
       return ("skill.register", [("manifest", manifest), ("keep_current", .bool(keepsCurrent))])
+    }
+  }
+
+  private static func json(_ line: Line, _ coin: Coin) -> JSON {
+    switch line {
+    case .units(let units): return ["usage": ["units": .int(Int64(units))]]
+    case .tool(let tool, let units?):
+      return ["tool": .string(Cast.tools[tool]), "usage": ["units": .int(Int64(units))]]
+    case .tool(let tool, nil): return ["tool": .string(Cast.tools[tool])]
+    case .amount(let amount, let payee?):
+      return ["amount": coin.text(amount), "payee": .string(Cast.accounts[payee].name)]
+    case .amount(let amount, nil): return ["amount": coin.text(amount)]
     }
   }
 

@@ -69,8 +69,12 @@ package struct RequestGenerator {
         : .reserve(payment, milliseconds: milliseconds + 1, policy)
     case .increase(let hold, let amount, let coin):
       request.action = .increase(hold: hold, amount + 1, coin)
-    case .capture(let hold, let taking, let isFinal):
-      request.action = .capture(hold: hold, taking, isFinal: !isFinal)
+    case .capture(let hold, .lines(let lines), let isFinal, let coin) where random.chance(50):
+      // Another order is another request.
+      request.action = .capture(
+        hold: hold, .lines([.amount(1, payee: nil)] + lines.reversed()), isFinal: isFinal, coin: coin)
+    case .capture(let hold, let taking, let isFinal, let coin):
+      request.action = .capture(hold: hold, taking, isFinal: !isFinal, coin: coin)
     case .refund(let charge, let amount, let coin):
       request.action = .refund(charge: charge, (amount ?? 0) + 1, coin)
     case .transfer(let legs):
@@ -231,20 +235,47 @@ package struct RequestGenerator {
 
   private mutating func capture(_ hold: ReferenceLedger.Hold, in world: ReferenceLedger) -> Action {
     let isFinal = random.chance(60)
+    if random.chance(25) { return lines(hold, in: world, isFinal: isFinal) }
     if hold.tariff != nil, hold.tariff?.isFlat == false, random.chance(40) {
-      return .capture(hold: hold.serial, .units(random.below(500) + 2), isFinal: isFinal)
+      return .capture(hold: hold.serial, .units(random.below(500) + 2), isFinal: isFinal, coin: hold.coin)
     }
-    if random.chance(30) { return .capture(hold: hold.serial, .rest, isFinal: isFinal) }
+    if random.chance(30) { return .capture(hold: hold.serial, .rest, isFinal: isFinal, coin: hold.coin) }
     if hold.policy == .overflow, hold.end == nil, random.chance(40) {
       let edges = world.edges(of: hold)
       if !edges.isEmpty {
         let most = random.pick(edges) + (random.chance(50) ? 1 : 0)
-        return .capture(hold: hold.serial, .amount(most, hold.coin), isFinal: isFinal)
+        return .capture(hold: hold.serial, .amount(most, hold.coin), isFinal: isFinal, coin: hold.coin)
       }
     }
     let most = hold.remaining > 0 ? hold.remaining : 1_000_000
     return .capture(
-      hold: hold.serial, .amount(most * Int128(random.below(160)) / 100, hold.coin), isFinal: isFinal)
+      hold: hold.serial, .amount(most * Int128(random.below(160)) / 100, hold.coin), isFinal: isFinal,
+      coin: hold.coin)
+  }
+
+  /// A capture of several lines, which mostly fit into what is left of the hold.
+  private mutating func lines(
+    _ hold: ReferenceLedger.Hold, in world: ReferenceLedger, isFinal: Bool
+  ) -> Action {
+    let count = random.below(4) + 1
+    var lines: [Line] = []
+    for _ in 0..<count {
+      switch random.below(4) {
+      case 0 where hold.tariff?.isFlat != true: lines.append(.units(random.below(300) + 2))
+      case 1:
+        let tool = random.below(Cast.tools.count)
+        // The first tool is flat, the others never.
+        if Cast.toolCoins[tool] == hold.coin || random.chance(10) {
+          lines.append(.tool(tool, units: tool == 0 ? nil : random.below(300) + 2))
+        }
+      default:
+        let most = hold.remaining > 0 ? hold.remaining : 1_000_000
+        let amount = most * Int128(random.below(120)) / 100 / Int128(count)
+        lines.append(.amount(amount, payee: random.chance(50) ? random.pick(Cast.payees) : nil))
+      }
+    }
+    if lines.isEmpty { lines.append(.amount(Int128(random.below(1_000)), payee: nil)) }
+    return .capture(hold: hold.serial, .lines(lines), isFinal: isFinal, coin: hold.coin)
   }
 
   private mutating func transfer() -> Action {

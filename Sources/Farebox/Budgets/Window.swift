@@ -53,6 +53,18 @@ enum Calendar {
   static let earliest: Int64 = -62_135_596_800 * second
   static let latest: Int64 = 253_402_300_800 * second
 
+  /// A time as people read it: `2026-12-02 00:00 UTC`, without its seconds.
+  static func minuteText(_ time: Int64) -> String {
+    let (year, month, day) = civil(time)
+    let rest = time - days(year, month, day) * self.day
+    func digits(_ number: Int64, _ width: Int) -> String {
+      let text = String(number)
+      return String(repeating: "0", count: max(0, width - text.utf8.count)) + text
+    }
+    let date = "\(digits(year, 4))-\(digits(month, 2))-\(digits(day, 2))"
+    return "\(date) \(digits(rest / hour, 2)):\(digits(rest % hour / (60 * second), 2)) UTC"
+  }
+
   static func month(around time: Int64) -> (start: Int64, end: Int64) {
     let (year, month, _) = civil(time)
     let next = month == 12 ? (year + 1, Int64(1)) : (year, month + 1)

@@ -24,13 +24,9 @@ extension Catalog {
       return Failure(.toolNotFound, field: "tool", "There is no tool '\(name.shown)'.")
     }
     let card = String(reference.tool[..<slash])
-    guard rateCards[card] != nil else {
-      return Failure(
+    return reference.tool.withBorrowedText { unknownRate($0) }
+      ?? Failure(
         .rateCardNotFound, field: "tool", "There is no rate card '\(card.prefix(60))', and no tool '\(name.shown)'.")
-    }
-    return Failure(
-      .rateCardNotFound, field: "tool",
-      "Rate card '\(card)' has no rate '\(reference.tool[reference.tool.index(after: slash)...].prefix(60))'.")
   }
 
   private func unknown(_ reference: ToolName, of id: String) -> String {

@@ -64,7 +64,7 @@ struct Catalog: ~Copyable {
     if text.utf8.first == UInt8(ascii: "#") { return rateIndex(String(text.dropFirst())).map { NamedTool($0) } }
     guard let slash = text.firstIndex(of: "/"),
       let card = rateCards[String(text[..<slash])]?.card,
-      let entry = card.entry(for: String(text[text.index(after: slash)...]), customer: nil)
+      case .found(let entry) = card.resolve(String(text[text.index(after: slash)...]))
     else { return nil }
     return rateIndex("\(card.name)/\(entry.fullName)").map { NamedTool($0) }
   }
@@ -362,9 +362,4 @@ struct StoredRateCard {
   let published: Int64
   /// Counted from 1.
   let version: Int64
-}
-
-extension RateCard.Entry {
-  /// The name with its provider, which is unique on the card.
-  var fullName: String { provider.map { "\($0)/\(name)" } ?? name }
 }

@@ -12,7 +12,7 @@ enum SkillOperations {
     "tool", .text, "The tool: `skill#tool`, `skill@version#tool`, a plain name that is unique, or a rate's.",
     required: true)
   /// What a name that stands for no tool is answered with.
-  static let naming: [Status] = [.toolNotFound, .toolAmbiguous, .rateCardNotFound]
+  static let naming: [Status] = [.toolNotFound, .toolAmbiguous, .rateCardNotFound, .rateAmbiguous]
   private static let account = OperationField(
     "account", .text,
     "Only for this account and those below it; the nearest account of which something was said decides."

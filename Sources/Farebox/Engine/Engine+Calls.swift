@@ -4,12 +4,14 @@ package import FareboxCore
 extension Engine {
   /// Holds money for a metered call that is about to run; what it throws says why the tool must not run.
   package func begin(_ request: BeginRequest, durability: Durability? = nil) throws(Failure) -> MeteredCall {
-    let (result, _) = try write(durability ?? holdDurability) { ledger, context throws(Rejection) in
-      try ledger.begin(request, at: context.time, in: context.store)
-    }
-    switch result {
-    case .success(let call): return call
-    case .failure(let rejection): throw failure(rejection)
+    try paying(.call(request.tool)) { () throws(Failure) in
+      let (result, _) = try write(durability ?? holdDurability) { ledger, context throws(Rejection) in
+        try ledger.begin(request, at: context.time, in: context.store)
+      }
+      switch result {
+      case .success(let call): return call
+      case .failure(let rejection): throw failure(rejection)
+      }
     }
   }
 
@@ -24,11 +26,11 @@ extension Engine {
     }
     switch result {
     case .success(let finished):
-      if let failure = finished.failure { throw failure }
+      if let failure = finished.failure { throw refusing(failure, .capture(call.hold)) }
       var receipt = finished.receipt
       receipt.isUncommitted = isUncommitted
       return receipt
-    case .failure(let rejection): throw failure(rejection)
+    case .failure(let rejection): throw refusing(failure(rejection), .capture(call.hold))
     }
   }
 }

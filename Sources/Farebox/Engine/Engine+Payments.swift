@@ -4,8 +4,10 @@ internal import Synchronization
 extension Engine {
   /// Charges a payer at once: price, limits, transfer and split in one atomic step.
   public func charge(_ request: ChargeRequest, durability: Durability? = nil) throws(Failure) -> Receipt {
-    try receipt(durability ?? options.durability) { ledger, context throws(Rejection) in
-      try ledger.charge(request, at: context.time, in: context.store)
+    try paying(.charge(request.tool)) { () throws(Failure) in
+      try receipt(durability ?? options.durability) { ledger, context throws(Rejection) in
+        try ledger.charge(request, at: context.time, in: context.store)
+      }
     }
   }
 
@@ -65,8 +67,10 @@ extension Engine {
   public func reserve(
     _ request: ChargeRequest, _ terms: HoldTerms = HoldTerms(), durability: Durability? = nil
   ) throws(Failure) -> Receipt {
-    try receipt(durability ?? holdDurability) { ledger, context throws(Rejection) in
-      try ledger.reserve(request, terms, at: context.time, in: context.store)
+    try paying(.call(request.tool)) { () throws(Failure) in
+      try receipt(durability ?? holdDurability) { ledger, context throws(Rejection) in
+        try ledger.reserve(request, terms, at: context.time, in: context.store)
+      }
     }
   }
 
@@ -79,18 +83,9 @@ extension Engine {
 
   /// Charges a hold, in part or as a whole.
   public func capture(_ request: CaptureRequest, durability: Durability? = nil) throws(Failure) -> Receipt {
-    try receipt(durability ?? options.durability) { ledger, context throws(Rejection) in
-      try ledger.capture(request, at: context.time, in: context.store)
-    }
-  }
-
-  /// The receipt of the capture that closed a hold, as a replay of it.
-  package func closingCapture(hold: UInt64) throws(Failure) -> Receipt {
-    try look { ledger, context throws(Rejection) in
-      do throws(Failure) {
-        return try ledger.closingReceipt(HoldID(hold), in: context.store)
-      } catch {
-        throw .failed(error)
+    try paying(.capture(request.hold)) { () throws(Failure) in
+      try receipt(durability ?? options.durability) { ledger, context throws(Rejection) in
+        try ledger.capture(request, at: context.time, in: context.store)
       }
     }
   }

@@ -39,6 +39,7 @@ public final class Engine: @unchecked Sendable {
   ///
   /// An address of a server is as libpq reads it, with `schema=NAME` among its parameters where that is not `farebox`.
   public convenience init(url: String, options: EngineOptions = EngineOptions()) throws(Failure) {
+    try PaymentRefusal.checkURL(options.paymentURL)
     try self.init(store: Engine.openStore(url, options), options: options)
   }
 

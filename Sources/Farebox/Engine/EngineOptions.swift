@@ -31,6 +31,8 @@ public struct EngineOptions: Sendable {
   public var relaxedMilliseconds: Int64 = 10
   /// The asset of amounts that name none.
   public var defaultAsset = "USD"
+  /// Where a payer can add credit, for the sentence of a refusal; empty is nowhere.
+  public var paymentURL = ""
   /// Microseconds since 1970; nil is the system's clock.
   public var clock: (@Sendable () -> Int64)?
   /// Where the names of writers and the secret of a new ledger come from, nil where there is no more; a simulation gives

@@ -9,5 +9,5 @@ package enum PriceGeneration {
   /// Never 0; read before a price is looked up, it tells whether that price still stands.
   package static var current: UInt64 { counter.load(ordering: .acquiring) }
 
-  static func advance() { counter.add(1, ordering: .releasing) }
+  package static func advance() { counter.add(1, ordering: .releasing) }
 }

@@ -71,6 +71,7 @@ extension Ledger {
         row.append(name, (try? JSON.parse(text)) ?? .string(text))
       }
     }
+    if let lines = try linesJSON(record, heap, explains: explains) { row.append("lines", lines) }
     if explains { try explain(record, kind, heap, in: store, to: &row) }
     return .object(row)
   }
@@ -130,12 +131,14 @@ extension LedgerState {
     case .transfer: return heap.postings
     case .charge, .capture:
       var legs = [Posting(account: wallet(of: record.account), asset: record.asset, amount: 0 &- record.amount)]
+      if record.flags & RecordFlags.lines != 0 { return legs + linePostings(record, heap) }
       forEachShare(record.beneficiary, of: record.amount) { account, share in
         legs.append(Posting(account: account, asset: record.asset, amount: share))
       }
       return legs
     case .refund:
       var legs = [Posting(account: wallet(of: record.account), asset: record.asset, amount: record.amount)]
+      if record.flags & RecordFlags.lines != 0 { return legs + linePostings(record, heap) }
       // The fields tell what had been refunded before, so that a part is the difference between two exact splits.
       let before = heap[.requested].word ?? 0
       var taken: [Int64] = []

@@ -82,12 +82,11 @@ final class RunCost {
     case .charge, .capture:
       sum.count += 1
       if kind == .charge { sum.charged += Int128(record.amount) } else { sum.captured += Int128(record.amount) }
-      sum.tools[record.tool, default: (0, 0)].amount += Int128(record.amount)
-      sum.tools[record.tool, default: (0, 0)].count += 1
+      try addTools(record, heap, to: &sum)
       if kind == .capture { settle(record) }
     case .refund:
       sum.refunded += Int128(record.amount)
-      sum.tools[record.tool, default: (0, 0)].amount -= Int128(record.amount)
+      try takeFromTools(record, heap, of: &sum)
     case .reserve:
       if !ended.contains(number) { sum.held += Int128(record.amount) + (changes[number] ?? 0) }
     case .increase: changes[record.reference, default: 0] += Int128(record.amount)
@@ -95,6 +94,25 @@ final class RunCost {
     default: break
     }
     sums[record.asset] = sum
+  }
+
+  private func addTools(_ record: Record, _ heap: Heap, to sum: inout Sum) throws(Failure) {
+    func add(_ tool: UInt32, _ amount: Int64) {
+      sum.tools[tool, default: (0, 0)].amount += Int128(amount)
+      sum.tools[tool, default: (0, 0)].count += 1
+    }
+    if record.flags & RecordFlags.lines == 0 { return add(record.tool, record.amount) }
+    for line in try StoredLine.all(heap[.lines]) { add(line.tool, line.charged) }
+  }
+
+  private func takeFromTools(_ refund: Record, _ heap: Heap, of sum: inout Sum) throws(Failure) {
+    func take(_ tool: UInt32, _ amount: Int64) { sum.tools[tool, default: (0, 0)].amount -= Int128(amount) }
+    if refund.flags & RecordFlags.lines == 0 { return take(refund.tool, refund.amount) }
+    let lines = try StoredLine.all(heap[.lines])
+    let before = heap[.requested].word ?? 0
+    let from = StoredLine.parts(of: before, lines)
+    let to = StoredLine.parts(of: before &+ refund.amount, lines)
+    for (index, line) in lines.enumerated() { take(line.tool, to[index] &- from[index]) }
   }
 
   private func settle(_ capture: Record) {

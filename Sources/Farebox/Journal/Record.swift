@@ -92,7 +92,7 @@ struct Record {
   var origin: UInt32 = 0
   /// The record that this one is about: the hold captured, the charge refunded.
   var reference: UInt64 = 0
-  /// Expiry of a hold; the part of a capture beyond its hold; when a refunded charge was made.
+  /// Expiry of a hold; the part of a capture beyond its hold; when a refunded charge was made; the sender of a webhook.
   var extra: Int64 = 0
   /// Left on the hold, or of the charge, after this record.
   var remaining: Int64 = 0
@@ -117,7 +117,9 @@ enum RecordFlags {
   /// The amount was given, not priced.
   static let explicit: UInt8 = 4
   /// A metered call was charged what was held, because its usage never came.
-  static let unreported: UInt8 = 8
+  static let unreported: UInt8 = 16
+  /// A capture of several lines, or a refund of one; they are in the fields.
+  static let lines: UInt8 = 8
 }
 
 /// A field of variable length: tag, 24-bit length, bytes.
@@ -143,6 +145,8 @@ enum HeapField: UInt8 {
   case shortfall = 18
   /// What a metered call's end must know of its beginning: `CallTerms.kept`.
   case terms = 19
+  /// The lines of a capture; see `StoredLine`.
+  case lines = 12
 }
 
 /// One leg of a transfer as it stands in its field: 16 bytes.

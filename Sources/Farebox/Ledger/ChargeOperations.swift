@@ -11,7 +11,8 @@ enum ChargeOperations {
     ], output: Shapes.receipt, errors: paying
   ) { engine, input throws(Failure) in
     let arena = TextArena()
-    return try engine.receiptJSON(try Shapes.durability(input)) { ledger, context throws(Rejection) in
+    let attempt = PaymentAttempt.charge(arena.add(input.text("tool")))
+    return try engine.receiptJSON(try Shapes.durability(input), for: attempt) { ledger, context throws(Rejection) in
       let request = try ledger.chargeRequest(input, arena, at: context.time)
       return try ledger.charge(request, at: context.time, in: context.store)
     }
@@ -24,7 +25,9 @@ enum ChargeOperations {
       Shapes.durability,
     ],
     output: [
-      OperationField("receipts", .list, "For each charge a receipt, or an error with status, message and field.")
+      OperationField(
+        "receipts", .list,
+        "For each charge a receipt, or an error with status, message, field and, of a refusal, user_message.")
     ],
     errors: paying
   ) { engine, input throws(Failure) in
@@ -37,15 +40,16 @@ enum ChargeOperations {
     let requests = inputs
     let durability = try Shapes.durability(input) ?? engine.options.durability
     let (outcome, isUncommitted) = try engine.write(durability, isBatch: true) { ledger, context throws(Rejection) in
-      var rows: [Result<(Receipt, Asset), Failure>] = []
+      var rows: [Result<(Receipt, ReceiptDetail), Failure>] = []
       for input in requests {
         do throws(Rejection) {
           let request = try ledger.chargeRequest(input, arena, at: context.time)
           let receipt = try ledger.charge(request, at: context.time, in: context.store)
-          rows.append(.success((receipt, ledger.state.catalog.assets[Int(receipt.asset)])))
+          rows.append(.success((receipt, try ledger.detailed(receipt, in: context.store))))
         } catch {
           if error.storeFailure != nil { throw error }
-          rows.append(.failure(ledger.failure(error)))
+          let attempt = PaymentAttempt.charge(arena.add(input.text("tool")))
+          rows.append(.failure(engine.refusing(ledger.failure(error), attempt)))
         }
       }
       return rows
@@ -65,10 +69,10 @@ enum ChargeOperations {
           rows.map { row in
             switch row {
             case .failure(let failure): return ["error": failure.json]
-            case .success(let (receipt, asset)):
+            case .success(let (receipt, detail)):
               var receipt = receipt
               receipt.isUncommitted = isUncommitted
-              return Shapes.json(receipt, asset)
+              return Shapes.json(receipt, detail)
             }
           })
       ]
@@ -103,7 +107,7 @@ enum ChargeOperations {
   /// What every operation that takes money may answer.
   static let paying: [Status] = [
     .accountNotFound, .accountFrozen, .accountClosed, .assetNotFound, .toolNotFound, .toolAmbiguous, .toolDisabled,
-    .rateCardNotFound,
+    .rateCardNotFound, .rateAmbiguous,
     .insufficientFunds, .overBudget, .overCallCap, .overRunCap, .rateLimited, .unpriceable, .overMaxCost, .keyConflict,
     .overflow, .invalidAmount, .tooPrecise,
   ]
@@ -112,9 +116,11 @@ enum ChargeOperations {
 extension Failure {
   /// The failure as it stands in the results of a batch.
   var json: JSON {
-    [
+    var object: JSONObject = [
       "status": .string(status.entry?.name ?? "INTERNAL"), "code": .int(Int64(status.rawValue)),
       "field": .string(field), "message": .string(message), "details": details,
     ]
+    if refusal != nil { object.append("user_message", .string(userMessage)) }
+    return .object(object)
   }
 }

@@ -26,7 +26,9 @@ enum HoldOperations {
     }
     let arena = TextArena()
     let agreed = terms
-    return try engine.receiptJSON(try Shapes.durability(input), isHold: true) { ledger, context throws(Rejection) in
+    let attempt = PaymentAttempt.call(arena.add(input.text("tool")))
+    return try engine.receiptJSON(try Shapes.durability(input), isHold: true, for: attempt) {
+      ledger, context throws(Rejection) in
       let request = try ledger.chargeRequest(input, arena, at: context.time)
       return try ledger.reserve(request, agreed, at: context.time, in: context.store)
     }
@@ -60,23 +62,34 @@ enum HoldOperations {
   }
 
   static let capture = Operation(
-    "hold.capture", "Charges a hold: all of it, an amount, or the price of a usage.",
+    "hold.capture", "Charges a hold: all of it, an amount, the price of a usage, or several lines.",
     input: [
       hold, OperationField("amount", .amount, "Take this."),
       OperationField("usage", .object, "Take the price of this usage, at the price of the reservation."),
+      OperationField(
+        "lines", .list,
+        "Take the sum of these: each a usage of the hold's tool, another tool with its usage (or the amount of a dynamic "
+          + "price), or an amount and its payee; each may have a description."),
       OperationField("final", .flag, "Whether the rest returns to the payer; true where absent."),
       OperationField("idempotency_key", .text, "The same key and request give the first receipt again."),
       OperationField("description", .text, "For people."), OperationField("metadata", .object, "For programs."),
       Shapes.durability,
     ], output: Shapes.receipt,
-    errors: states + [.overCapture, .insufficientFunds, .overBudget, .overCallCap, .overRunCap, .keyConflict]
+    errors: states + [
+      .overCapture, .insufficientFunds, .overBudget, .overCallCap, .overRunCap, .keyConflict, .assetMismatch,
+      .toolNotFound, .toolDisabled, .rateCardNotFound, .unpriceable, .accountNotFound, .accountFrozen, .accountClosed,
+    ]
   ) { engine, input throws(Failure) in
     let arena = TextArena()
     let number = try input.number("hold")
     if input.value("amount") != nil, input.value("usage") != nil {
       throw Failure(.invalidArgument, field: "usage", "A capture takes an amount or a usage, not both.")
     }
-    return try engine.receiptJSON(try Shapes.durability(input)) { ledger, context throws(Rejection) in
+    if input.value("lines") != nil, input.value("amount") != nil || input.value("usage") != nil {
+      throw Failure(.invalidArgument, field: "lines", "A capture takes lines, or an amount or a usage, not both.")
+    }
+    return try engine.receiptJSON(try Shapes.durability(input), for: .capture(number)) {
+      ledger, context throws(Rejection) in
       var request = CaptureRequest()
       request.hold = number
       request.isFinal = input.value("final")?.bool ?? true
@@ -86,6 +99,7 @@ enum HoldOperations {
       let asset = try ledger.assetOfHold(HoldID(number), in: context.store)
       if let units = try ledger.units(input, "amount", asset) { request.amount = .units(units) }
       if let usage = input.value("usage") { request.amount = .usage(try ledger.usage(usage, asset)) }
+      if input.value("lines") != nil { request.amount = .lines(try ledger.captureLines(input, asset, arena)) }
       return try ledger.capture(request, at: context.time, in: context.store)
     }
   }
@@ -198,6 +212,41 @@ extension HoldEnd {
 }
 
 extension Ledger {
+  /// Reads the lines of a capture, in the hold's asset.
+  fileprivate func captureLines(
+    _ input: OperationInput, _ asset: UInt16, _ arena: TextArena
+  ) throws(Rejection) -> [CaptureLine] {
+    let list = input.list("lines")
+    guard list.count <= Limits.captureLines else {
+      throw .failed(Failure(.tooLong, field: "lines", "A capture has at most \(Limits.captureLines) lines."))
+    }
+    let scale = state.catalog.assets[Int(asset)].scale
+    var lines: [CaptureLine] = []
+    for (index, json) in list.enumerated() {
+      do throws(Failure) {
+        var fields = try JSONFields(json, path: "lines[\(index)]")
+        var line = CaptureLine()
+        line.tool = arena.add(try fields.text("tool", limit: Limits.jsonBytes))
+        line.payee = arena.add(try fields.text("payee", limit: Limits.jsonBytes))
+        line.description = arena.add(try fields.text("description", limit: Limits.description))
+        line.usage = try fields.optional("usage").map { json throws(Failure) in
+          try Usage.parse(json, scale: scale, path: fields.path("usage"))
+        }
+        if let value = fields.optional("amount") {
+          guard let text = value.string ?? value.numberText else {
+            throw Failure(.invalidAmount, field: fields.path("amount"), "It must be of type amount.")
+          }
+          line.amount = try Amount.parse(text, scale: scale, field: fields.path("amount"))
+        }
+        try fields.finish()
+        lines.append(line)
+      } catch {
+        throw .failed(error)
+      }
+    }
+    return lines
+  }
+
   /// The asset of a hold, also of one that is closed by now: a repeat names it.
   fileprivate func assetOfHold(_ id: HoldID, in store: any Store) throws(Rejection) -> UInt16 {
     if let hold = state.holds[id.number] { return hold.asset }

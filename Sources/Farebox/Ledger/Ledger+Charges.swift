@@ -118,7 +118,9 @@ extension Ledger {
   }
 
   /// Refuses an amount that the wallet does not have.
-  func checkFunds(_ account: UInt32, _ asset: UInt16, _ amount: Int64) throws(Rejection) {
+  ///
+  /// - Parameter owned: what is held already for the call that asks.
+  func checkFunds(_ account: UInt32, _ asset: UInt16, _ amount: Int64, owned: Int64 = 0) throws(Rejection) {
     let wallet = state.wallet(of: account)
     let index = state.balanceIndex(wallet, asset)
     let balance = index < 0 ? Balance(account: wallet, asset: asset, next: -1) : state.balances[Int(index)]
@@ -130,10 +132,11 @@ extension Ledger {
       return
     }
     if amount > balance.available {
-      throw .refused(
-        Refusal(
-          .insufficientFunds, .wallet, wallet, asset, limit: balance.available, spent: balance.units,
-          held: balance.held, requested: amount))
+      var refusal = Refusal(
+        .insufficientFunds, .wallet, wallet, asset, limit: balance.available, spent: balance.units,
+        held: balance.held, requested: amount)
+      refusal.owned = owned
+      throw .refused(refusal)
     }
     // What is available fits, so the balance after it does; the amount held may still not.
     guard !balance.held.addingReportingOverflow(amount).overflow,

@@ -20,12 +20,15 @@ extension Ledger {
     try Ledger.checkText(request.metadata, "metadata", Limits.metadata)
     let id = HoldID(request.hold)
     let hold = try openHold(id, in: store)
-    var (amount, isCapped) = try capturedAmount(request, hold)
+    var lines: [PricedLine] = []
+    if case .lines(let asked) = request.amount { lines = try price(asked, hold, at: time) }
+    var (amount, isCapped) = try lines.isEmpty ? capturedAmount(request, hold) : Ledger.total(lines)
     var excess: Int64 = 0
     if amount > hold.remaining {
       switch OverCapture(rawValue: hold.overCapture) ?? .reject {
       case .reject: throw .failed(overCapture(id, hold, amount))
       case .cap:
+        Ledger.cut(&lines, from: amount, to: hold.remaining)
         amount = hold.remaining
         isCapped = true
       case .overflow:
@@ -33,11 +36,16 @@ extension Ledger {
         try checkExcess(hold, amount, excess, at: time)
       }
     }
-    try checkCredit(hold.beneficiary, hold.asset, amount)
+    if lines.isEmpty {
+      try checkCredit(hold.beneficiary, hold.asset, amount)
+    } else {
+      try checkCredit(lines, hold.asset, amount)
+    }
 
     // After this point the capture must succeed.
     var record = captureRecord(hold, id, amount: amount, excess: excess, isFinal: request.isFinal, at: time)
     if isCapped { record.flags |= RecordFlags.capped }
+    if !lines.isEmpty { record.flags |= RecordFlags.lines }
     if case .units = request.amount { record.flags |= RecordFlags.explicit }
     log.beginRecord()
     log.addField(.key, request.key)
@@ -46,6 +54,7 @@ extension Ledger {
     // What was asked for, because a cap hides it and a repeat must be compared with it.
     if isCapped, case .units(let units) = request.amount { log.addField(.requested, words: [units]) }
     if case .usage(let usage) = request.amount { log.addField(.usage, words: usage.words) }
+    if !lines.isEmpty { log.addLines(lines) }
     let number = try append(&record, key: hash, tells: hold.account)
     if excess > 0 { try raiseThresholds(hold.account, at: time) }
     return receipt(number, record)
@@ -198,7 +207,7 @@ extension Ledger {
 
   private func capturedAmount(_ request: CaptureRequest, _ hold: Hold) throws(Rejection) -> (Int64, Bool) {
     switch request.amount {
-    case .rest: return (hold.remaining, false)
+    case .rest, .lines: return (hold.remaining, false)
     case .units(let units):
       guard units >= 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "A capture is not negative.")) }
       return (units, false)
@@ -218,13 +227,14 @@ extension Ledger {
     let (whole, overflow) = hold.captured.addingReportingOverflow(amount)
     guard !overflow else { throw .failed(Ledger.overflow) }
     try checkOpen(hold.account, field: "hold")
-    if let refusal = state.limitPassed(
+    if var refusal = state.limitPassed(
       hold.account, at: time, amount: whole, added: excess, asset: hold.asset, run: hold.run, isNew: false,
       countedAt: hold.time)
     {
+      refusal.owned = hold.remaining
       throw .refused(refusal)
     }
-    try checkFunds(hold.account, hold.asset, excess)
+    try checkFunds(hold.account, hold.asset, excess, owned: hold.remaining)
   }
 
   private func overCapture(_ id: HoldID, _ hold: Hold, _ amount: Int64) -> Failure {

@@ -65,7 +65,9 @@ extension Ledger {
     if record.kind != RecordKind.capture.rawValue { return "operation" }
     if HoldID(number: record.reference, tag: HoldID.tag(in: record.detail)) != HoldID(request.hold) { return "hold" }
     if (record.flags & RecordFlags.final != 0) != request.isFinal { return "final" }
+    if case .lines = request.amount {} else if record.flags & RecordFlags.lines != 0 { return "lines" }
     switch request.amount {
+    case .lines(let lines): if let field = difference(lines, heap) { return field }
     case .rest:
       if record.flags & RecordFlags.explicit != 0 || !heap[.usage].isEmpty { return "amount" }
     case .units(let units):

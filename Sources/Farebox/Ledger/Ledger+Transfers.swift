@@ -156,6 +156,7 @@ extension Ledger {
     try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
     try Ledger.checkTexts(description)
     let original: Record
+    var lines: [StoredLine] = []
     do throws(Failure) {
       guard
         let found = try withRecord(
@@ -163,6 +164,7 @@ extension Ledger {
           { record, heap throws(Failure) -> Record in
             var record = record
             if record.kind == RecordKind.charge.rawValue { record.origin = state.originTag(heap).value }
+            if record.flags & RecordFlags.lines != 0 { lines = try StoredLine.all(heap[.lines]).map(\.forRefund) }
             return record
           }),
         found.kind == RecordKind.charge.rawValue || found.kind == RecordKind.capture.rawValue
@@ -186,7 +188,8 @@ extension Ledger {
       throw .failed(Failure(.overRefund, field: "amount", "Only a part of charge \(charge) is left to refund."))
     }
     try checkCredit(state.wallet(of: original.account), original.asset, returned)
-    try checkGivers(original.beneficiary, original.asset, returned)
+    if lines.isEmpty { try checkGivers(original.beneficiary, original.asset, returned) }
+    for line in lines { try checkGivers(line.beneficiary, original.asset, returned) }
 
     // After this point the refund must succeed.
     var record = Record(.refund, time: time)
@@ -201,6 +204,7 @@ extension Ledger {
     record.extra = original.time
     record.remaining = left - returned
     if amount != nil { record.flags |= RecordFlags.explicit }
+    if !lines.isEmpty { record.flags |= RecordFlags.lines }
     log.beginRecord()
     log.addField(.key, key)
     if !description.isEmpty { log.addField(.description, description) }
@@ -211,6 +215,7 @@ extension Ledger {
       .requested,
       words: original.kind == RecordKind.capture.rawValue
         ? [before, Int64(bitPattern: original.reference), counted] : [before])
+    if !lines.isEmpty { log.addField(.lines, words: lines.flatMap { $0.head() }) }
     let number = try append(&record, key: hash, tells: original.account)
     return receipt(number, record)
   }

@@ -61,12 +61,14 @@ struct Ledger: ~Copyable {
   func keyHash(_ record: Record, _ heap: Heap) -> KeyHash {
     let key = heap[.key]
     if key.isEmpty { return .none }
-    return KeyHash(key, record.kind == RecordKind.webhook.rawValue ? webhookSecret(record.detail) : secret)
+    guard record.kind == RecordKind.webhook.rawValue else { return KeyHash(key, secret) }
+    return KeyHash(key, webhookSecret(record.detail, UInt64(bitPattern: record.extra)))
   }
 
-  /// Another secret than the one of charges, so that no webhook's id can be taken for an idempotency key.
-  func webhookSecret(_ scheme: UInt32) -> SipHashKey {
-    SipHashKey(word0: ~secret.word0, word1: secret.word1 ^ UInt64(scheme + 1))
+  /// Another secret than the one of charges, so that no webhook's id can be taken for an idempotency key, and for each
+  /// sender another; 0 is all senders.
+  func webhookSecret(_ scheme: UInt32, _ sender: UInt64) -> SipHashKey {
+    SipHashKey(word0: ~secret.word0 ^ sender, word1: secret.word1 ^ UInt64(scheme + 1))
   }
 
   /// Finds a record, written or not, and lends it with its fields.
@@ -103,6 +105,8 @@ struct Ledger: ~Copyable {
     receipt.isFinal = record.flags & RecordFlags.final != 0
     receipt.isCapped = record.flags & RecordFlags.capped != 0
     receipt.isUnreported = record.flags & RecordFlags.unreported != 0
+    receipt.hasLines = record.flags & RecordFlags.lines != 0
+    receipt.tool = record.tool
     switch RecordKind(rawValue: record.kind) {
     case .reserve: receipt.hold = HoldID(number: number, tag: HoldID.tag(in: record.detail)).value
     case .increase, .capture, .release, .expire, .extend:

@@ -108,7 +108,11 @@ extension LedgerState {
     let isFinal = record.flags & RecordFlags.final != 0
     post(open.balance, 0 &- record.amount)
     hold(open.balance, 0 &- (isFinal ? open.remaining : fromHold))
-    credit(open.beneficiary, open.asset, record.amount, number)
+    if record.flags & RecordFlags.lines == 0 {
+      credit(open.beneficiary, open.asset, record.amount, number)
+    } else {
+      try creditLines(record, heap, number)
+    }
     notePayer(open.account, number)
     settle(
       open, record.reference, freed: isFinal ? open.remaining : fromHold, spent: record.amount,
@@ -145,7 +149,11 @@ extension LedgerState {
     // What each recipient gives back is the difference between two exact splits, so that refunds in parts add up to
     // the whole.
     post(makeBalance(wallet(of: record.account), record.asset), record.amount)
-    credit(record.beneficiary, record.asset, before, number, negatedBy: before &+ record.amount)
+    if record.flags & RecordFlags.lines == 0 {
+      credit(record.beneficiary, record.asset, before, number, negatedBy: before &+ record.amount)
+    } else {
+      try refundLines(record, heap, before, number)
+    }
     notePayer(record.account, number)
     refunds[record.reference] = before &+ record.amount
     unsealedDefinitions.append(number)
@@ -157,7 +165,7 @@ extension LedgerState {
   }
 
   /// Credits the difference between the splits of two amounts.
-  private mutating func credit(
+  mutating func credit(
     _ beneficiary: UInt32, _ asset: UInt16, _ before: Int64, _ number: UInt64, negatedBy after: Int64
   ) {
     if beneficiary & Record.splitBit == 0 {

@@ -24,6 +24,8 @@ struct Refusal {
   let spent: Int64
   let held: Int64
   let requested: Int64
+  /// What is held for this very call, and so does not come back for it.
+  var owned: Int64 = 0
   /// The budget's window at the time of the request.
   var window = BudgetWindow()
 
@@ -66,9 +68,29 @@ extension LedgerState {
       if budget.window != .lifetime { facts.append(("resets_at", .int(refusal.window.end))) }
     }
     if refusal.held > 0 { facts.append(("held_by", .array(holders(refusal, countsCharges, text)))) }
+    let cause = cause(of: refusal)
+    facts.append(("cause", .string(cause.rawValue)))
+    let resets = refusal.budget >= 0 && budgets[Int(refusal.budget)].window != .lifetime
     return Failure(
-      refusal.status, sentence(refusal, name, text, countsCharges ? "charges" : asset.code),
-      details: .object(JSONObject(facts)))
+      refusal.status, cause, resets: resets ? Calendar.minuteText(refusal.window.end) : "",
+      sentence(refusal, name, text, countsCharges ? "charges" : asset.code), details: .object(JSONObject(facts)))
+  }
+
+  /// Tells "empty" from "held by calls under way".
+  private func cause(of refusal: Refusal) -> PaymentRefusal.Cause {
+    switch refusal.constraint {
+    case .wallet:
+      let (whole, overflow) = refusal.limit.addingReportingOverflow(refusal.held - refusal.owned)
+      if overflow || refusal.requested <= whole { return .held }
+      return whole <= 0 ? .empty : .low
+    case .budget:
+      if refusal.requested > refusal.limit { return .budgetSize }
+      return Limit.isPassed(refusal.limit, refusal.spent, refusal.owned, refusal.requested) ? .budget : .budgetHeld
+    case .perCall: return .callCap
+    case .perRun: return .runCap
+    case .chargesPerHour: return .rate
+    case .maxCost: return .maxCost
+    }
   }
 
   private func sentence(

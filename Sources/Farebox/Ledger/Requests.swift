@@ -59,6 +59,8 @@ public struct CaptureRequest {
     case units(Int64)
     /// The price of a usage, at the price of the reservation.
     case usage(Usage)
+    /// The sum of lines, each at its own price.
+    case lines([CaptureLine])
   }
 
   public var hold: UInt64 = 0
@@ -84,6 +86,8 @@ public struct Receipt: Sendable {
   public var time: Int64 = 0
   public var priceVersion: UInt64 = 0
   public var asset: UInt16 = 0
+  /// Index of the tool + 1, or 0.
+  var tool: UInt32 = 0
   /// The asset's code padded with zeros.
   public var assetCode = InlineArray<24, UInt8>(repeating: 0)
   public var isReplayed = false
@@ -96,6 +100,8 @@ public struct Receipt: Sendable {
   public var isReleased = false
   /// The part of a metered call's price that its payer could not pay.
   public var shortfall: Int64 = 0
+  /// Whether its record lists several lines.
+  var hasLines = false
 
   public init() {}
 }

@@ -126,7 +126,8 @@ enum TransferOperations {
     OperationField("reference", .integer, "The hold captured, the charge refunded."),
     OperationField("run", .text, "The run; of a capture or refund that of its reservation or charge."),
     OperationField("call", .text, "The id of the call, found in the same way."),
-    OperationField("lines", .list, "How the price came about."),
+    OperationField(
+      "lines", .list, "How the price came about; of a capture of several lines these, each with its own lines."),
   ]
 
   static let get = Operation(
@@ -196,7 +197,7 @@ extension Ledger {
       // Times never go back, so nothing older can match either.
       if record.time < from { return false }
       if record.time >= to { return true }
-      if let tool, record.tool != tool { return true }
+      if let tool, try !isOf(tool, record, heap) { return true }
       if let kind, record.kind != kind { return true }
       guard try filter.accepts(number, record, heap, self, origins, in: store) else { return true }
       if rows.count == limit {
@@ -205,6 +206,11 @@ extension Ledger {
       }
       rows.append(try json(number, record, heap, explains: false, origins: origins, in: store))
       return true
+    }
+    func isOf(_ tool: UInt32, _ record: Record, _ heap: Heap) throws(Failure) -> Bool {
+      if record.tool == tool { return true }
+      return record.flags & RecordFlags.lines == 0
+        ? false : try StoredLine.all(heap[.lines]).contains { $0.tool == tool }
     }
     do throws(Failure) {
       if let account {

@@ -65,9 +65,23 @@ public enum Description {
             "family": .string(entry.family.rawValue), "retryable": .bool(entry.retryable), "doc": .string(entry.doc),
           ]
         }),
+      "refusals": .array(PaymentRefusal.table.map(\.json)),
       "operations": .array(operations.all.map(\.json)),
       "limits": Limits.json,
       "settlements": Settlement.json,
+    ]
+  }
+}
+
+extension PaymentRefusal.Row {
+  fileprivate var json: JSON {
+    [
+      "cause": .string(cause.rawValue), "code": status.map { .int(Int64($0.rawValue)) } ?? .null,
+      "status": .string(status?.entry?.name ?? ""), "fields": .array(fields.map { .string($0) }),
+      "payment_url": .bool(takesURL), "user_message": .string(PaymentRefusal.sentence(cause, .pay)),
+      "example": .string(
+        PaymentRefusal.sentence(
+          cause, .run, tool: "search", resets: "2026-12-02 00:00 UTC", paymentURL: "https://example.com/credit")),
     ]
   }
 }
@@ -82,13 +96,15 @@ extension Limits {
       "run_bytes_kept": .int(Int64(runID)),
       "description_bytes": .int(Int64(description)), "metadata_bytes": .int(Int64(metadata)),
       "json_bytes": .int(Int64(Limits.jsonBytes)), "json_depth": .int(Int64(jsonDepth)),
-      "postings": .int(Int64(postings)), "recipients": .int(Int64(recipients)), "batch": .int(Int64(batch)),
+      "payment_url_bytes": .int(Int64(paymentURL)),
+      "postings": .int(Int64(postings)), "capture_lines": .int(Int64(captureLines)),
+      "recipients": .int(Int64(recipients)), "batch": .int(Int64(batch)),
       "price_tiers": .int(Int64(tiers)), "price_components": .int(Int64(components)),
       "budgets_per_account": .int(Int64(budgets)), "thresholds_per_budget": .int(Int64(thresholds)),
       "charges_per_hour": .int(Int64(ratePerHour)), "page_rows": .int(Int64(page)),
       "webhook_body_bytes": .int(Int64(webhookBody)), "webhook_secrets": .int(Int64(webhookSecrets)),
       "webhook_signature_bytes": .int(Int64(webhookSignature)), "webhook_secret_bytes": .int(Int64(webhookSecret)),
-      "webhook_id_bytes": .int(Int64(webhookID)),
+      "webhook_id_bytes": .int(Int64(webhookID)), "webhook_sender_bytes": .int(Int64(webhookSender)),
       "skill_value_key_bytes": .int(Int64(skillValueKey)), "skill_value_bytes": .int(Int64(skillValue)),
       "skill_value_keys": .int(Int64(skillValueKeys)),
       "plugin_sentence_bytes": .int(Int64(pluginSentence)), "plugin_log_line_bytes": .int(Int64(pluginLogLine)),

@@ -25,6 +25,8 @@ package enum Shapes {
     OperationField("balance", .amount, "Of the paying wallet after this."),
     OperationField("available", .amount, "Balance less held plus credit line, after this."),
     OperationField("time", .integer, "Microseconds since 1970."),
+    OperationField("tool", .text, "The tool, where there is one."),
+    OperationField("skill", .text, "The tool's skill, or null for a rate."),
     OperationField("price_version", .integer, "The price that applied; 0 for a given amount."),
     OperationField("replayed", .flag, "Whether this is the receipt of an earlier call with the same key."),
     OperationField("uncommitted", .flag, "Whether it is not in the store yet."),
@@ -33,6 +35,10 @@ package enum Shapes {
     OperationField("unreported", .flag, "Whether a metered call was charged what was held, as its usage never came."),
     OperationField("released", .flag, "Whether a metered call was charged nothing; the amount is back with the payer."),
     OperationField("shortfall", .amount, "What the payer could not pay of a metered call's price."),
+    OperationField(
+      "lines", .list,
+      "Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description."
+    ),
   ]
 
   package static let durability = OperationField(
@@ -48,7 +54,8 @@ package enum Shapes {
     }
   }
 
-  static func json(_ receipt: Receipt, _ asset: Asset) -> JSON {
+  static func json(_ receipt: Receipt, _ detail: ReceiptDetail) -> JSON {
+    let asset = detail.asset
     func text(_ units: Int64) -> JSON {
       .string(Amount.text(units, scale: asset.scale, minorDigits: asset.minorDigits))
     }
@@ -65,6 +72,8 @@ package enum Shapes {
       object.append("hold", number(receipt.hold))
       object.append("hold_remaining", text(receipt.holdRemaining))
     }
+    for (key, value) in detail.tool { object.append(key, value) }
+    if let lines = detail.lines { object.append("lines", lines) }
     return .object(object)
   }
 
@@ -176,8 +185,13 @@ extension Ledger {
 extension Engine {
   /// A receipt as the operations give it.
   package func json(_ receipt: Receipt) throws(Failure) -> JSON {
-    let asset = try read { ledger, _ throws(Rejection) in ledger.state.catalog.assets[Int(receipt.asset)] }
-    return Shapes.json(receipt, asset)
+    let detail: ReceiptDetail
+    if receipt.hasLines {
+      detail = try look { ledger, context throws(Rejection) in try ledger.detailed(receipt, in: context.store) }
+    } else {
+      detail = try read { ledger, _ throws(Rejection) in try ledger.detailed(receipt) }
+    }
+    return Shapes.json(receipt, detail)
   }
 
   /// Reads an amount field in the asset of a tool's price.
@@ -189,20 +203,22 @@ extension Engine {
 
   /// Runs the work of an operation that gives a receipt, and makes its JSON.
   func receiptJSON(
-    _ durability: Durability?, isHold: Bool = false,
+    _ durability: Durability?, isHold: Bool = false, for attempt: PaymentAttempt? = nil,
     _ work: (inout Ledger, TurnContext) throws(Rejection) -> Receipt
   ) throws(Failure) -> JSON {
     let (result, isUncommitted) = try write(durability ?? (isHold ? holdDurability : options.durability)) {
       ledger, context throws(Rejection) in
       let receipt = try work(&ledger, context)
-      return (receipt, ledger.state.catalog.assets[Int(receipt.asset)])
+      return (receipt, try ledger.detailed(receipt, in: context.store))
     }
     switch result {
-    case .success(let (receipt, asset)):
+    case .success(let (receipt, detail)):
       var receipt = receipt
       receipt.isUncommitted = isUncommitted
-      return Shapes.json(receipt, asset)
-    case .failure(let rejection): throw failure(rejection)
+      return Shapes.json(receipt, detail)
+    case .failure(let rejection):
+      let failure = failure(rejection)
+      throw attempt.map { refusing(failure, $0) } ?? failure
     }
   }
 }

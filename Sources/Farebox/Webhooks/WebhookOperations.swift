@@ -1,5 +1,5 @@
 internal import CLinux
-public import FareboxCore
+internal import FareboxCore
 
 /// Webhooks through the JSON door.
 enum WebhookOperations {
@@ -18,6 +18,8 @@ enum WebhookOperations {
       OperationField("tolerance_s", .integer, "Seconds; 300 where absent, negative for none."),
       OperationField("now", .integer, "Microseconds since 1970; the clock's where absent."),
       OperationField("guard", .flag, "Remember the id in the ledger and refuse it a second time."),
+      OperationField(
+        "sender", .text, "Whose ids the guard compares; where absent, the webhooks tried with any of the same secrets."),
     ],
     output: [OperationField("verified", .flag, "True; anything else is an error.")],
     errors: Status.table.filter { $0.family == .webhook }.map(\.status)
@@ -40,7 +42,8 @@ enum WebhookOperations {
       toleranceSeconds: input.integer("tolerance_s") ?? 0)
     if input.flag("guard") {
       let arena = TextArena()
-      try engine.guardAgainstReplay(scheme, id: arena.add(input.text("id")))
+      let sender = try WebhookSender(name: input.text("sender"), secrets: secrets)
+      try engine.guardAgainstReplay(scheme, id: arena.add(input.text("id")), of: sender)
     }
     return ["verified": true]
   }
@@ -61,32 +64,5 @@ extension Engine {
   /// The system's clock: microseconds since 1970.
   public static func systemTime() -> Int64 {
     farebox_wall_clock()
-  }
-
-  /// Refuses a webhook whose id the ledger has seen, and remembers a new one.
-  ///
-  /// - Throws: `webhookReplayed`; `invalidArgument` without an id.
-  public func guardAgainstReplay(_ scheme: WebhookScheme, id: BorrowedText) throws(Failure) {
-    guard !id.isEmpty, id.count <= Limits.key else {
-      throw Failure(.invalidArgument, field: "id", "A replay guard needs an id of at most \(Limits.key) bytes.")
-    }
-    try perform(options.durability) { ledger, context throws(Rejection) in
-      let hash = KeyHash(id, ledger.webhookSecret(UInt32(scheme.rawValue)))
-      do throws(Failure) {
-        if let seen = try ledger.keys.find(hash, in: context.store),
-          try ledger.withRecord(seen, in: context.store, { _, heap throws(Failure) in heap[.key].equals(id) }) == true
-        {
-          throw Failure(.webhookReplayed, field: "id", "The ledger has seen this webhook before.")
-        }
-      } catch {
-        throw .failed(error)
-      }
-      var record = Record(.webhook, time: context.time)
-      record.account = LedgerState.platform
-      record.detail = UInt32(scheme.rawValue)
-      ledger.log.beginRecord()
-      ledger.log.addField(.key, id)
-      _ = try ledger.append(&record, key: hash)
-    }
   }
 }

@@ -15,34 +15,6 @@ public indirect enum NameMatch: Hashable, Sendable {
   /// Rules inside rules.
   private static let deepest = 8
 
-  /// Whether a name in lower case matches; nil when that cannot be told.
-  func matches(_ name: String) -> Bool? {
-    switch self {
-    case .equals(let text): return name == text.lowercased()
-    case .startsWith(let text): return name.hasPrefix(text.lowercased())
-    case .endsWith(let text): return name.hasSuffix(text.lowercased())
-    case .contains(let text): return NameMatch.find(text.lowercased(), in: name)
-    case .pattern(let text): return NamePattern(text)?.matches(name)
-    case .any(let rules):
-      let answers = rules.map { $0.matches(name) }
-      return answers.contains(true) ? true : (answers.contains(nil) ? nil : false)
-    case .all(let rules):
-      let answers = rules.map { $0.matches(name) }
-      return answers.contains(false) ? false : (answers.contains(nil) ? nil : true)
-    }
-  }
-
-  /// Whether a text holds another, byte by byte.
-  static func find(_ part: String, in name: String) -> Bool {
-    let part = Array(part.utf8)
-    var rest = name.utf8[...]
-    while rest.count >= part.count {
-      if rest.starts(with: part) { return true }
-      rest.removeFirst()
-    }
-    return false
-  }
-
   /// The patterns in the rule that cannot be read.
   var unreadable: [String] {
     switch self {
@@ -116,5 +88,72 @@ extension NameMatch {
     case .any(let rules): ["or": .array(rules.map(\.json))]
     case .all(let rules): ["and": .array(rules.map(\.json))]
     }
+  }
+}
+
+/// A rule that is ready to be applied to names in lower case.
+indirect enum NameTest: Sendable {
+  case equals([UInt8])
+  case startsWith([UInt8])
+  case endsWith([UInt8])
+  case contains([UInt8])
+  case any([NameTest])
+  case all([NameTest])
+  case pattern(NamePattern)
+  /// A pattern that cannot be read.
+  case unknown
+
+  init(_ rule: NameMatch) {
+    switch rule {
+    case .equals(let text): self = .equals(Array(text.lowercased().utf8))
+    case .startsWith(let text): self = .startsWith(Array(text.lowercased().utf8))
+    case .endsWith(let text): self = .endsWith(Array(text.lowercased().utf8))
+    case .contains(let text): self = .contains(Array(text.lowercased().utf8))
+    case .pattern(let text): self = NamePattern(text).map { .pattern($0) } ?? .unknown
+    case .any(let rules): self = .any(rules.map(NameTest.init))
+    case .all(let rules): self = .all(rules.map(NameTest.init))
+    }
+  }
+
+  /// Whether a name in lower case matches; nil when that cannot be told.
+  func matches(_ name: [UInt8]) -> Bool? {
+    switch self {
+    case .equals(let text): return name == text
+    case .startsWith(let text): return name.starts(with: text)
+    case .endsWith(let text): return name.reversed().starts(with: text.reversed())
+    case .contains(let text): return NameTest.find(text, in: name)
+    case .pattern(let pattern): return pattern.matches(name)
+    case .unknown: return nil
+    case .any(let tests):
+      var answer: Bool? = false
+      for test in tests {
+        switch test.matches(name) {
+        case true: return true
+        case nil: answer = nil
+        case false: continue
+        }
+      }
+      return answer
+    case .all(let tests):
+      var answer: Bool? = true
+      for test in tests {
+        switch test.matches(name) {
+        case false: return false
+        case nil: answer = nil
+        case true: continue
+        }
+      }
+      return answer
+    }
+  }
+
+  /// Whether a text holds another, byte by byte.
+  static func find(_ part: [UInt8], in name: [UInt8]) -> Bool {
+    var start = 0
+    while name.count - start >= part.count {
+      if name[start...].starts(with: part) { return true }
+      start += 1
+    }
+    return false
   }
 }

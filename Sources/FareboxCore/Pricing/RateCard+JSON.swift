@@ -2,7 +2,8 @@ extension RateCard {
   /// Reads a rate card.
   ///
   /// `{"name", "currency", "source", "entries": [{"name", "provider", "aliases", "match", "customer", "versions":
-  /// [{"from", "to", "price"}]}]}`. A single price that always applies may stand as `price` in the entry; an empty
+  /// [{"from", "to", "price"}]}]}`, and for the names of a price list `naming`, `providers` of `id`, `names`, `ids` and
+  /// `fallbacks`, and each entry's `vendor`. A single price that always applies may stand as `price` in the entry; an empty
   /// list of versions is a name without a price. Times are microseconds since 1970, or a date such as `2026-01-31`,
   /// at its midnight in UTC.
   /// - Throws: the failures of `Price.parse` and of the strict reader, with the path.
@@ -22,8 +23,38 @@ extension RateCard {
       let path = "\(fields.path("entries"))[\(index)]"
       entries.append(try entry(element, asset: asset, path: path, currency: currency))
     }
+    let naming = try naming(&fields)
+    let providers = try providers(&fields)
     try fields.finish()
-    return RateCard(name: name, currency: currency, source: source, entries: entries)
+    return RateCard(
+      name: name, currency: currency, source: source, entries: entries, naming: naming, providers: providers)
+  }
+
+  private static func naming(_ fields: inout JSONFields) throws(Failure) -> Naming {
+    guard let text = try fields.text("naming", limit: 32) else { return .plain }
+    guard let naming = Naming(rawValue: text) else {
+      throw fields.wrong("naming", "must be \(Naming.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    return naming
+  }
+
+  private static func providers(_ fields: inout JSONFields) throws(Failure) -> [Provider] {
+    var providers: [Provider] = []
+    for (index, element) in (try fields.list("providers", limit: mostProviders) ?? []).enumerated() {
+      var provider = try JSONFields(element, path: "\(fields.path("providers"))[\(index)]")
+      let id = try required("id", &provider)
+      let names = try rule("names", &provider)
+      let ids = try rule("ids", &provider)
+      let fallbacks = try texts("fallbacks", &provider)
+      try provider.finish()
+      providers.append(Provider(id: id, names: names, ids: ids, fallbacks: fallbacks))
+    }
+    return providers
+  }
+
+  private static func rule(_ key: String, _ fields: inout JSONFields) throws(Failure) -> NameMatch? {
+    guard let rule = fields.optional(key) else { return nil }
+    return try NameMatch.parse(rule, path: fields.path(key))
   }
 
   private static func entry(
@@ -33,9 +64,9 @@ extension RateCard {
     let name = try required("name", &fields)
     let provider = try fields.text("provider", limit: longestName)
     let customer = try fields.text("customer", limit: Limits.accountName)
-    let aliases = try aliases(&fields)
-    var match: NameMatch?
-    if let rule = fields.optional("match") { match = try NameMatch.parse(rule, path: fields.path("match")) }
+    let aliases = try texts("aliases", &fields)
+    let match = try rule("match", &fields)
+    let vendor = try fields.text("vendor", limit: longestName)
     var versions: [Version] = []
     if let price = fields.optional("price") {
       let price = try Price.parse(price, asset: asset, path: fields.path("price"), defaultCurrency: currency)
@@ -51,7 +82,8 @@ extension RateCard {
     }
     try fields.finish()
     return Entry(
-      name: name, provider: provider, aliases: aliases, match: match, customer: customer, versions: versions)
+      name: name, provider: provider, aliases: aliases, match: match, customer: customer, vendor: vendor,
+      versions: versions)
   }
 
   private static func version(
@@ -74,15 +106,15 @@ extension RateCard {
     return text
   }
 
-  private static func aliases(_ fields: inout JSONFields) throws(Failure) -> [String] {
-    var aliases: [String] = []
-    for element in try fields.list("aliases", limit: mostAliases) ?? [] {
+  private static func texts(_ key: String, _ fields: inout JSONFields) throws(Failure) -> [String] {
+    var texts: [String] = []
+    for element in try fields.list(key, limit: mostAliases) ?? [] {
       guard let text = element.string, !text.isEmpty, text.utf8.count <= longestName else {
-        throw fields.wrong("aliases", "must list texts of at most \(longestName) bytes")
+        throw fields.wrong(key, "must list texts of at most \(longestName) bytes")
       }
-      aliases.append(text)
+      texts.append(text)
     }
-    return aliases
+    return texts
   }
 
   private static func time(_ key: String, _ fields: inout JSONFields) throws(Failure) -> Int64? {
@@ -97,10 +129,25 @@ extension RateCard {
 extension RateCard {
   /// The rate card as JSON that `parse` reads back to an equal card.
   public var json: JSON {
-    [
-      "name": .string(name), "currency": .string(currency), "source": .string(source),
-      "entries": .array(entries.map(RateCard.json)),
-    ]
+    var object = JSONObject()
+    object.append("name", .string(name))
+    object.append("currency", .string(currency))
+    object.append("source", .string(source))
+    if naming != .plain { object.append("naming", .string(naming.rawValue)) }
+    if !providers.isEmpty { object.append("providers", .array(providers.map(RateCard.json))) }
+    object.append("entries", .array(entries.map(RateCard.json)))
+    return .object(object)
+  }
+
+  private static func json(_ provider: Provider) -> JSON {
+    var object = JSONObject()
+    object.append("id", .string(provider.id))
+    if let names = provider.names { object.append("names", names.json) }
+    if let ids = provider.ids { object.append("ids", ids.json) }
+    if !provider.fallbacks.isEmpty {
+      object.append("fallbacks", .array(provider.fallbacks.map { .string($0) }))
+    }
+    return .object(object)
   }
 
   private static func json(_ entry: Entry) -> JSON {
@@ -109,6 +156,7 @@ extension RateCard {
     if let provider = entry.provider { object.append("provider", .string(provider)) }
     if !entry.aliases.isEmpty { object.append("aliases", .array(entry.aliases.map { .string($0) })) }
     if let match = entry.match { object.append("match", match.json) }
+    if let vendor = entry.vendor { object.append("vendor", .string(vendor)) }
     if let customer = entry.customer { object.append("customer", .string(customer)) }
     object.append("versions", .array(entry.versions.map(json)))
     return .object(object)

@@ -3,15 +3,15 @@ package import Farebox
 package import FareboxCore
 internal import Synchronization
 
-/// Metered calls: quote, reserve, run, capture; and release where the call did not succeed.
+/// Calls of tools: the engine is told when one begins, how it ended and what it used, and decides what that costs.
 extension PluginHost {
   /// Runs a tool of a plugin for its payer.
   ///
-  /// - Throws: what stood against it; then nobody was charged, except where the failure is one of the capture itself,
+  /// - Throws: what stood against it; then nobody was charged, except where the failure is one of the charge itself,
   ///   whose status says what may have happened.
   package func call(_ engine: Engine, _ request: ToolRequest) throws(Failure) -> ToolResult {
     try engine.checkUsable()
-    // Who pays has this done by the reservation.
+    // Where somebody pays, the engine does this.
     if request.isUncharged { try request.checkTexts() }
     return try whileOpen { () throws(Failure) in
       while true {
@@ -96,112 +96,57 @@ extension PluginHost {
 
   // MARK: Money
 
+  /// Runs a call for its payer: the engine decides what is held before it and what its end costs.
   private func charge(
     _ engine: Engine, _ plugin: Plugin, _ supervisor: Supervisor, _ tool: Plugin.Tool,
     _ prepared: PreparedCall, _ request: ToolRequest
   ) throws(Failure) -> ToolResult {
-    let hold = try reserve(engine, tool, prepared, request)
+    let call = try begin(engine, tool, prepared, request)
     let outcome: ToolOutcome
+    var end = FinishRequest()
     do throws(Failure) {
       outcome = try run(engine, plugin, supervisor, tool, prepared, request)
       if !outcome.writes.isEmpty { try engine.setSkillValues(plugin.id, outcome.writes) }
+      end.recorded = try prepared.used(outcome, tool, scale: call.scale)
     } catch {
-      throw giveUp(engine, hold, error)
+      end.ending = error.status == .pluginCancelled ? .left : .failed
+      do throws(Failure) {
+        _ = try engine.finish(call, end, durability: request.durability)
+      } catch {
+        // The store is gone: what was held returns to the payer when its time is over.
+      }
+      throw error
     }
-    var receipt: Receipt?
-    do throws(Failure) {
-      receipt = try capture(engine, plugin, hold, prepared, outcome, tool, request)
-    } catch {
-      // Another try of the same call shared the hold, and failed: this one did not, and pays for itself.
-      guard error.status == .holdReleased || error.status == .holdExpired else { throw error }
-      let next = try reserve(engine, tool, prepared, request)
-      receipt = try capture(engine, plugin, next, prepared, outcome, tool, request)
+    let attribution = plugin.attribution
+    let receipt = try attribution.withBorrowedText { metadata throws(Failure) in
+      end.metadata = metadata
+      return try engine.finish(call, end, durability: request.durability)
     }
-    return ToolResult(
-      output: outcome.output, kind: tool.declared.output, receipt: receipt, attribution: plugin.attribution)
+    return ToolResult(output: outcome.output, kind: tool.declared.output, receipt: receipt, attribution: attribution)
   }
 
-  /// Holds the money of a call.
-  ///
-  /// A repeat with the same key finds the hold of the first try. Where that try failed, and so was released, the next
-  /// one gets a key of its own that follows from it, so that however many tries there are one of them is charged.
-  private func reserve(
+  private func begin(
     _ engine: Engine, _ tool: Plugin.Tool, _ prepared: PreparedCall, _ request: ToolRequest
-  ) throws(Failure) -> Receipt {
-    var reservation = ChargeRequest()
-    reservation.payer = request.payer
-    reservation.tool = tool.pinned.text
-    reservation.run = request.run
-    reservation.call = request.call
-    reservation.maxCost = request.maxCost
-    reservation.usage = prepared.usage
-    var terms = HoldTerms()
-    terms.overCapture = request.maxCost == nil ? .overflow : .cap
-    // Not the caller's deadline, or a repeat that has another would be another request.
-    terms.expiresInMilliseconds = max(terms.expiresInMilliseconds, prepared.longest + PluginHost.holdMargin)
-    guard !request.key.isEmpty else { return try engine.reserve(reservation, terms) }
-    for attempt in 0..<PluginHost.mostAttempts {
-      let key = attempt == 0 ? nil : AttemptKey(request.key, attempt)
-      reservation.key = key?.text ?? request.key
-      let receipt = try engine.reserve(reservation, terms)
-      guard receipt.isReplayed else { return receipt }
-      let state = try engine.call("hold.get", ["hold": .int(Int64(clamping: receipt.hold))])
-      switch state.object?["state"]?.string {
-      case "released", "expired": withExtendedLifetime(key) {}
-      default: return receipt
-      }
+  ) throws(Failure) -> MeteredCall {
+    var begin = BeginRequest()
+    begin.payer = request.payer
+    begin.tool = tool.pinned.text
+    begin.run = request.run
+    begin.call = request.call
+    begin.key = request.key
+    begin.terms = request.terms
+    begin.maxCost = request.maxCost
+    begin.expected = prepared.expected
+    // Not the caller's deadline, which may be another in a repeat of the call.
+    begin.expiresInMilliseconds = max(begin.expiresInMilliseconds, prepared.longest + PluginHost.holdMargin)
+    return try prepared.arguments.withBorrowedText { arguments throws(Failure) in
+      begin.arguments = arguments
+      return try engine.begin(begin)
     }
-    throw Failure(
-      .pluginUnavailable, field: "idempotency_key",
-      "\(PluginHost.mostAttempts) tries with this key have failed; use another one.")
   }
 
   /// A hold outlives the longest call of its tool by this many milliseconds.
   private static let holdMargin: Int64 = 60_000
-  private static let mostAttempts = 64
-
-  /// Gives the money of a call that did not succeed back, and says why it did not.
-  private func giveUp(_ engine: Engine, _ hold: Receipt, _ failure: Failure) -> Failure {
-    do throws(Failure) {
-      _ = try engine.release(hold: hold.hold)
-    } catch {
-      // Another try of the same call has ended the hold, or the store is gone: then the hold expires by itself.
-    }
-    return failure
-  }
-
-  private func capture(
-    _ engine: Engine, _ plugin: Plugin, _ hold: Receipt, _ prepared: PreparedCall, _ outcome: ToolOutcome,
-    _ tool: Plugin.Tool, _ request: ToolRequest
-  ) throws(Failure) -> Receipt {
-    let attribution = plugin.attribution
-    do throws(Failure) {
-      let used = try prepared.used(outcome, tool)
-      return try attribution.withBorrowedText { metadata throws(Failure) in
-        var capture = CaptureRequest()
-        capture.hold = hold.hold
-        // Not what was held: that may be a max_cost, or what was expected before the call.
-        capture.amount = .usage(used)
-        capture.metadata = metadata
-        do throws(Failure) {
-          return try engine.capture(capture, durability: request.durability)
-        } catch {
-          switch error.status.entry?.family {
-          case .refused where error.status != .unpriceable:
-            // What goes beyond the hold cannot be paid: what was held is taken.
-            capture.amount = .rest
-            return try engine.capture(capture, durability: request.durability)
-          default: throw error
-          }
-        }
-      }
-    } catch {
-      // An earlier try of the same call, or one at the same time, has paid: its receipt is this one's.
-      if error.status == .holdCaptured, hold.isReplayed { return try engine.closingCapture(hold: hold.hold) }
-      if error.status == .unpriceable || error.status == .overflow { throw giveUp(engine, hold, error) }
-      throw error
-    }
-  }
 
   // MARK: Running
 
@@ -247,22 +192,5 @@ extension PluginHost {
       }
       try tool.outputSchema?.check(json, path: "output", status: .pluginOutput)
     }
-  }
-}
-
-/// The key of a further try: the caller's, cut to fit, and the number of the try.
-private final class AttemptKey {
-  private let arena = TextArena()
-  let text: BorrowedText
-
-  init(_ key: BorrowedText, _ attempt: Int) {
-    let suffix = "#\(attempt)"
-    let bytes = unsafe [UInt8](key.bytes)
-    guard bytes.count + suffix.utf8.count > Limits.key else {
-      text = arena.add(bytes: bytes + suffix.utf8)
-      return
-    }
-    // What does not fit is named by its hash.
-    text = arena.add(bytes: Array(SHA256Hasher.hash(bytes.span).hex.utf8) + suffix.utf8)
   }
 }

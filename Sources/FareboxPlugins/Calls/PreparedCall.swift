@@ -8,8 +8,10 @@ struct PreparedCall {
   let input: [UInt8]
   /// The input as JSON, where a schema or a measure reads it.
   private let json: JSON
-  /// What is known of the usage before the call.
-  let usage: Usage
+  /// The usage, where all that the price counts is known before the call.
+  let expected: Tally?
+  /// The input in one form for equal inputs, where a repeat of the call is compared with it.
+  let arguments: String
   /// When the call ends at the latest, by the steady clock.
   let deadline: Int64
   /// How many milliseconds a call of the tool may take, whatever its caller says.
@@ -33,27 +35,29 @@ struct PreparedCall {
       guard json.object != nil else { throw Failure(.pluginInput, field: "input", "It must be an object.") }
       try tool.declared.inputSchema?.check(json, path: "input", status: .pluginInput)
     }
-    guard tool.isBounded || request.maxCost != nil || request.isUncharged else {
-      throw Failure(
-        .missingField, field: "max_cost",
-        "What a call of '\(tool.declared.name)' costs is known only after it; say what it may cost at the most.")
-    }
     var usage = Usage.oneRequest
     try tool.measure.count(json, inputBytes: input.count, outputBytes: nil, into: &usage)
-    self.usage = usage
+    let counted = tool.measure.metersBefore.subtracting(MeterSet(.requests))
+    expected = tool.isCounted && !counted.isEmpty ? try Tally(usage, of: counted, scale: tool.scale) : nil
+    // Without an id or a key each call is one of its own.
+    arguments = request.call.isEmpty && request.key.isEmpty ? "" : json.canonical()
     let granted = plugin.grants.deadlineMilliseconds
     longest = min(tool.declared.deadlineMilliseconds ?? granted, granted)
     let milliseconds = request.deadlineMilliseconds > 0 ? min(longest, request.deadlineMilliseconds) : longest
     deadline = farebox_worker_steady_clock() + milliseconds * 1_000_000
   }
 
-  /// What a call that succeeded has used: one request, what the host has counted, and what the plugin has metered.
-  func used(_ outcome: ToolOutcome, _ tool: Plugin.Tool) throws(Failure) -> Usage {
+  /// What a call that succeeded has used: what the host has counted, and what the plugin has metered.
+  ///
+  /// - Parameter scale: of the asset that it is charged in.
+  func used(_ outcome: ToolOutcome, _ tool: Plugin.Tool, scale: UInt8) throws(Failure) -> Tally {
     var usage = Usage.oneRequest
     try tool.measure.count(json, inputBytes: input.count, outputBytes: outcome.output.count, into: &usage)
+    var meters = tool.measure.meters.reduce(into: MeterSet()) { $0.formUnion(MeterSet($1)) }
     for (meter, micro) in outcome.usage where !tool.measure.meters.contains(meter) {
       try usage.set(meter, micro: micro)
+      meters.formUnion(MeterSet(meter))
     }
-    return usage
+    return try Tally(usage, of: meters, scale: scale)
   }
 }

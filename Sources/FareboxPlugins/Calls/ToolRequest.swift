@@ -10,8 +10,9 @@ package struct ToolRequest {
   package var key = BorrowedText.empty
   package var run = BorrowedText.empty
   package var call = BorrowedText.empty
-  /// Atomic units that are held, and that the call costs at the most; nil is no maximum.
+  /// Atomic units that the call costs at the most; nil is no maximum.
   package var maxCost: Int64?
+  package var terms = CallTerms()
   /// Milliseconds after which the caller gives up; 0 is the tool's own time.
   package var deadlineMilliseconds: Int64 = 0
   /// Of the capture; nil is what the engine was opened with.
@@ -23,15 +24,12 @@ package struct ToolRequest {
 
   /// Refuses texts that no call may have, wherever they are not looked at anyway.
   func checkTexts() throws(Failure) {
-    for (text, field, most) in [
-      (payer, "payer", Limits.accountName), (key, "idempotency_key", Limits.key), (run, "run", Limits.identifier),
-      (call, "call", Limits.identifier),
-    ] {
+    for (text, field, most) in [(payer, "payer", Limits.accountName), (key, "idempotency_key", Limits.key)] {
       guard text.count <= most else { throw Failure(.tooLong, field: field, "It has at most \(most) bytes.") }
     }
-    for (text, field) in [(payer, "payer"), (run, "run"), (call, "call")] where !text.isText {
-      throw Failure(.invalidUTF8, field: field, "It is not UTF-8 text.")
-    }
+    guard payer.isText else { throw Failure(.invalidUTF8, field: "payer", "It is not UTF-8 text.") }
+    try Identifier.check(run, "run")
+    try Identifier.check(call, "call")
   }
 }
 

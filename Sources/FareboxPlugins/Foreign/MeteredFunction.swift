@@ -3,7 +3,7 @@ internal import Farebox
 internal import FareboxCore
 internal import Glibc
 
-/// A C function and what its calls cost: quotes, reserves, calls, and captures or releases.
+/// A C function and what its calls cost. It tells the engine when a call begins, how it ended and what it used.
 @safe
 final class MeteredFunction: @unchecked Sendable {
   // Sound because all of it is written once, in init; the pointers lead to what libffi and the host only read.
@@ -32,15 +32,14 @@ final class MeteredFunction: @unchecked Sendable {
     var number = errno
     var wasCalled = false
     do throws(Failure) {
-      let usage = try unsafe units(arguments, written: nil)
-      let hold = try admit(thread, usage, stands)
+      let begun = try unsafe begin(thread, arguments, stands)
       errno = number
       call()
       number = errno
       wasCalled = true
       let word = unsafe result.loadUnaligned(as: UInt64.self)
-      if let hold {
-        thread.note(try unsafe settle(hold, arguments, word))
+      if let begun {
+        thread.note(try unsafe finish(begun, arguments, word))
       } else {
         thread.note(nil)
       }
@@ -53,101 +52,132 @@ final class MeteredFunction: @unchecked Sendable {
 
   // MARK: Before the call
 
+  private struct Begun {
+    let engine: Engine
+    let call: MeteredCall
+  }
+
   /// Lets a call begin.
   ///
-  /// - Returns: its hold, or nil where nothing is written.
-  private func admit(
-    _ thread: MeteringThread, _ usage: Usage, _ stands: (CheckedPrice, UInt64) -> Void
-  ) throws(Failure) -> Hold? {
+  /// - Returns: nil where nothing is written.
+  private func begin(
+    _ thread: MeteringThread, _ arguments: ArgumentList, _ stands: (CheckedPrice, UInt64) -> Void
+  ) throws(Failure) -> Begun? {
+    let counted = try unsafe units(arguments, written: nil)
     guard let engine else { throw Failure(.closed, "The engine was closed.") }
     try engine.checkUsable()
-    let isNamed = !terms.payer.text.isEmpty
-    let payer = isNamed ? terms.payer : thread.payer
-    guard !payer.text.isEmpty else {
-      throw Failure(.missingField, field: "payer", "Neither farebox_meter nor farebox_pay has named a payer.")
+    let caller = try unsafe caller(thread, engine, arguments)
+    if terms.isCheckOnly {
+      try check(engine, caller, counted, stands)
+      return nil
     }
-    let call = Call(engine: engine, payer: payer, run: isNamed ? nil : thread.run, usage: usage)
-    guard terms.isCheckOnly else { return try reserve(call) }
-    let price = try engine.check(request(call))
-    if case .request = terms.usage { stands(price, isNamed ? 0 : MeteringThread.payerNumber) }
-    return nil
+    var request = BeginRequest()
+    request.tool = terms.tool.text
+    request.payer = caller.payer.text
+    request.terms = terms.call
+    request.maxCost = terms.maxCost
+    if let counted { request.expected = try MeteredFunction.tally(counted) }
+    guard let context = caller.context else {
+      if let run = caller.run { request.run = run.text }
+      return Begun(engine: engine, call: try engine.begin(request))
+    }
+    request.run = context.run.text
+    request.call = context.call.text
+    request.parent = context.parent.text
+    request.ordinal = context.ordinal
+    let call = try context.arguments.withBorrowedText { digest throws(Failure) in
+      request.arguments = digest
+      return try engine.begin(request)
+    }
+    return Begun(engine: engine, call: call)
   }
 
-  private struct Call {
-    let engine: Engine
-    let payer: OwnedText
-    let run: OwnedText?
-    let usage: Usage
-  }
-
-  private struct Hold {
-    let call: Call
-    let number: UInt64
-  }
-
-  private func request(_ call: Call) -> ChargeRequest {
+  private func check(
+    _ engine: Engine, _ caller: Caller, _ counted: Int64?, _ stands: (CheckedPrice, UInt64) -> Void
+  ) throws(Failure) {
     var request = ChargeRequest()
     request.tool = terms.tool.text
-    request.payer = call.payer.text
-    if let run = call.run { request.run = run.text }
+    request.payer = caller.payer.text
     request.maxCost = terms.maxCost
-    request.usage = call.usage
-    return request
+    if let counted { try request.usage.set(.units, count: counted) }
+    let price = try engine.check(request)
+    if counted == nil, let number = caller.number { stands(price, number) }
   }
 
-  private func reserve(_ call: Call) throws(Failure) -> Hold {
-    var hold = HoldTerms()
-    hold.overCapture = .cap
-    return Hold(call: call, number: try call.engine.reserve(request(call), hold).hold)
+  // MARK: Who pays
+
+  private struct Caller {
+    let payer: OwnedText
+    /// Of the thread.
+    var run: OwnedText?
+    /// What the caller's context says, where that names the payer.
+    var context: ContextPayer?
+    /// The number under which a price may be kept: 0 for anybody; nil is none.
+    let number: UInt64?
+  }
+
+  /// The payer that the terms name, else the one of the caller's context, else the thread's.
+  private func caller(
+    _ thread: MeteringThread, _ engine: Engine, _ arguments: ArgumentList
+  ) throws(Failure) -> Caller {
+    if !terms.payer.text.isEmpty { return Caller(payer: terms.payer, number: 0) }
+    let digest = terms.isCheckOnly ? nil : { unsafe self.digest(arguments) }
+    if let context = try PayerContext.payer(for: terms.tool.text, arguments: digest) {
+      guard !context.payer.text.isEmpty else { throw nobody() }
+      guard context.engine == nil || context.engine === engine else {
+        let name = terms.tool.text.string ?? ""
+        throw Failure(
+          .missingField, field: "payer",
+          "The payer of this context has its account in another ledger than tool '\(name)'.")
+      }
+      return Caller(payer: context.payer, context: context, number: nil)
+    }
+    guard !thread.payer.text.isEmpty else { throw nobody() }
+    return Caller(payer: thread.payer, run: thread.run, number: MeteringThread.payerNumber)
+  }
+
+  private func nobody() -> Failure {
+    let name = terms.tool.text.string ?? ""
+    return Failure(
+      .missingField, field: "payer",
+      "This call of tool '\(name)' has no payer, so its function did not run. Name one: `payer` of "
+        + "farebox_meter, farebox_pay on this thread, or engine.paying(account) in Python and Node.")
   }
 
   // MARK: After the call
 
-  /// Charges what was used, or gives the hold back where the result means failure.
+  /// Ends a call.
   ///
-  /// - Returns: the receipt of the charge, or nil.
-  private func settle(_ hold: Hold, _ arguments: ArgumentList, _ word: UInt64) throws(Failure) -> Receipt? {
+  /// - Returns: the receipt of the charge, or nil where nothing was charged.
+  private func finish(
+    _ begun: Begun, _ arguments: ArgumentList, _ word: UInt64
+  ) throws(Failure) -> Receipt? {
+    var end = FinishRequest()
     if let rule = terms.failure, let scalar = terms.signature.result, rule.applies(to: word, scalar) {
-      do throws(Failure) {
-        _ = try hold.call.engine.release(hold: hold.number)
-      } catch {
-        // Where the hold's time is over the money is back with the payer already.
-        guard error.status == .holdExpired else { throw error }
-      }
-      return nil
+      end.ending = .reportedFailure
+    } else if let counted = try? unsafe units(arguments, written: word), let tally = try? MeteredFunction.tally(counted)
+    {
+      // A length that nobody can have written is none: then the estimate counts.
+      end.recorded = tally
     }
-    let usage = try unsafe units(arguments, written: word)
-    do throws(Failure) {
-      return try capture(hold, usage)
-    } catch {
-      // The call took longer than its hold lasts: what it did is charged now, like a call that begins now.
-      guard error.status == .holdExpired else { throw error }
-    }
-    return try capture(try reserve(hold.call), usage)
-  }
-
-  private func capture(_ hold: Hold, _ usage: Usage) throws(Failure) -> Receipt {
-    var request = CaptureRequest()
-    request.hold = hold.number
-    request.amount = .usage(usage)
-    do throws(Failure) {
-      return try hold.call.engine.capture(request, durability: terms.durability)
-    } catch {
-      // Usage that nothing prices costs what the caller was ready to pay for it.
-      guard error.status == .unpriceable, terms.maxCost != nil else { throw error }
-    }
-    request.amount = .rest
-    return try hold.call.engine.capture(request, durability: terms.durability)
+    let receipt = try begun.engine.finish(begun.call, end, durability: terms.durability)
+    return receipt.isReleased ? nil : receipt
   }
 
   // MARK: Usage
 
-  /// What a call uses.
+  private static func tally(_ units: Int64) throws(Failure) -> Tally {
+    var usage = Usage.oneRequest
+    try usage.set(.units, count: units)
+    return try Tally(usage, of: MeterSet(.units))
+  }
+
+  /// The units that a call uses; nil where nothing is counted.
   ///
   /// - Parameter written: the function's result; nil before the call, when an out buffer counts with its capacity.
-  private func units(_ arguments: ArgumentList, written word: UInt64?) throws(Failure) -> Usage {
+  private func units(_ arguments: ArgumentList, written word: UInt64?) throws(Failure) -> Int64? {
     switch terms.usage {
-    case .request: return .oneRequest
+    case .request: return nil
     case .value(let scalar, let place):
       let number = unsafe scalar.integer(arguments.word(at: place, bytes: scalar.bytes))
       guard number >= 0 else {
@@ -155,16 +185,10 @@ final class MeteredFunction: @unchecked Sendable {
           ? Failure(.overflow, field: "usage", "The units do not fit into 64 bits of millionths.")
           : Failure(.invalidArgument, field: "usage", "The units of a call are not negative.")
       }
-      return try MeteredFunction.usage(number)
+      return number
     case .bytes(let type, let place):
-      return try MeteredFunction.usage(Int64(clamping: unsafe bytes(arguments, type, place, written: word)))
+      return Int64(clamping: unsafe bytes(arguments, type, place, written: word))
     }
-  }
-
-  private static func usage(_ units: Int64) throws(Failure) -> Usage {
-    var usage = Usage.oneRequest
-    try usage.set(.units, count: units)
-    return usage
   }
 
   private func bytes(
@@ -184,6 +208,39 @@ final class MeteredFunction: @unchecked Sendable {
       return unsafe capacity.map { unsafe ArgumentList.word($0, bytes: width.bytes) } ?? 0
     }
   }
+
+  /// A digest of the arguments: equal for a repeat of the call, also in another process. Addresses are no part of it.
+  private func digest(_ arguments: ArgumentList) -> String {
+    var hasher = SHA256Hasher()
+    var place = 0
+    for parameter in terms.signature.parameters {
+      switch parameter.type {
+      case .scalar(.pointer): break
+      case .scalar(.string):
+        let text = unsafe UnsafeRawPointer(bitPattern: UInt(arguments.word(at: place, bytes: 8)))
+        let count = unsafe text.map { unsafe strlen($0.assumingMemoryBound(to: CChar.self)) } ?? 0
+        unsafe hasher.add(UnsafeRawBufferPointer(start: text, count: count))
+      case .scalar(let scalar): hasher.add(unsafe arguments.word(at: place, bytes: scalar.bytes))
+      case .bytes(let width):
+        let source = unsafe UnsafeRawPointer(bitPattern: UInt(arguments.word(at: place, bytes: 8)))
+        let count = Int(clamping: unsafe arguments.word(at: place + 1, bytes: width.bytes))
+        unsafe hasher.add(UnsafeRawBufferPointer(start: source, count: source == nil ? 0 : count))
+      case .out, .outByReference: hasher.add(unsafe bytes(arguments, parameter.type, place, written: nil))
+      }
+      place += parameter.type.count
+    }
+    return hasher.finish().hex
+  }
+}
+
+extension SHA256Hasher {
+  /// Adds a part and its length.
+  fileprivate mutating func add(_ bytes: UnsafeRawBufferPointer) {
+    unsafe withUnsafeBytes(of: UInt64(bytes.count)) { unsafe update($0) }
+    unsafe update(bytes)
+  }
+
+  fileprivate mutating func add(_ word: UInt64) { unsafe withUnsafeBytes(of: word) { unsafe add($0) } }
 }
 
 /// The addresses of the C arguments of a call.

@@ -75,7 +75,7 @@ struct MeteredSlot: ~Copyable {
 
   /// Keeps a price that stands, unless the function is another by now.
   private func keep(_ price: CheckedPrice, _ number: UInt64, of metered: MeteredFunction) {
-    guard unsafe current === metered else { return }
+    guard unsafe current === metered, number == 0 || PayerContext.isThreads else { return }
     unsafe write(
       function: UInt(bitPattern: metered.function), generation: price.generation, until: price.until, payer: number)
   }

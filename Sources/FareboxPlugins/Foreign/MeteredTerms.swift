@@ -12,6 +12,8 @@ package struct MeteredTerms: Sendable {
   /// The bits of what a refused call returns.
   let refused: UInt64
   let maxCost: Int64?
+  /// The settings of each call.
+  let call: CallTerms
   let durability: Durability?
   /// Whether nothing is written to the ledger.
   let isCheckOnly: Bool
@@ -33,7 +35,8 @@ package struct MeteredTerms: Sendable {
   /// - Throws: what is wrong, with the field of `farebox_meter_args`.
   package init(
     signature text: BorrowedText, tool: BorrowedText, payer: BorrowedText, usage: BorrowedText, failure: BorrowedText,
-    refused: (integer: Int64, number: Double), maxCost: Int64?, durability: Durability?, isCheckOnly: Bool
+    refused: (integer: Int64, number: Double), maxCost: Int64?, call: CallTerms = [], durability: Durability?,
+    isCheckOnly: Bool
   ) throws(Failure) {
     let signature = try Signature.parse(text, field: "args.signature")
     self.signature = signature
@@ -51,6 +54,7 @@ package struct MeteredTerms: Sendable {
       throw Failure(.invalidAmount, field: "args.max_cost", "It must not be negative.")
     }
     self.maxCost = maxCost
+    self.call = call
     self.durability = durability
     self.isCheckOnly = isCheckOnly
   }

@@ -91,12 +91,12 @@ package final class MeteringThread {
 
 /// A text of a caller, kept beyond the call.
 @safe
-final class OwnedText: @unchecked Sendable {
+package final class OwnedText: @unchecked Sendable {
   // Sound because the bytes are written once, in init, and only read afterwards.
-  let text: BorrowedText
+  package let text: BorrowedText
   private let bytes: UnsafeMutablePointer<UInt8>
 
-  init(_ text: BorrowedText = .empty) {
+  package init(_ text: BorrowedText = .empty) {
     unsafe bytes = .allocate(capacity: max(1, text.count))
     let source = unsafe text.bytes
     for index in source.indices { unsafe bytes[index] = unsafe source[index] }

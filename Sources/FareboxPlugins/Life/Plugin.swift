@@ -30,8 +30,10 @@ final class Plugin: Sendable {
   final class Tool: Sendable {
     let declared: PluginTool
     let measure: UsageMeasure
-    /// Whether what a call costs is known before it, or bounded by the price itself; else the caller must bound it.
-    let isBounded: Bool
+    /// Whether the host counts all that the price charges for before the call.
+    let isCounted: Bool
+    /// Of the asset in whose atomic units a `value` is counted.
+    let scale: UInt8
     /// `skill#tool`.
     let fullName: String
     /// `skill@version#tool`: what a call is charged as, so that it costs what this version declares.
@@ -47,7 +49,8 @@ final class Plugin: Sendable {
       measure = UsageMeasure(declared)
       let counted = measure.metersBefore
       let priced = (price?.components ?? []).reduce(into: MeterSet()) { $0.formUnion($1.meters) }
-      isBounded = price.map { $0.maxCost > 0 || priced.isSubset(of: counted) } ?? false
+      isCounted = price != nil && priced.isSubset(of: counted)
+      scale = price?.asset.scale ?? 0
     }
   }
 

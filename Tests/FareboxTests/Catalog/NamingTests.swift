@@ -270,6 +270,23 @@ import Testing
       """)
   }
 
+  @Test func `a line of a capture costs what the version that it names declares`() throws {
+    try play(
+      inFile: true,
+      """
+      deposit user:ana 100
+      skill {"id":"s","version":"1.0.0","tools":[{"name":"t","pricing":{"cost":"1"}}]}
+      skill {"id":"s","version":"2.0.0","tools":[{"name":"t","pricing":{"cost":"2"}}]}
+      skill {"id":"b","version":"1.0.0","tools":[{"name":"t","pricing":{"cost":"5"}}]}
+      reserve_call user:ana s@1.0.0#t max_cost=20 as hold
+      # The plain name is the hold's tool, whatever else has the name.
+      capture @hold lines=[{"tool":"t"},{"tool":"s@1.0.0#t"},{"tool":"s@2.0.0#t"},{"tool":"b#t"}] idempotency_key=k   -> OK amount=9.00 tool=t skill=s lines.0.amount=1.00 lines.1.amount=1.00 lines.2.amount=2.00 lines.3.amount=5.00 lines.3.skill=b
+      seal
+      reopen
+      capture @hold lines=[{"tool":"t"},{"tool":"s@1.0.0#t"},{"tool":"s@2.0.0#t"},{"tool":"b#t"}] idempotency_key=k   -> OK amount=9.00 replayed=true lines.3.skill=b
+      """)
+  }
+
   @Test func `a rate and a tool may have one name`() throws {
     try play(
       inFile: true,
@@ -281,6 +298,7 @@ import Testing
       call user:ana c/m                                -> TOOL_AMBIGUOUS candidates.0=s#c/m candidates.1=#c/m
       call user:ana s#c/m                              -> OK amount=1.00
       call user:ana #c/m                               -> OK amount=7.00
+      call user:ana #c/nope                            -> RATE_CARD_NOT_FOUND field=tool
       call user:ana c/n                                -> OK amount=8.00
       price.set tool=#c/m customer=user:ana price={"cost":"6"}   -> OK tool=c/m skill=null
       seal

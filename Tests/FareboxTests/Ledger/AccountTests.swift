@@ -26,7 +26,7 @@ import Testing
     ("account.open", #"{"account":"user:new","credit_line":"-1","asset":"EUR"}"#, .invalidAmount),
     ("account.set_credit_line", #"{"account":"user:ana","credit_line":"x","asset":"EUR"}"#, .invalidAmount),
     ("account.set_credit_line", #"{"account":"org:acme/dept:a","credit_line":"1","asset":"EUR"}"#, .invalidArgument),
-    ("account.deposit", #"{"account":"user:a b","amount":"1","asset":"EUR"}"#, .invalidArgument),
+    ("account.deposit", #"{"account":"user:a\tb","amount":"1","asset":"EUR"}"#, .invalidArgument),
     ("account.deposit", #"{"account":"user:shut","amount":"1","asset":"EUR"}"#, .accountClosed),
     ("account.withdraw", #"{"account":"user:none","amount":"1","asset":"EUR"}"#, .accountNotFound),
     ("account.withdraw", #"{"account":"user:ana","amount":"1","asset":"EUR"}"#, .insufficientFunds),
@@ -90,7 +90,10 @@ import Testing
     }
     #expect(opens(path) == "OK")
     #expect(opens(path + "/a") == "TOO_LONG")
-    for bad in ["/", "a/", "/a", "a//b", "a b", "a\u{0}", "ä", "a%"] {
+    for bad in [
+      "/", "a/", "/a", "a//b", "a\u{0}", " ", "a/ ", "  /a", "a\nb", "a\tb", "a\u{7f}", "a\u{85}", "a\u{2028}b",
+      "a//\u{301}",
+    ] {
       #expect(opens(bad) == "INVALID_ARGUMENT", "\(bad)")
     }
     #expect(opens("") == "MISSING_FIELD")

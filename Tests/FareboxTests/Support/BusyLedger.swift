@@ -134,8 +134,18 @@ final class BusyLedger {
     let index = generator.below(holds.count)
     holds[index].left -= 1
     let isFinal = holds[index].left == 0
-    let receipt = try keyed(
-      "hold.capture", ["hold": .int(holds[index].id), "amount": "0.05", "final": .bool(isFinal)])
+    var input: JSONObject = ["hold": .int(holds[index].id), "final": .bool(isFinal)]
+    if generator.chance(30) {
+      input.append(
+        "lines",
+        [
+          ["amount": "0.0100001", "payee": .string(generator.pick(BusyLedger.payers))], ["tool": "flat"],
+          ["tool": "unit", "usage": ["units": "0.05"], "description": "a part of it"],
+        ])
+    } else {
+      input.append("amount", "0.05")
+    }
+    let receipt = try keyed("hold.capture", input)
     if let id = receipt?.object?["id"]?.int64 { charges.append(id) }
     if isFinal || receipt == nil { holds.remove(at: index) }
   }

@@ -75,6 +75,18 @@ struct Script {
     return try run(String(words[0]), Array(words.dropFirst())).get()
   }
 
+  /// As `answer`, and throws the failure itself.
+  func attempt(_ line: String) throws(Failure) -> JSON {
+    let words = line.split(separator: " ")
+    let answer: Result<JSON, Failure>
+    do {
+      answer = try run(String(words[0]), Array(words.dropFirst()))
+    } catch {
+      throw Failure(.internal, "'\(line)' cannot be played: \(error)")
+    }
+    return try answer.get()
+  }
+
   private func playControl(_ command: Substring, _ words: [Substring]) throws -> Bool {
     switch command {
     case "clock": ledger.clock.now = try NaiveCalendar.parse(words[0])

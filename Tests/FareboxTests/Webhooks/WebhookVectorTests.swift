@@ -85,7 +85,7 @@ private struct Vector {
 }
 
 /// The files that all languages test with.
-private enum Vectors {
+enum Vectors {
   struct Missing: Error {
     let name: String
   }

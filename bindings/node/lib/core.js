@@ -409,12 +409,12 @@ class Core {
 }
 
 /** Opens a ledger; `clock` is a function that gives microseconds as a BigInt, or undefined. */
-function openSync(url, options, clock) {
-  return made(addon.openSync(null, options, [url], undefined, clock));
+function openSync(texts, options, clock) {
+  return made(addon.openSync(null, options, texts, undefined, clock));
 }
 
-async function open(url, options, clock) {
-  return made(await addon.open(null, options, [url], undefined, clock));
+async function open(texts, options, clock) {
+  return made(await addon.open(null, options, texts, undefined, clock));
 }
 
 function made(answer) {

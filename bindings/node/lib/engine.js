@@ -36,13 +36,13 @@ class Farebox {
   static async open(url = 'farebox.db', options = undefined) {
     const call = openCall(url, options);
     const { open } = require('./core');
-    return opened(await open(call.url, call.numbers, call.clock), call);
+    return opened(await open(call.texts, call.numbers, call.clock), call);
   }
 
   static openSync(url = 'farebox.db', options = undefined) {
     const call = openCall(url, options);
     const { openSync } = require('./core');
-    return opened(openSync(call.url, call.numbers, call.clock), call);
+    return opened(openSync(call.texts, call.numbers, call.clock), call);
   }
 
   async close() {

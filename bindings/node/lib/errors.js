@@ -2,7 +2,7 @@
 
 /* Errors: one class a family of statuses, one code a reason. */
 
-const { STATUSES, STATUS_OF } = require('./statuses');
+const { REFUSALS, STATUSES, STATUS_OF } = require('./statuses');
 
 /** A call was not carried out; the subclass says what a caller can do about it. */
 class FareboxError extends Error {
@@ -14,6 +14,7 @@ class FareboxError extends Error {
     this.field = field;
     this.retryable = retryable === undefined ? row !== undefined && row.retryable : retryable;
     this.details = details;
+    this.userMessage = '';
   }
 
   get name() {
@@ -28,15 +29,32 @@ class RequestError extends FareboxError {}
 class HandleError extends FareboxError {}
 
 /** The account, asset, tool or transfer named does not exist, or is not in a state that allows this. */
-class StateError extends FareboxError {}
+class StateError extends FareboxError {
+  /** A payer that is unknown, frozen or closed is both: a state, and the reason of a refusal. */
+  static [Symbol.hasInstance](value) {
+    return Function.prototype[Symbol.hasInstance].call(this, value) || (this === StateError && isPayerRefused(value));
+  }
+}
 
-/** An expected "no": money, a budget, a limit or a price stood against it, and nothing was moved. */
+/** An expected "no": a payer, a wallet, a budget, a limit or a price stood against it, and nothing was moved. */
 class PaymentRefused extends FareboxError {
+  constructor(code, message = '', options = {}) {
+    super(code, message, options);
+    this.userMessage = options.userMessage || REFUSALS[this.number] || REFUSALS[0];
+  }
+
   /** The binding constraint: its kind, limit, what is spent, and what is held and by whom. */
   get constraint() {
     const inner = this.details.constraint;
     return inner !== null && typeof inner === 'object' ? { ...inner } : { ...this.details };
   }
+}
+
+/** The payer is unknown, frozen or closed, or may not use the tool: a refusal, and a StateError as well. */
+class PayerRefused extends PaymentRefused {}
+
+function isPayerRefused(value) {
+  return value instanceof PayerRefused;
 }
 
 /** The hold is captured, released or expired, or the capture is more than is left of it. */
@@ -88,20 +106,25 @@ function parsedDetails(text) {
   }
 }
 
-/** Makes the error of a status number, of the class of its family; a number outside the table is an InternalError. */
+/** Makes the error of a status number, of the class of its family; a number outside the table is an InternalError.
+ *
+ * `refusal` is what the library says of it: then it is a PaymentRefused, whatever its family. */
 function errorOf(number, message = '', options = {}) {
   const row = STATUSES[number];
-  const kind = (row !== undefined && FAMILIES[row.family]) || InternalError;
+  let kind = (row !== undefined && FAMILIES[row.family]) || InternalError;
+  if (options.refusal && kind !== PaymentRefused) kind = PayerRefused;
   return new kind(row === undefined ? String(number) : row.name, message, options);
 }
 
 /** Makes the error that the addon describes. `verbatim` keeps the field's name as the JSON door has it. */
-function failureOf({ number, message, field, retryable, details, told }, verbatim = false) {
+function failureOf({ number, message, field, retryable, details, refusal, userMessage, told }, verbatim = false) {
   if (!told) return errorOf(number);
   return errorOf(number, message, {
     field: verbatim ? field : fieldName(field),
     retryable,
     details: parsedDetails(details),
+    refusal,
+    userMessage,
   });
 }
 
@@ -116,6 +139,7 @@ module.exports = {
   HoldError,
   InternalError,
   KeyConflict,
+  PayerRefused,
   PaymentRefused,
   PluginError,
   RequestError,

@@ -75,6 +75,8 @@ export interface OpenOptions {
   defaultAsset?: string;
   /** The account that earns with metered tools that name no owner. */
   defaultOwner?: string;
+  /** Where a payer can add credit; part of the `userMessage` of a refusal that credit would lift. */
+  paymentUrl?: string | URLLike;
   /**
    * Replaces the system's clock. It runs inside calls and must not call an engine. As it can run nowhere else, the
    * promise forms of this engine then run on the event loop's thread.
@@ -334,17 +336,25 @@ export class Hold {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Header names and values: an object, a `Headers` or a `Map`; names match in any case. */
+/**
+ * Header names and values: an object such as `request.headers`, a `Headers`, a `Map`, a list of pairs, or
+ * `request.rawHeaders`. Names match in any case.
+ */
 export type WebhookHeaders =
   | { readonly [name: string]: string | readonly string[] | Uint8Array | null | undefined }
-  | { entries(): IterableIterator<[string, string]> };
+  | { entries(): IterableIterator<[string, string]> }
+  | ReadonlyArray<readonly [string | Uint8Array, string | Uint8Array]>
+  | readonly string[];
 
 /** One secret or several, any of which may match; strings as the sender's dashboard shows them. */
 export type Secrets = string | Uint8Array | ReadonlyArray<string | Uint8Array>;
 
 /** How a webhook is verified. */
 export interface WebhookOptions {
-  /** Without it the first of webhook-signature, Stripe-Signature and X-Robutler-Signature that is there decides. */
+  /**
+   * Without it the first of webhook-signature or svix-signature, Stripe-Signature and X-Robutler-Signature that is there
+   * decides.
+   */
   scheme?: 'standard' | 'stripe' | 'robutler';
   /** How old a webhook may be, in seconds; 300. Null switches the check off. */
   tolerance?: number | null;
@@ -356,6 +366,11 @@ export interface WebhookOptions {
 export interface EngineWebhookOptions extends WebhookOptions {
   /** The event's id, where no header carries it (Stripe and Robutler). */
   eventId?: string;
+  /**
+   * Whose ids are compared, so that two senders may use one id. Without it, the webhooks tried with any of the same
+   * secrets are one sender's.
+   */
+  sender?: string;
 }
 
 /** For whom and for what the calls inside `Farebox.paying` are. */
@@ -780,6 +795,19 @@ export function recordUsage(usage: Usage): void;
 export function estimateTokens(...args: unknown[]): number;
 
 /**
+ * Writes an id of another system so that it can be a segment of an account's name: `/` as `%2F`, for example. Slashes,
+ * percent signs and control characters are escaped; an id without them needs no escaping, whatever else it holds.
+ * Errors: RequestError for an empty id, or one that is too long.
+ */
+export function escapeAccount(id: string): string;
+
+/**
+ * Gives back the id that `escapeAccount` wrote.
+ * Errors: RequestError for a text that `escapeAccount` does not write.
+ */
+export function unescapeAccount(name: string): string;
+
+/**
  * Verifies the signature and age of a webhook; if it returns, the body may be trusted. It does not block for long and
  * has no promise form, so that a forgotten `await` cannot let a forged webhook through.
  *
@@ -838,6 +866,8 @@ export interface ErrorOptions {
   field?: string;
   retryable?: boolean;
   details?: { [name: string]: unknown };
+  /** Of a refusal, the sentence for a model or an end user; that of its status where it is absent. */
+  userMessage?: string;
 }
 
 /** A call was not carried out; the subclass says what a caller can do about it. */
@@ -853,6 +883,11 @@ export class FareboxError extends Error {
   readonly retryable: boolean;
   /** The facts. */
   readonly details: { readonly [name: string]: unknown };
+  /**
+   * Of a `PaymentRefused`, a sentence that a model or an end user may read: which tool, that it was not run or paid for,
+   * and what to do. It has no amounts, account names or ids. `''` of every other error.
+   */
+  readonly userMessage: string;
 }
 
 /** The request is wrong as it stands: change it. */
@@ -864,7 +899,10 @@ export class HandleError extends FareboxError {}
 /** The account, asset, tool or transfer named does not exist, or is not in a state that allows this. */
 export class StateError extends FareboxError {}
 
-/** An expected "no": money, a budget, a limit or a price stood against it, and nothing was moved. */
+/**
+ * An expected "no": a payer, a wallet, a budget, a limit or a price stood against it, and nothing was moved. Give a model
+ * its `userMessage` and not its `message`, which has the facts for the operator.
+ */
 export class PaymentRefused extends FareboxError {
   /**
    * The binding constraint: its kind, limit, what is spent, and what is held and by whom. Amounts are decimal text;
@@ -872,6 +910,11 @@ export class PaymentRefused extends FareboxError {
    */
   get constraint(): { readonly [name: string]: unknown };
 }
+
+/**
+ * The payer is unknown, frozen or closed, or may not use the tool: a refusal. It is also an `instanceof StateError`.
+ */
+export class PayerRefused extends PaymentRefused {}
 
 /** The hold is captured, released or expired, or the capture is more than is left of it. */
 export class HoldError extends FareboxError {}

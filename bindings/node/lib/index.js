@@ -2,6 +2,7 @@
 
 /* Farebox: the payment engine that lives inside an agent runtime. index.d.ts says what everything here does. */
 
+const { escapeAccount, unescapeAccount } = require('./accounts');
 const { Payment, callId, recordUsage } = require('./context');
 const { estimateTokens } = require('./counting');
 const { Farebox, describe, setPluginPolicy } = require('./engine');
@@ -11,6 +12,7 @@ const {
   HoldError,
   InternalError,
   KeyConflict,
+  PayerRefused,
   PaymentRefused,
   PluginError,
   RequestError,
@@ -35,6 +37,7 @@ module.exports = {
   InternalError,
   KeyConflict,
   Payment,
+  PayerRefused,
   PaymentRefused,
   PluginError,
   Quote,
@@ -48,6 +51,7 @@ module.exports = {
   WebhookError,
   callId,
   describe,
+  escapeAccount,
   estimateTokens,
   isFailedResult,
   libraryPath,
@@ -55,5 +59,6 @@ module.exports = {
   pricing,
   recordUsage,
   setPluginPolicy,
+  unescapeAccount,
   verifyWebhook,
 };

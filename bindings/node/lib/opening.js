@@ -18,6 +18,7 @@ const OPEN = new Set([
   'busyTimeoutMs',
   'defaultAsset',
   'defaultOwner',
+  'paymentUrl',
   'clock',
 ]);
 
@@ -26,7 +27,7 @@ function openCall(given, givenOptions) {
   const options = optionsOf(givenOptions, OPEN);
   const text = given instanceof URL ? given.href : given;
   if (typeof text !== 'string') throw refuse('INVALID_ARGUMENT', 'The url is a path or a URL.', 'url');
-  const { clock, defaultAsset = 'USD', defaultOwner = null } = options;
+  const { clock, defaultAsset = 'USD', defaultOwner = null, paymentUrl = '' } = options;
   if (clock !== undefined && typeof clock !== 'function') {
     throw refuse('INVALID_ARGUMENT', 'A clock is a function.', 'clock');
   }
@@ -36,6 +37,8 @@ function openCall(given, givenOptions) {
   if (defaultOwner !== null && typeof defaultOwner !== 'string') {
     throw refuse('INVALID_ARGUMENT', 'The default owner is an account.', 'defaultOwner');
   }
+  const place = paymentUrl instanceof URL ? paymentUrl.href : paymentUrl;
+  if (typeof place !== 'string') throw refuse('INVALID_ARGUMENT', 'The payment URL is a URL.', 'paymentUrl');
   const numbers = BigInt64Array.of(
     BigInt((options.exclusive ? OPEN_EXCLUSIVE : 0) | (options.existing ? OPEN_EXISTING : 0)),
     BigInt(durabilityOf(options.durability)),
@@ -44,7 +47,7 @@ function openCall(given, givenOptions) {
     timeoutOf(options.busyTimeoutMs),
   );
   const url = SCHEMES.test(text) ? text : `sqlite:${text}`;
-  return { url, options, numbers, defaultAsset, clock: clock && guarded(clock) };
+  return { url, texts: [url, place], options, numbers, defaultAsset, clock: clock && guarded(clock) };
 }
 
 /* 0 would be the library's default. */

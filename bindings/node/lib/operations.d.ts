@@ -261,6 +261,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -277,6 +281,8 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Pays money of an account out. */
@@ -312,6 +318,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -328,6 +338,8 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Tells what an account's wallet has, now or at a time in the past. */
@@ -390,6 +402,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -406,6 +422,8 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Undoes a transfer with its mirror image, once. */
@@ -435,6 +453,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -451,6 +473,8 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Tells everything about one entry of the journal, with how its price came about. */
@@ -484,7 +508,7 @@ export interface Operations {
       run?: string | null;
       /** The id of the call, found in the same way. */
       call?: string | null;
-      /** How the price came about. */
+      /** How the price came about; of a capture of several lines these, each with its own lines. */
       lines?: any[] | null;
     };
   };
@@ -564,6 +588,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -580,6 +608,8 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Charges many in one commit; each stands or falls alone. */
@@ -591,7 +621,7 @@ export interface Operations {
       durability?: string;
     };
     output: {
-      /** For each charge a receipt, or an error with status, message and field. */
+      /** For each charge a receipt, or an error with status, message, field and, of a refusal, user_message. */
       receipts?: any[] | null;
     };
   };
@@ -624,6 +654,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -640,6 +674,8 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Sets money aside for a call that is about to run, against every limit that applies. */
@@ -693,6 +729,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -709,6 +749,8 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Adds to an open hold, decided like a reservation: all of it or nothing. */
@@ -744,6 +786,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -760,9 +806,11 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
-  /** Charges a hold: all of it, an amount, or the price of a usage. */
+  /** Charges a hold: all of it, an amount, the price of a usage, or several lines. */
   'hold.capture': {
     input: {
       /** The hold's number. */
@@ -771,6 +819,8 @@ export interface Operations {
       amount?: string | number;
       /** Take the price of this usage, at the price of the reservation. */
       usage?: object;
+      /** Take the sum of these: each a usage of the hold's tool, another tool with its usage (or the amount of a dynamic price), or an amount and its payee; each may have a description. */
+      lines?: readonly unknown[];
       /** Whether the rest returns to the payer; true where absent. */
       final?: boolean;
       /** The same key and request give the first receipt again. */
@@ -799,6 +849,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -815,6 +869,8 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Returns what is left of a hold to the payer. */
@@ -840,6 +896,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -856,6 +916,8 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Moves the expiry of an open hold to a time from now. */
@@ -883,6 +945,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -899,6 +965,8 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Tells the state of a hold. */
@@ -1017,6 +1085,8 @@ export interface Operations {
       usage?: unknown;
       /** Of a dynamic price: replaces what the beginning said. */
       amount?: string | number;
+      /** What is charged beside: each with tool and usage, or amount and payee, and description. */
+      lines?: readonly unknown[];
       /** For people. */
       description?: string;
       /** For programs. */
@@ -1041,6 +1111,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -1057,6 +1131,8 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Limits what an account and all below it may spend, or how often, in a window of time. */
@@ -1604,6 +1680,8 @@ export interface Operations {
       now?: number | bigint | string | Date;
       /** Remember the id in the ledger and refuse it a second time. */
       guard?: boolean;
+      /** Whose ids the guard compares; where absent, the webhooks tried with any of the same secrets. */
+      sender?: string;
     };
     output: {
       /** True; anything else is an error. */
@@ -2132,7 +2210,7 @@ export interface Operations {
       public_key?: string | null;
     };
   };
-  /** Runs a tool of a plugin: quotes, reserves, runs, and captures what it used, or releases where it failed. */
+  /** Runs a tool of a plugin as one metered call: nobody pays where it fails, and a repeat of the call is charged once. */
   'tool.call': {
     input: {
       /** The account that is charged; its wallet pays. */
@@ -2147,7 +2225,7 @@ export interface Operations {
       run?: string;
       /** The id of the call; `tool.cancel` takes it, or else the key. */
       call?: string;
-      /** Hold this, and charge no more. */
+      /** Charge at most this. */
       max_cost?: string | number;
       /** Give up after this; the tool's own time where absent or more. */
       deadline_ms?: number | bigint | string | Date;
@@ -2157,7 +2235,7 @@ export interface Operations {
     output: {
       /** JSON, or text, or `{"base64": ...}`, as the tool's manifest says. */
       output?: any;
-      /** The capture's receipt. */
+      /** The charge's receipt. */
       receipt?: any;
       /** Id, version and SHA-256 of the plugin that ran. */
       plugin?: any;

@@ -68,6 +68,8 @@ export type StatusName =
   | 'RATE_CARD_NOT_FOUND'
   /** Several skills offer a tool of this name; the details list them. Write `skill#tool`. */
   | 'TOOL_AMBIGUOUS'
+  /** Several providers on the rate card offer this name; name one of them. */
+  | 'RATE_AMBIGUOUS'
   /** No transfer has this id, or it is not of the kind required. */
   | 'TRANSFER_NOT_FOUND'
   /** The refund is more than what is left of the charge. */

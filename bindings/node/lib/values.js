@@ -12,6 +12,8 @@ const REPLAYED = 1;
 const UNCOMMITTED = 2;
 const FINAL = 4;
 const CAPPED = 8;
+const REFUSAL = 256;
+const inspect = Symbol.for('nodejs.util.inspect.custom');
 
 /* `scale` is null where it could not be asked for, such as after the engine was closed. */
 function decimal(units, scale) {
@@ -26,6 +28,13 @@ function plain(value, names) {
   return Object.fromEntries(
     names.map((name) => [name, typeof value[name] === 'bigint' ? String(value[name]) : value[name]]),
   );
+}
+
+/* What console.log shows: decimals as text, without the atomic units, where the scale is known. */
+function shown(value, names, depth, options, show) {
+  if (depth < 0) return `[${value.constructor.name}]`;
+  const facts = value.scale === null ? { ...value } : Object.fromEntries(names.map((name) => [name, value[name]]));
+  return `${value.constructor.name} ${show(facts, options)}`;
 }
 
 /** Proof of a charge, hold, capture or release. */
@@ -50,11 +59,11 @@ class Receipt {
   }
 
   get error() {
-    return this.status === 0 ? null : errorOf(this.status);
+    return this.status === 0 ? null : errorOf(this.status, '', { refusal: (this.flags & REFUSAL) !== 0 });
   }
 
   require() {
-    if (this.status !== 0) throw errorOf(this.status);
+    if (this.status !== 0) throw this.error;
     return this;
   }
 
@@ -98,6 +107,13 @@ class Receipt {
     const names = ['status', 'id', 'hold', 'amount', 'holdRemaining', 'balance', 'available', 'asset', 'time'];
     return plain(this, [...names, 'priceVersion', 'replayed', 'uncommitted', 'final', 'capped']);
   }
+
+  [inspect](depth, options, show) {
+    const flags = ['replayed', 'uncommitted', 'final', 'capped'].filter((name) => this[name]);
+    const hold = this.hold === 0n ? [] : ['hold', 'holdRemaining'];
+    const names = ['id', 'amount', 'asset', ...hold, 'balance', 'available', 'at', ...flags];
+    return shown(this, this.ok ? names : ['status', 'error'], depth, options, show);
+  }
 }
 
 /** One component of a quote: quantity x rate + flat = amount. */
@@ -109,6 +125,10 @@ class QuoteLine {
     this.rate = ratePico === RATE_UNKNOWN ? null : decimalOf(ratePico, RATE_DIGITS);
     this.amount = decimal(amountUnits, scale);
     this.amountUnits = amountUnits;
+  }
+
+  [inspect](depth, options, show) {
+    return shown(this, ['meter', 'tier', 'quantity', 'rate', 'amount'], depth, options, show);
   }
 
   toJSON() {
@@ -134,6 +154,10 @@ class Quote {
 
   toJSON() {
     return plain(this, ['tool', 'asset', 'total', 'capped', 'priceVersion', 'lines']);
+  }
+
+  [inspect](depth, options, show) {
+    return shown(this, ['tool', 'total', 'asset', 'capped', 'priceVersion', 'lines'], depth, options, show);
   }
 }
 
@@ -167,6 +191,10 @@ class Balance {
 
   toJSON() {
     return plain(this, ['account', 'asset', 'balance', 'held', 'creditLine', 'available']);
+  }
+
+  [inspect](depth, options, show) {
+    return shown(this, ['account', 'balance', 'held', 'creditLine', 'available', 'asset'], depth, options, show);
   }
 }
 

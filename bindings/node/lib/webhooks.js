@@ -2,39 +2,67 @@
 
 /* Webhooks: signature and age, over the raw bytes. */
 
-const { HandleError, failureOf, refuse } = require('./errors');
+const { HandleError, WebhookError, failureOf, refuse } = require('./errors');
 const { microsecondsOf } = require('./json');
 const { native } = require('./library');
 const { optionsOf } = require('./requests');
 
 const SCHEMES = { standard: 0, stripe: 1, robutler: 2 };
-const SIGNATURES = { standard: 'webhook-signature', stripe: 'stripe-signature', robutler: 'x-robutler-signature' };
+/** The header names of each scheme: signature, id and timestamp. Of two sets the first that is whole counts. */
+const HEADERS = {
+  standard: [
+    ['webhook-signature', 'webhook-id', 'webhook-timestamp'],
+    ['svix-signature', 'svix-id', 'svix-timestamp'],
+  ],
+  stripe: [['stripe-signature']],
+  robutler: [['x-robutler-signature']],
+};
+const NAMES = new Set(Object.values(HEADERS).flat(2));
 const OPTIONS = new Set(['scheme', 'tolerance', 'now']);
-const ENGINE_OPTIONS = new Set([...OPTIONS, 'eventId']);
+const ENGINE_OPTIONS = new Set([...OPTIONS, 'eventId', 'sender']);
 const TOLERANCE = 300;
 const SECRETS_MAX = 64; // the engine's own limit is lower
 
-/** Finds a header by its name in small letters: in a Headers or Map, or an object of any case. */
-function header(headers, name) {
+/** The pairs of name and value of a Headers, a Map, an object, a list of pairs, or `rawHeaders` of node:http. */
+function pairsOf(headers) {
   if (headers === null || typeof headers !== 'object') {
-    throw refuse('INVALID_ARGUMENT', 'The headers are an object, a Headers or a Map.', 'headers');
+    throw refuse('INVALID_ARGUMENT', 'The headers are an object, a Headers, a Map or a list.', 'headers');
   }
-  const entries = typeof headers.entries === 'function' ? headers.entries() : Object.entries(headers);
-  for (const [key, value] of entries) {
-    if (String(key).toLowerCase() !== name || value == null) continue;
-    const single = Array.isArray(value) && value.length === 1 ? value[0] : value;
-    if (typeof single !== 'string' && !(single instanceof Uint8Array)) {
-      throw refuse('INVALID_ARGUMENT', 'A header is a string.', `headers.${name}`);
-    }
-    return single;
+  if (!Array.isArray(headers)) {
+    return typeof headers.entries === 'function' ? headers.entries() : Object.entries(headers);
   }
-  return undefined;
+  if (headers.every((one) => Array.isArray(one) && one.length === 2)) return headers;
+  if (headers.length % 2 !== 0 || headers.some(Array.isArray)) {
+    throw refuse('INVALID_ARGUMENT', 'A list of headers has pairs, or names and values by turns.', 'headers');
+  }
+  return headers.flatMap((name, i) => (i % 2 === 0 ? [[name, headers[i + 1]]] : []));
 }
 
-function schemeOf(headers, scheme) {
+const textOf = (value) => (value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : String(value));
+
+/** The headers that a scheme knows, by their names in small letters. */
+function headersOf(headers) {
+  const found = new Map();
+  for (const [key, value] of pairsOf(headers)) {
+    const name = textOf(key).toLowerCase();
+    if (!NAMES.has(name) || value == null) continue;
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (typeof one !== 'string' && !(one instanceof Uint8Array)) {
+        throw refuse('INVALID_ARGUMENT', 'A header is a string.', `headers.${name}`);
+      }
+      if (found.has(name) && textOf(found.get(name)) !== textOf(one)) {
+        const message = `The header ${name} is there twice.`;
+        throw new WebhookError('SIGNATURE_MALFORMED', message, { field: `headers.${name}` });
+      }
+      found.set(name, one);
+    }
+  }
+  return found;
+}
+
+function schemeOf(found, scheme) {
   if (scheme == null) {
-    const found = Object.keys(SIGNATURES).find((name) => header(headers, SIGNATURES[name]) !== undefined);
-    return found ?? 'standard';
+    return Object.keys(HEADERS).find((one) => HEADERS[one].some(([name]) => found.has(name))) ?? 'standard';
   }
   if (typeof scheme !== 'string' || !Object.hasOwn(SCHEMES, scheme)) {
     throw refuse('INVALID_ARGUMENT', "The scheme is 'standard', 'stripe' or 'robutler'.", 'scheme');
@@ -66,14 +94,14 @@ function webhookCall(body, headers, secrets, given, known) {
   if (!(body instanceof Uint8Array)) {
     throw refuse('INVALID_ARGUMENT', 'The body is the raw bytes as a Uint8Array, not decoded text.', 'body');
   }
-  const scheme = schemeOf(headers, options.scheme);
-  const standard = scheme === 'standard';
-  const texts = [
-    body,
-    header(headers, SIGNATURES[scheme]),
-    standard ? header(headers, 'webhook-id') : (options.eventId ?? undefined),
-    standard ? header(headers, 'webhook-timestamp') : undefined,
-  ];
+  const found = headersOf(headers);
+  const scheme = schemeOf(found, options.scheme);
+  const sets = HEADERS[scheme];
+  const names =
+    sets.find((set) => set.every((name) => found.has(name))) ?? sets.find(([name]) => found.has(name)) ?? sets[0];
+  const [signature, id, timestamp] = names.map((name) => found.get(name));
+  const number = scheme === 'standard' ? id : (options.eventId ?? undefined);
+  const texts = [body, signature, number, timestamp, options.sender ?? undefined];
   const mask = texts.reduce((bits, text, i) => (text === undefined ? bits : bits | (1 << i)), 0);
   const tolerance = toleranceOf(options.tolerance === undefined ? TOLERANCE : options.tolerance);
   const now = options.now == null ? 0n : microsecondsOf(options.now, 'now');

@@ -34,6 +34,9 @@ static bool prepare_open(job *job)
     if (job->items == NULL || !job_text(job, "url", false, job->items)) {
         return job->items != NULL ? false : job_fail(job, FAREBOX_NO_MEMORY, "", "There is no memory.");
     }
+    if (!job_text(job, "paymentUrl", false, &options->payment_url)) {
+        return false;
+    }
     job->engine = engine_make(job->env, type == napi_function ? job->other : NULL);
     if (job->engine == NULL) {
         return job_fail(job, FAREBOX_NO_MEMORY, "", "There is no memory for the engine.");
@@ -166,7 +169,7 @@ static napi_value finish_tick(job *job)
     return NULL;
 }
 
-/* ---- call, describe ---- */
+/* ---- call, names of accounts, describe ---- */
 
 static bool prepare_call(job *job)
 {
@@ -183,6 +186,21 @@ static void run_call(job *job)
 static void run_describe(job *job)
 {
     job->status = lib.describe(&job->out.text, &job->error);
+}
+
+static bool prepare_id(job *job)
+{
+    return job_text(job, "id", false, &job->in.texts.first);
+}
+
+static void run_escape(job *job)
+{
+    job->status = lib.escape_account(job->in.texts.first, &job->out.text, &job->error);
+}
+
+static void run_unescape(job *job)
+{
+    job->status = lib.unescape_account(job->in.texts.first, &job->out.text, &job->error);
 }
 
 static napi_value finish_text(job *job)
@@ -209,6 +227,8 @@ static const verb verbs[] = {
     {"priceTool", ENGINE_NEEDED, ROW_SIZE, prepare_price, run_price, finish_price, release_items, false},
     {"balance", ENGINE_NEEDED, 0, prepare_balance, run_balance, finish_balance, NULL, false},
     {"call", ENGINE_NEEDED, 0, prepare_call, run_call, finish_text, release_text, false},
+    {"escapeAccount", ENGINE_NONE, 0, prepare_id, run_escape, finish_text, release_text, false},
+    {"unescapeAccount", ENGINE_NONE, 0, prepare_id, run_unescape, finish_text, release_text, false},
     {"describe", ENGINE_NONE, 0, NULL, run_describe, finish_text, release_text, false},
 };
 

@@ -12,6 +12,8 @@ bool job_fail(job *job, farebox_status status, const char *field, const char *me
     job->error.status = status;
     job->error.retryable = 0;
     job->error.details[0] = '\0';
+    job->error.refusal = 0;
+    job->error.user_message[0] = '\0';
     snprintf(job->error.field, sizeof job->error.field, "%s", field);
     snprintf(job->error.message, sizeof job->error.message, "%s", message);
     return false;
@@ -89,6 +91,9 @@ napi_value failure_value(napi_env env, farebox_status status, const farebox_erro
         || !set_text(env, object, "details", told ? error->details : "")
         || napi_get_boolean(env, told && error->retryable != 0, &value) != napi_ok
         || napi_set_named_property(env, object, "retryable", value) != napi_ok
+        || !set_text(env, object, "userMessage", told ? error->user_message : "")
+        || napi_get_boolean(env, told && error->refusal != 0, &value) != napi_ok
+        || napi_set_named_property(env, object, "refusal", value) != napi_ok
         || napi_get_boolean(env, told, &value) != napi_ok
         || napi_set_named_property(env, object, "told", value) != napi_ok) {
         return NULL;

@@ -23,6 +23,8 @@
     X(extend)                                                                                                          \
     X(balance)                                                                                                         \
     X(verify_webhook)                                                                                                  \
+    X(escape_account)                                                                                                  \
+    X(unescape_account)                                                                                                \
     X(call)                                                                                                            \
     X(describe)
 

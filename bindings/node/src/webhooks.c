@@ -14,6 +14,7 @@ static bool prepare_webhook(job *job)
         TEXT(farebox_webhook_args, "signature", signature),
         TEXT(farebox_webhook_args, "id", id),
         TEXT(farebox_webhook_args, "timestamp", timestamp),
+        TEXT(farebox_webhook_args, "sender", sender),
     };
     farebox_webhook_args *args = &job->in.webhook;
     uint32_t scheme;

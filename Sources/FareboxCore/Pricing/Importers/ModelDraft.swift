@@ -3,10 +3,13 @@ struct ModelDraft {
   let model: String
   var issues: [ImportIssue] = []
   private var rates: [Meter: Charge] = [:]
+  /// The classes of which the source gives no complete rate: usage of them has no price.
+  private var incomplete: MeterSet = []
   /// Whether a field was met that makes every price of the model wrong.
   private(set) var isSkipped = false
 
   private struct Charge {
+    let field: String
     var base: Rate?
     var tiers: [(above: Int64, rate: Rate)] = []
   }
@@ -24,15 +27,37 @@ struct ModelDraft {
   /// above a number of tokens.
   mutating func add(_ meter: Meter, _ json: JSON, perDigits digits: UInt8, above: Int64? = nil, field: String) {
     guard let text = json.numberText, let rate = rate(text, digits, field) else {
-      return note(field, .skipped, "the rate is not a decimal number of at least zero")
+      return refuse(meter, field, "the rate is not a decimal number of at least zero")
     }
-    var charge = rates[meter] ?? Charge()
+    var charge = rates[meter] ?? Charge(field: field)
     if let above {
       charge.tiers.append((above, rate))
     } else {
       charge.base = rate
     }
     rates[meter] = charge
+  }
+
+  /// Leaves out a class whose rate cannot be read; without plain input or output the model has no price at all.
+  mutating func refuse(_ meter: Meter, _ field: String, _ detail: String) {
+    guard meter != .inputTokens, meter != .outputTokens else { return note(field, .skipped, detail) }
+    leaveOut(meter, field, detail)
+  }
+
+  private mutating func leaveOut(_ meter: Meter, _ field: String, _ detail: String) {
+    incomplete.insert(MeterSet(meter))
+    note(field, .unrepresentable, "\(detail); the model is priced without \(meter.name), and usage of them is refused")
+  }
+
+  /// The exact rate that a meter has from the first unit on, or nil.
+  func base(_ meter: Meter) -> Rate? {
+    rates[meter]?.base
+  }
+
+  /// Gives a meter without a rate one that is a share of another's.
+  mutating func add(_ meter: Meter, rate: Rate, field: String) {
+    guard rates[meter] == nil else { return }
+    rates[meter] = Charge(field: field, base: rate)
   }
 
   /// Whether a meter has a rate.
@@ -54,6 +79,11 @@ struct ModelDraft {
   /// The price in US dollars of the rates taken; nil, with a note, when there are none or the model is skipped.
   mutating func price() -> Price? {
     guard !isSkipped else { return nil }
+    for meter in Meter.allCases {
+      guard let charge = rates[meter], charge.base == nil else { continue }
+      leaveOut(meter, charge.field, "\(meter.name) have a rate above a number of tokens and none below it")
+    }
+    rates = rates.filter { !incomplete.contains(MeterSet($0.key)) }
     guard !rates.isEmpty else {
       note("prices", .skipped, "no rate of the model is for a meter of ours")
       return nil
@@ -61,11 +91,7 @@ struct ModelDraft {
     var components: [Price.Component] = []
     var tiers: [Price.Tier] = []
     for meter in Meter.allCases {
-      guard let charge = rates[meter] else { continue }
-      guard let base = charge.base else {
-        note("prices", .skipped, "\(meter.name) has a rate above a number of tokens and none below it")
-        return nil
-      }
+      guard let charge = rates[meter], let base = charge.base else { continue }
       var component = Price.Component(meters: meters(chargedAs: meter), rate: base)
       if !charge.tiers.isEmpty {
         component.model = .cliff
@@ -101,7 +127,7 @@ struct ModelDraft {
         []
       }
     return together.reduce(into: MeterSet(meter)) { set, other in
-      if !has(other) { set.insert(MeterSet(other)) }
+      if !has(other), !incomplete.contains(MeterSet(other)) { set.insert(MeterSet(other)) }
     }
   }
 }

@@ -2,9 +2,9 @@ extension RateCardImporter {
   /// Imports the data of `genai-prices`: an array of providers with their models.
   ///
   /// Rates for a million tokens become rates for one. Tiers become cliffs by total input, start dates become effective
-  /// times, and match rules keep their order. A model is found as `provider/id` and by its rules; its plain id also
-  /// finds it where the provider's own rule claims that id. A model whose price depends on the time of day stays on
-  /// the card without a price, so that no other model's rule takes its names.
+  /// times, and the rules of models and providers keep their order. A model is found as `provider/id`, and by every
+  /// name that finds it at the source. A model whose price depends on the time of day stays on the card without a
+  /// price, so that no other model's rule takes its names.
   /// - Throws: `invalidArgument` or `missingField` when the input is not of that form at all.
   public static func genaiPrices(
     _ json: JSON, name: String = "genai-prices", source: String = ""
@@ -14,34 +14,46 @@ extension RateCardImporter {
     }
     var entries: [RateCard.Entry] = []
     var issues: [ImportIssue] = []
+    var offers: [RateCard.Provider] = []
     for (index, provider) in providers.enumerated() {
       guard let provider = provider.object, let id = provider["id"]?.string, let models = provider["models"]?.array
       else { throw Failure(.missingField, field: "[\(index)]", "a provider has an id and models") }
-      var reader = GenaiProvider(id: id, rule: rule(provider["model_match"]))
+      var reader = GenaiProvider(id: id)
+      offers.append(reader.provider(provider))
       reader.noteUnknown(in: provider)
       for model in models { reader.read(model) }
       entries += reader.entries
       issues += reader.issues
     }
-    return (RateCard(name: name, currency: "USD", source: source, entries: entries), issues)
+    let card = RateCard(
+      name: name, currency: "USD", source: source, entries: entries, naming: .genaiPrices, providers: offers)
+    return (named(card), issues)
   }
 
-  private static func rule(_ json: JSON?) -> NameMatch? {
-    json.flatMap { try? NameMatch.parse($0, path: "model_match") }
+  /// The same card with the names that a rule lists as aliases, where the source finds the model by them.
+  private static func named(_ card: RateCard) -> RateCard {
+    let entries = card.entries.map { entry in
+      let names = [entry.name] + (entry.match?.listed ?? [])
+      let aliases = names.filter { $0 != entry.fullName && card.entry(for: $0, customer: nil) == entry }
+      return RateCard.Entry(
+        name: entry.name, provider: entry.provider, aliases: Array(aliases.prefix(RateCard.mostAliases)),
+        match: entry.match, versions: entry.versions)
+    }
+    return RateCard(
+      name: card.name, currency: card.currency, source: card.source, entries: entries, naming: card.naming,
+      providers: card.providers)
   }
 }
 
 /// Reads the models of one provider.
 private struct GenaiProvider {
   let id: String
-  /// The names that are this provider's without saying so.
-  let rule: NameMatch?
   var entries: [RateCard.Entry] = []
   var issues: [ImportIssue] = []
 
   private static let providerFields: Set<String> = [
     "id", "name", "api_pattern", "pricing_urls", "description", "price_comments", "model_match", "provider_match",
-    "extractors", "models", "tiers",
+    "extractors", "models", "tiers", "fallback_model_providers",
   ]
   private static let modelFields: Set<String> = [
     "id", "name", "description", "match", "context_window", "price_comments", "deprecated", "prices",
@@ -54,9 +66,27 @@ private struct GenaiProvider {
     "requests_kcount": (.requests, 3),
   ]
 
-  init(id: String, rule: NameMatch?) {
+  init(id: String) {
     self.id = id
-    self.rule = rule
+  }
+
+  /// How names find the provider, and whose models it serves beside its own.
+  mutating func provider(_ provider: JSONObject) -> RateCard.Provider {
+    let names = rule("model_match", in: provider)
+    let ids = rule("provider_match", in: provider)
+    let fallbacks = (provider["fallback_model_providers"]?.array ?? []).compactMap(\.string)
+    return RateCard.Provider(id: id, names: names, ids: ids, fallbacks: fallbacks)
+  }
+
+  private mutating func rule(_ field: String, in provider: JSONObject) -> NameMatch? {
+    guard let json = provider[field], !json.isNull else { return nil }
+    let rule = try? NameMatch.parse(json, path: field)
+    guard rule == nil || rule?.unreadable.isEmpty == false else { return rule }
+    issues.append(
+      ImportIssue(
+        model: id, field: field, what: .unrepresentable,
+        detail: "the rule cannot be read; name the provider before the model"))
+    return nil
   }
 
   mutating func noteUnknown(in provider: JSONObject) {
@@ -76,9 +106,7 @@ private struct GenaiProvider {
     noteUnknown(in: model, &draft)
     let match = match(model["match"], &draft)
     let versions = versions(model["prices"], &draft)
-    let aliases = ([name] + (match?.listed ?? [])).filter { rule?.matches($0.lowercased()) == true }
-    entries.append(
-      RateCard.Entry(name: name, provider: id, aliases: aliases, match: match, versions: versions))
+    entries.append(RateCard.Entry(name: name, provider: id, match: match, versions: versions))
     issues += draft.issues
   }
 
@@ -93,7 +121,7 @@ private struct GenaiProvider {
   }
 
   private func match(_ json: JSON?, _ draft: inout ModelDraft) -> NameMatch? {
-    guard let json else { return nil }
+    guard let json, !json.isNull else { return nil }
     guard let match = try? NameMatch.parse(json, path: "match") else {
       draft.note("match", .skipped, "the rule for the model's names cannot be read")
       return nil
@@ -161,7 +189,7 @@ private struct GenaiProvider {
   private func add(_ json: JSON, _ meter: Meter, _ digits: UInt8, _ field: String, _ draft: inout ModelDraft) {
     guard let tiered = json.object else { return draft.add(meter, json, perDigits: digits, field: field) }
     guard let base = tiered["base"], let tiers = tiered["tiers"]?.array else {
-      return draft.note(field, .skipped, "tiers have a base and a list")
+      return draft.refuse(meter, field, "tiers have a base and a list")
     }
     draft.add(meter, base, perDigits: digits, field: "\(field).base")
     var previous: Int64 = 0
@@ -169,7 +197,7 @@ private struct GenaiProvider {
       let field = "\(field).tiers[\(index)]"
       guard let start = ModelDraft.tokens(tier.object?["start"]), start > previous,
         let rate = tier.object?["price"]
-      else { return draft.note(field, .skipped, "a tier starts above the one before and has a price") }
+      else { return draft.refuse(meter, field, "a tier starts above the one before and has a price") }
       previous = start
       draft.add(meter, rate, perDigits: digits, above: start, field: "\(field).price")
     }

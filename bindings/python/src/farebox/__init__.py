@@ -14,6 +14,7 @@ Each call of ``search`` is reserved, run and captured on a double-entry ledger, 
 from __future__ import annotations
 
 from ._library import library_path
+from .accounts import escape_account, unescape_account
 from .context import Payment, call_id, record_usage
 from .engine import Farebox, Hold, describe
 from .errors import (
@@ -22,6 +23,7 @@ from .errors import (
     HoldError,
     InternalError,
     KeyConflict,
+    PayerRefused,
     PaymentRefused,
     PluginError,
     RequestError,
@@ -48,6 +50,7 @@ __all__ = [
     "InternalError",
     "KeyConflict",
     "MeteredFunction",
+    "PayerRefused",
     "Payment",
     "PaymentRefused",
     "PluginError",
@@ -64,6 +67,7 @@ __all__ = [
     "WebhookError",
     "call_id",
     "describe",
+    "escape_account",
     "estimate_tokens",
     "is_failed_result",
     "library_path",
@@ -72,5 +76,6 @@ __all__ = [
     "pricing",
     "record_usage",
     "set_plugin_policy",
+    "unescape_account",
     "verify_webhook",
 ]

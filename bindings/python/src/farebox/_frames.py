@@ -22,9 +22,9 @@ CAPTURE: Final = 512
 RECEIPT: Final = 768
 QUOTE: Final = 912
 ERROR: Final = 1024
-FIRST: Final = 4752
-SECOND: Final = 4768
-LINES: Final = 4864
+FIRST: Final = 5272
+SECOND: Final = 5288
+LINES: Final = 5376
 LINE_CAPACITY: Final = 64
 ARENA: Final = LINES + LINE_CAPACITY * 32
 
@@ -142,6 +142,8 @@ def read_error(buffer: Any, offset: int, code: int) -> FareboxError:
         field=error.field.decode("utf-8", "replace"),
         retryable=bool(error.retryable),
         details=details,
+        refusal=bool(error.refusal),
+        user_message=error.user_message.decode("utf-8", "replace"),
     )
 
 

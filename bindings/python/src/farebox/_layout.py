@@ -46,6 +46,7 @@ RECEIPT_REPLAYED: Final = 1
 RECEIPT_UNCOMMITTED: Final = 2
 RECEIPT_FINAL: Final = 4
 RECEIPT_CAPPED: Final = 8
+RECEIPT_REFUSAL: Final = 256
 
 
 class Str(ctypes.Structure):
@@ -71,6 +72,8 @@ class Error(ctypes.Structure):
         ("field", c_char * 128),
         ("message", c_char * 512),
         ("details", c_char * 3072),
+        ("refusal", c_uint32),
+        ("user_message", c_char * 512),
     ]
 
 
@@ -89,7 +92,8 @@ class Options(ctypes.Structure):
         ("reserved0", c_uint32),
         ("clock", c_void_p),
         ("clock_context", c_void_p),
-        ("reserved", c_uint8 * 64),
+        ("payment_url", Str),
+        ("reserved", c_uint8 * 48),
     ]
 
 
@@ -273,7 +277,8 @@ class WebhookArgs(ctypes.Structure):
         ("secret_count", c_size_t),
         ("tolerance_s", c_int64),
         ("now", c_int64),
-        ("reserved", c_uint8 * 32),
+        ("sender", Str),
+        ("reserved", c_uint8 * 16),
     ]
 
 
@@ -355,7 +360,7 @@ CAPTURE: Final = struct.Struct(f"<2I Q 6Q q {_USAGE} i 28x")
 PRICE: Final = struct.Struct(f"<2I 4Q {_USAGE} 2q 32x")
 USAGE: Final = struct.Struct(f"<{_USAGE}")
 TOOL: Final = struct.Struct("<2I 12Q q Ii 32x")
-WEBHOOK: Final = struct.Struct("<Ii 8Q 2Q 2q 32x")
+WEBHOOK: Final = struct.Struct("<Ii 8Q 2Q 2q 2Q 16x")
 RECEIPT: Final = struct.Struct("<IiI4x 2Q 5q Q 24s 32x")
 QUOTE: Final = struct.Struct("<2I Q 2I q Q 24s 32x")
 QUOTE_LINE: Final = struct.Struct("<2i 3q")

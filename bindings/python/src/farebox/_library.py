@@ -67,6 +67,8 @@ class Library:
         self.pay: Any = function("farebox_pay", layout.Str, layout.Str, address)
         self.metered: Any = function("farebox_metered", address, address)
         self.call: Any = function("farebox_call", address, layout.Str, layout.Str, POINTER(layout.Text), address)
+        self.escape_account: Any = function("farebox_escape_account", layout.Str, POINTER(layout.Text), address)
+        self.unescape_account: Any = function("farebox_unescape_account", layout.Str, POINTER(layout.Text), address)
         self.describe: Any = function("farebox_describe", POINTER(layout.Text), address)
         self.text_free: Any = handle.farebox_text_free
         self.text_free.restype = None

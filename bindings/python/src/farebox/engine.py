@@ -38,6 +38,7 @@ from ._encoding import (
 )
 from ._frames import Frame, text_bytes
 from ._library import Library, library
+from ._rates import Rates, rates_json
 from .context import Payment
 from .errors import RequestError
 from .functions import meter_c
@@ -110,6 +111,7 @@ class Farebox:
         busy_timeout: float | None = None,
         default_asset: str = "USD",
         default_owner: str | None = None,
+        payment_url: str | None = None,
         clock: Clock | None = None,
     ) -> Farebox:
         """Opens the ledger at a path or URL, and makes it unless ``existing``.
@@ -119,7 +121,8 @@ class Farebox:
         ``durability`` is when a receipt is returned: ``"full"`` after fsync, ``"normal"`` after commit, ``"relaxed"``
         before commit (only with ``exclusive``: this process holds the ledger alone); ``hold_durability`` is the same
         for reserve and release. ``default_asset`` is that of amounts given without one, ``default_owner`` the account
-        that earns with ``@pricing`` tools that name none. ``clock`` replaces the system's; it runs inside calls and
+        that earns with ``@pricing`` tools that name none. ``payment_url`` is where a payer can add credit: it is part of
+        the ``user_message`` of a refusal that credit would lift. ``clock`` replaces the system's; it runs inside calls and
         must not call the engine.
 
         Units: ``busy_timeout`` in seconds (default 10), ``key_memory_bytes`` in bytes (default 64 MiB).
@@ -133,6 +136,7 @@ class Farebox:
         if busy_timeout is not None:
             milliseconds = max(1, milliseconds_of(busy_timeout, "busy_timeout"))
         callback: Any = callback_of(clock) if clock is not None else None
+        where = text_bytes(payment_url, "payment_url") if payment_url is not None else b""
         try:
             options = layout.Options(
                 struct_size=ctypes.sizeof(layout.Options),
@@ -142,6 +146,7 @@ class Farebox:
                 key_memory_bytes=key_memory_bytes or 0,
                 busy_timeout_ms=milliseconds,
                 clock=ctypes.cast(callback, ctypes.c_void_p) if callback is not None else None,
+                payment_url=borrowed(where),
             )
         except TypeError as error:
             raise RequestError(status.INVALID_ARGUMENT, str(error), field="options") from None
@@ -633,22 +638,25 @@ class Farebox:
     def verify_webhook(
         self,
         body: bytes | bytearray | memoryview,
-        headers: Mapping[str, Any],
+        headers: webhooks.Headers,
         secrets: webhooks.Secrets,
         *,
         scheme: str | None = None,
         tolerance: int | None = 300,
         now: None | int | float | datetime = None,
         event_id: str | None = None,
+        sender: str | None = None,
     ) -> None:
         """Verifies a webhook as ``farebox.verify_webhook`` does, and refuses one that this ledger has seen before.
 
-        ``event_id`` is the event's id where no header carries it (Stripe and Robutler).
+        ``event_id`` is the event's id where no header carries it (Stripe and Robutler). ``sender`` names whose ids are
+        compared, so that two senders may use one id; without it, the webhooks tried with any of the same ``secrets``
+        are one sender's.
 
         Units: ``tolerance`` in seconds, None to switch the check off; ``now`` a datetime or seconds since 1970.
         Errors: WebhookError (WEBHOOK_REPLAYED among them), RequestError, HandleError, StoreError.
         """
-        webhooks.verify(self._library, self._handle, body, headers, secrets, scheme, tolerance, now, event_id)
+        webhooks.verify(self._library, self._handle, body, headers, secrets, scheme, tolerance, now, event_id, sender)
 
     def tick(self) -> TickResult:
         """Does what is due: expires holds, commits relaxed records, seals indexes. It need never be called.
@@ -675,9 +683,33 @@ class Farebox:
         """
         return self._call(operation, {name[:-1] if name.endswith("_") else name: fields[name] for name in fields})
 
+    def import_rates(
+        self,
+        format: str,
+        data: Rates = None,
+        *,
+        name: str | None = None,
+        source: str | None = None,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Publishes the rates of another project's price list as a rate card, and returns what could not be imported.
+
+        ``format`` is ``"genai-prices"`` or ``"litellm"``. Without ``data`` the list of the installed package is read;
+        the package is not imported, and nothing is fetched. ``data`` is a path, the JSON text as bytes, or its decoded
+        value, such as ``litellm.model_cost``. The card has the name of the format unless ``name`` says otherwise.
+        ``dry_run`` only reports.
+
+        Errors: RequestError for a list that is not installed or cannot be read, and those of ``rate_card.import``.
+        """
+        rates, origin = rates_json(format, data)
+        fields = given(format=format, name=name, source=source or origin or None, dry_run=dry_run or None)
+        return self._call_json("rate_card.import", encode_json(fields)[:-1] + b',"data":' + rates + b"}")
+
     def _call(self, operation: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        return self._call_json(operation, encode_json(fields))
+
+    def _call_json(self, operation: str, body: bytes) -> dict[str, Any]:
         name = text_bytes(operation, "operation")
-        body = encode_json(fields)
         text = layout.Text()
         frame = frames.take()
         try:

@@ -13,6 +13,7 @@ __all__ = [
     "HoldError",
     "InternalError",
     "KeyConflict",
+    "PayerRefused",
     "PaymentRefused",
     "PluginError",
     "RequestError",
@@ -28,10 +29,12 @@ class FareboxError(Exception):
 
     ``code`` and ``name`` identify the reason and never change meaning; ``message`` is one sentence for a person;
     ``field`` is the path of the input to blame, or ``""``; ``retryable`` says whether the same request may succeed
-    later; ``details`` are the facts.
+    later; ``details`` are the facts; ``user_message`` is ``""``, except in a PaymentRefused.
 
     Threads: immutable once raised; it can be pickled.
     """
+
+    user_message: str = ""
 
     def __init__(
         self,
@@ -72,7 +75,30 @@ class StateError(FareboxError):
 
 
 class PaymentRefused(FareboxError):
-    """An expected "no": money, a budget, a limit or a price stood against it, and nothing was moved."""
+    """An expected "no": a payer, a wallet, a budget, a limit or a price stood against it, and nothing was moved.
+
+    ``user_message`` is a sentence that a model or an end user may read: which tool, that it was not run or paid for,
+    and what to do. It has no amounts, account names or ids. Give a model this sentence and not ``str(error)``, which
+    has the facts for the operator. Where the engine has a ``payment_url``, the sentence has it when credit would help,
+    and so have the ``details``.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        message: str = "",
+        *,
+        field: str = "",
+        retryable: bool | None = None,
+        details: Mapping[str, Any] | None = None,
+        user_message: str = "",
+    ) -> None:
+        super().__init__(code, message, field=field, retryable=retryable, details=details)
+        self.user_message: str = user_message or status.REFUSALS.get(code) or status.REFUSALS[None]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        rebuild, arguments = super().__reduce__()
+        return rebuild, (*arguments, self.user_message)
 
     @property
     def constraint(self) -> dict[str, Any]:
@@ -82,6 +108,10 @@ class PaymentRefused(FareboxError):
         """
         inner = self.details.get("constraint")
         return dict(inner) if isinstance(inner, dict) else dict(self.details)
+
+
+class PayerRefused(PaymentRefused, StateError):
+    """The payer is unknown, frozen or closed, or may not use the tool: a refusal, and a StateError as well."""
 
 
 class HoldError(FareboxError):
@@ -133,17 +163,32 @@ def error_of(
     field: str = "",
     retryable: bool | None = None,
     details: Mapping[str, Any] | None = None,
+    refusal: bool = False,
+    user_message: str = "",
 ) -> FareboxError:
     """Makes the exception of a status, of the class of its family.
+
+    ``refusal`` is what the library says of it: then the class is PaymentRefused, or PayerRefused where the family is
+    another one.
 
     Errors: a number outside the table gives an InternalError that keeps the number.
     """
     row = status.STATUSES.get(code)
     kind = _FAMILIES.get(row.family, InternalError) if row is not None else InternalError
-    return kind(code, message, field=field, retryable=retryable, details=details)
+    if refusal and kind is not PaymentRefused:
+        kind = PayerRefused
+    return _rebuild(kind, code, message, field, retryable, details, user_message)
 
 
 def _rebuild(
-    kind: type[FareboxError], code: int, message: str, field: str, retryable: bool, details: dict[str, Any]
+    kind: type[FareboxError],
+    code: int,
+    message: str,
+    field: str,
+    retryable: bool | None,
+    details: Mapping[str, Any] | None,
+    user_message: str = "",
 ) -> FareboxError:
+    if issubclass(kind, PaymentRefused):
+        return kind(code, message, field=field, retryable=retryable, details=details, user_message=user_message)
     return kind(code, message, field=field, retryable=retryable, details=details)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
-from typing import Union
+from typing import Any, Union
 
 from . import _statuses as status
 from .errors import RequestError
@@ -20,6 +20,7 @@ Money = Union[Decimal, int, str, float]
 UNITS_MAX = 2**63 - 1
 
 _PLAIN = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
+_TYPES = tuple("eEfFgGn%")
 _EXACT = Context(prec=100, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[InvalidOperation, Inexact])
 
 
@@ -77,15 +78,44 @@ def to_units(value: Money, scale: int, field: str = "amount") -> int:
     return units
 
 
+class PlainDecimal(Decimal):
+    """A Decimal that prints its digits: ``0.000000009`` where a Decimal prints ``9E-9``.
+
+    It is equal to the Decimal of the same value and may be used like one; what is computed from it is a Decimal.
+
+    Threads: immutable.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return Decimal.__format__(self, "f")
+
+    def __repr__(self) -> str:
+        return f"Decimal('{self}')"
+
+    def __format__(self, specifier: str, *rest: Any) -> str:
+        if specifier[-1:] in _TYPES:
+            return super().__format__(specifier, *rest)
+        layout, point, digits = specifier.partition(".")
+        if not point or not digits:
+            return super().__format__(f"{specifier}f", *rest)
+        # Without a type, the precision counts significant digits.
+        rounded = Context(prec=max(1, int(digits))).plus(Decimal(self))
+        return Decimal.__format__(rounded, f"{layout}f", *rest)
+
+
 def decimal_of(units: int, scale: int) -> Decimal:
-    """Converts atomic units into a decimal without trailing zeros, exactly.
+    """Converts atomic units into a decimal without trailing zeros, exactly; it prints all its digits.
 
     Units: atomic units in, major units out.
     """
-    number = _EXACT.scaleb(Decimal(units), -scale).normalize(_EXACT)
+    if units == 0:
+        return PlainDecimal(0)
+    number = PlainDecimal(_EXACT.scaleb(Decimal(units), -scale).normalize(_EXACT))
     exponent = number.as_tuple().exponent
     if isinstance(exponent, int) and exponent > 0:
-        return number.quantize(Decimal(1), context=_EXACT)
+        return PlainDecimal(number.quantize(Decimal(1), context=_EXACT))
     return number
 
 

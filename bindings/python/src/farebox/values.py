@@ -68,7 +68,7 @@ class Receipt(NamedTuple):
     @property
     def error(self) -> FareboxError | None:
         """The exception of a refused item of a batch, not raised, or None."""
-        return None if self.status == status.OK else error_of(self.status)
+        return None if self.status == status.OK else error_of(self.status, refusal=self._refused)
 
     def require(self) -> Receipt:
         """Returns the receipt itself, or raises its error.
@@ -76,8 +76,12 @@ class Receipt(NamedTuple):
         Errors: that of the item's status.
         """
         if self.status != status.OK:
-            raise error_of(self.status)
+            raise error_of(self.status, refusal=self._refused)
         return self
+
+    @property
+    def _refused(self) -> bool:
+        return bool(self.flags & layout.RECEIPT_REFUSAL)
 
     @property
     def amount(self) -> Decimal:
@@ -124,6 +128,17 @@ class Receipt(NamedTuple):
         """Whether the amount is less than the usage's price, because max_cost or the hold bound it."""
         return bool(self.flags & layout.RECEIPT_CAPPED)
 
+    def __repr__(self) -> str:
+        if self.status != status.OK:
+            row = status.STATUSES.get(self.status)
+            return f"Receipt(status={row.name if row is not None else self.status})"
+        facts = [f"id={self.id}", f"amount={self.amount}", f"asset={self.asset!r}"]
+        if self.hold:
+            facts += [f"hold={self.hold}", f"hold_remaining={self.hold_remaining}"]
+        facts += [f"balance={self.balance}", f"available={self.available}", f"at={self.at.isoformat()!r}"]
+        facts += [f"{name}=True" for name in ("replayed", "uncommitted", "final", "capped") if getattr(self, name)]
+        return f"Receipt({', '.join(facts)})"
+
 
 class QuoteLine(NamedTuple):
     """One component of a quote: quantity x rate + flat = amount.
@@ -139,6 +154,10 @@ class QuoteLine(NamedTuple):
     rate: Decimal | None
     amount: Decimal
     units: int
+
+    def __repr__(self) -> str:
+        tier = "" if self.tier is None else f", tier={self.tier}"
+        return f"QuoteLine(meter={self.meter!r}{tier}, quantity={self.quantity}, rate={self.rate}, amount={self.amount})"
 
 
 class Quote(NamedTuple):
@@ -176,6 +195,13 @@ class Quote(NamedTuple):
             for meter, tier, quantity, rate, amount in self.rows
         )
 
+    def __repr__(self) -> str:
+        capped = ", capped=True" if self.capped else ""
+        return (
+            f"Quote(tool={self.tool!r}, total={self.total}, asset={self.asset!r}{capped}, "
+            f"price_version={self.price_version}, lines={self.lines!r})"
+        )
+
 
 class Balance(NamedTuple):
     """The balance of an account's wallet.
@@ -211,6 +237,12 @@ class Balance(NamedTuple):
     def available(self) -> Decimal:
         """Balance less held money plus credit line."""
         return decimal_of(self.available_units, self.scale)
+
+    def __repr__(self) -> str:
+        return (
+            f"Balance(account={self.account!r}, balance={self.balance}, held={self.held}, "
+            f"credit_line={self.credit_line}, available={self.available}, asset={self.asset!r})"
+        )
 
 
 class TickResult(NamedTuple):

@@ -12,28 +12,35 @@ from . import _layout as layout
 from . import _statuses as status
 from ._encoding import placed
 from ._library import Library, library
-from .errors import RequestError
+from .errors import RequestError, WebhookError
 
-__all__ = ["Secrets", "verify_webhook"]
+__all__ = ["Headers", "Secrets", "verify_webhook"]
 
 Secrets = Union[str, bytes, Sequence[Union[str, bytes]]]
 """One secret or several, any of which may match; strings as the sender's dashboard shows them."""
 
+Headers = Union[Mapping[Any, Any], Iterable[tuple[Any, Any]]]
+"""The headers of a request: a mapping, a WSGI environment, or pairs of name and value such as those of ASGI."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
-_SIGNATURES = (
-    ("webhook-signature", "standard"),
-    ("stripe-signature", "stripe"),
-    ("x-robutler-signature", "robutler"),
-)
-_SIGNATURE_OF = {scheme: header for header, scheme in _SIGNATURES}
+# The header names of each scheme: signature, id and timestamp. Of two sets the first that is whole counts.
+_HEADERS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "standard": (
+        ("webhook-signature", "webhook-id", "webhook-timestamp"),
+        ("svix-signature", "svix-id", "svix-timestamp"),
+    ),
+    "stripe": (("stripe-signature",),),
+    "robutler": (("x-robutler-signature",),),
+}
+_NAMES = {name for sets in _HEADERS.values() for names in sets for name in names}
 _SIZE = layout.WEBHOOK.size
 _MOST_SECRETS = frames.LINE_CAPACITY  # the engine's own limit is lower
 
 
 def verify_webhook(
     body: bytes | bytearray | memoryview,
-    headers: Mapping[str, Any],
+    headers: Headers,
     secrets: Secrets,
     scheme: str | None = None,
     tolerance: int | None = 300,
@@ -41,28 +48,30 @@ def verify_webhook(
 ) -> None:
     """Verifies the signature and age of a webhook; if it returns, the body may be trusted.
 
-    ``body`` is the raw bytes as received, ``headers`` any mapping, whose names match in any case. ``scheme`` is
-    ``"standard"``, ``"stripe"`` or ``"robutler"``; without it, the first of ``webhook-signature``, ``Stripe-Signature``
-    and ``X-Robutler-Signature`` that is present decides. Name the scheme where an endpoint has one sender. A Robutler
-    signature carries no time: use ``Farebox.verify_webhook``, which remembers ids.
+    ``body`` is the raw bytes as received. ``headers`` is a mapping, a WSGI environment or the header pairs of ASGI; names
+    match in any case, as str or bytes. ``scheme`` is ``"standard"``, ``"stripe"`` or ``"robutler"``; without it, the
+    first of ``webhook-signature`` or ``svix-signature``, ``Stripe-Signature`` and ``X-Robutler-Signature`` that is
+    present decides. Name the scheme where an endpoint has one sender. A Robutler signature carries no time: use
+    ``Farebox.verify_webhook``, which remembers ids.
 
     Units: ``tolerance`` in seconds, None to switch the check off; ``now`` a datetime or seconds since 1970.
     Threads: any.
     Errors: WebhookError with the reason; RequestError for arguments of a wrong type or size.
     """
-    verify(library(), None, body, headers, secrets, scheme, tolerance, now, None)
+    verify(library(), None, body, headers, secrets, scheme, tolerance, now, None, None)
 
 
 def verify(
     lib: Library,
     engine: int | None,
     body: bytes | bytearray | memoryview,
-    headers: Mapping[str, Any],
+    headers: Headers,
     secrets: Secrets,
     scheme: str | None,
     tolerance: int | None,
     now: None | int | float | datetime,
     event_id: str | None,
+    sender: str | None,
 ) -> None:
     """Verifies a webhook, with the replay guard of an engine if there is one.
 
@@ -70,24 +79,16 @@ def verify(
     """
     if not isinstance(body, (bytes, bytearray, memoryview)):
         raise RequestError(status.INVALID_ARGUMENT, "The body is the raw bytes, not decoded text.", field="body")
-    look = _Headers(headers)
-    signature: bytes | None = None
-    if scheme is None:
-        scheme = "standard"
-        for header, candidate in _SIGNATURES:
-            signature = look(header)
-            if signature is not None:
-                scheme = candidate
-                break
-    elif scheme in _SIGNATURE_OF:
-        signature = look(_SIGNATURE_OF[scheme])
-    else:
+    if scheme is not None and scheme not in _HEADERS:
         raise RequestError(status.INVALID_ARGUMENT, "The scheme is 'standard', 'stripe' or 'robutler'.", field="scheme")
-    number: str | bytes | None = event_id
-    timestamp: bytes | None = None
-    if scheme == "standard":
-        number = look("webhook-id")
-        timestamp = look("webhook-timestamp")
+    found = _found(headers)
+    if scheme is None:
+        scheme = next((one for one, sets in _HEADERS.items() if any(names[0] in found for names in sets)), "standard")
+    sets = _HEADERS[scheme]
+    names = next((names for names in sets if found.keys() >= set(names)), None)
+    if names is None:
+        names = next((names for names in sets if names[0] in found), sets[0])
+    signature, number, timestamp = (*(found.get(name) for name in names), event_id, None)[:3]
     keys = _secrets(secrets)
     seconds = -1
     if tolerance is not None:
@@ -97,10 +98,10 @@ def verify(
                 status.INVALID_ARGUMENT, "A tolerance is at least 1 second, or None for no check.", field="tolerance"
             )
     moment = _moment(now)
-    frame, pointers = placed(bytes(body), signature, number, timestamp, *keys)
+    frame, pointers = placed(bytes(body), signature, number, timestamp, sender, *keys)
     try:
         raw = frame.raw
-        struct.pack_into(f"<{len(pointers) - 8}Q", raw, frames.LINES, *pointers[8:])
+        struct.pack_into(f"<{len(pointers) - 10}Q", raw, frames.LINES, *pointers[10:])
         layout.WEBHOOK.pack_into(
             raw,
             frames.ARGS,
@@ -111,10 +112,11 @@ def verify(
             len(keys),
             seconds,
             moment,
+            *pointers[8:10],
         )
         code = lib.verify_webhook(engine, frame.args, frame.error)
         if keys:  # no secret stays in a reused buffer
-            first, last = pointers[8] - frame.base, pointers[-2] + pointers[-1] - frame.base
+            first, last = pointers[10] - frame.base, pointers[-2] + pointers[-1] - frame.base
             raw[first:last] = bytes(last - first)
         if code:
             raise frame.failure(code)
@@ -122,30 +124,35 @@ def verify(
         frames.give(frame)
 
 
-class _Headers:
-    """Finds headers by their names in small letters, in a mapping of any case."""
+def _found(headers: Headers) -> dict[str, bytes]:
+    """The headers that a scheme knows, by their names in small letters.
 
-    __slots__ = ("_given", "_lowered")
+    Errors: WebhookError SIGNATURE_MALFORMED for one that is there twice with two values; RequestError.
+    """
+    found: dict[str, bytes] = {}
+    try:
+        pairs: Iterable[Any] = headers.items() if hasattr(headers, "items") else headers
+        for key, value in pairs:
+            name = _name(key)
+            if name not in _NAMES or value is None:
+                continue
+            for one in value if isinstance(value, (list, tuple)) else (value,):
+                text = one if isinstance(one, bytes) else frames.text_bytes(one, f"headers.{name}")
+                if found.setdefault(name, text) != text:
+                    raise WebhookError(
+                        status.SIGNATURE_MALFORMED, f"The header {name} is there twice.", field=f"headers.{name}"
+                    )
+    except (TypeError, ValueError):
+        raise RequestError(
+            status.INVALID_ARGUMENT, "The headers are a mapping, or pairs of name and value.", field="headers"
+        ) from None
+    return found
 
-    def __init__(self, headers: Mapping[str, Any]) -> None:
-        self._given = headers
-        self._lowered: dict[str, Any] | None = None
 
-    def __call__(self, name: str) -> bytes | None:
-        value: Any = self._given.get(name)
-        if value is None:
-            lowered = self._lowered
-            if lowered is None:
-                lowered = self._lowered = {
-                    (key.decode("latin-1") if isinstance(key, bytes) else str(key)).lower(): value
-                    for key, value in self._given.items()
-                }
-            value = lowered.get(name)
-        if isinstance(value, (list, tuple)) and len(value) == 1:
-            (value,) = value
-        if value is None or isinstance(value, bytes):
-            return value
-        return frames.text_bytes(value, f"headers.{name}")
+def _name(key: Any) -> str:
+    name = (key.decode("latin-1") if isinstance(key, bytes) else str(key)).lower()
+    # As a WSGI environment writes it.
+    return name[5:].replace("_", "-") if name.startswith("http_") else name
 
 
 def _secrets(secrets: Secrets) -> tuple[bytes, ...]:
