@@ -283,15 +283,15 @@ extension Ledger {
     let asset = state.catalog.assets[Int(hold.asset)]
     var record = Record(.event, time: time)
     record.account = hold.account
-    let subject: [(String, JSON)] = [
+    let head: [(String, JSON)] = [
       ("type", .string(type)), ("account", .string(state.accountNames[hold.account])),
     ]
-    let facts: [(String, JSON)] = [
+    let rest: [(String, JSON)] = [
       ("hold", Shapes.number(id.value)), ("transfer", Shapes.number(number)),
       ("amount", .string(Amount.text(amount, scale: asset.scale, minorDigits: asset.minorDigits))),
       ("asset", .string(asset.code)),
     ]
-    let event = JSON.object(JSONObject(subject + (hold.tool == 0 ? [] : toolMembers(hold.tool - 1)) + facts))
+    let event = JSON.object(JSONObject(head + toolMembers(ofHold: hold) + rest))
     log.beginRecord()
     log.addField(.definition, event.serialized())
     _ = try append(&record)

@@ -42,9 +42,11 @@ struct Catalog: ~Copyable {
 
   /// What a name stands for, `ambiguous` where it fits several tools, or nil for an unknown one; a name like `card/model`
   /// may also be one that a rule of the rate card finds.
+  @inline(__always)
   func find(_ name: BorrowedText) -> NamedTool? {
     if name.isEmpty { return nil }
-    return toolNames.find(name) ?? unlisted(name)
+    guard let found = toolNames.find(name) else { return unlisted(name) }
+    return found
   }
 
   func find(_ name: String) -> NamedTool? {
@@ -85,8 +87,8 @@ struct Catalog: ~Copyable {
   /// The name of a tool that no other tool has: `skill#tool`, or `card/model`.
   func fullName(_ tool: UInt32) -> String {
     let entry = identities[Int(tool)]
-    if let skill = entry.skill { return ToolName(skill: skill, tool: entry.name).text }
-    return toolNames.all(entry.name).count > 1 ? ToolName(skill: "", tool: entry.name).text : entry.name
+    guard entry.skill == nil, toolNames.all(entry.name).count > 1 else { return entry.fullName }
+    return ToolName(skill: "", tool: entry.name).text
   }
 
   /// The full names of the tools among which a plain name does not decide.
@@ -122,6 +124,7 @@ struct Catalog: ~Copyable {
   }
 
   /// Whether the tool and its skill are switched on, and its skill still offers it; a version that is named always does.
+  @inline(__always)
   func isForSale(_ named: NamedTool) -> Bool {
     let tool = Int(named.tool)
     return tools[tool].isEnabled && !tools[tool].isSkillDisabled && (tools[tool].isOffered || named.price != nil)
@@ -145,10 +148,10 @@ struct Catalog: ~Copyable {
 
   /// The tool of a skill, added where there is none.
   mutating func makeTool(_ name: String, of skill: String) -> UInt32 {
-    let full = ToolName(skill: skill, tool: name).text
-    if let found = toolNames.find(full) { return found.tool }
-    let index = addTool(ToolIdentity(name: name, skill: skill))
-    toolNames.set(full, NamedTool(index))
+    let identity = ToolIdentity(name: name, skill: skill)
+    if let found = toolNames.find(identity.fullName) { return found.tool }
+    let index = addTool(identity)
+    toolNames.set(identity.fullName, NamedTool(index))
     return index
   }
 
@@ -237,12 +240,15 @@ struct ToolIdentity {
   let name: String
   /// The id of its skill, or nil for an entry of a rate card.
   let skill: String?
+  /// `skill#tool`, or `card/model`.
+  let fullName: String
   /// Versions of its skill that have it, in the order of their registration.
   var versions: [String] = []
 
   init(name: String, skill: String?) {
     self.name = name
     self.skill = skill
+    fullName = ToolName(skill: skill, tool: name).text
   }
 }
 

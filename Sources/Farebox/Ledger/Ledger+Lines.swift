@@ -60,7 +60,7 @@ extension Ledger {
       throw .failed(Failure(.missingField, field: "tool", "A line has a tool, a usage or an amount."))
     }
     var stored = StoredLine()
-    if line.tool.isEmpty || (hold.price > 0 && state.catalog.toolIndex(line.tool).map { $0 + 1 } == hold.tool) {
+    if line.tool.isEmpty || names(line.tool, hold) {
       guard hold.price > 0 else {
         throw .failed(
           Failure(.invalidArgument, field: "usage", "The hold has no price; name a tool, or give an amount."))
@@ -94,6 +94,13 @@ extension Ledger {
       throw .failed(error)
     }
     return stored
+  }
+
+  /// Whether a name is the tool's of a hold, in the version that the hold was priced by.
+  private func names(_ tool: BorrowedText, _ hold: Hold) -> Bool {
+    guard hold.tool > 0, hold.price > 0, state.catalog.isName(tool, of: hold.tool - 1) else { return false }
+    guard let price = state.catalog.find(tool)?.price else { return true }
+    return price == hold.price - 1
   }
 
   /// What all lines cost together, and whether a maximum bound one of them.
@@ -214,14 +221,15 @@ extension Ledger {
     }
     return ReceiptDetail(
       asset: state.catalog.assets[Int(receipt.asset)],
-      tool: receipt.tool == 0 ? nil : state.catalog.identities[Int(receipt.tool) - 1].name, lines: lines)
+      tool: receipt.tool == 0 ? [] : toolMembers(receipt.tool - 1), lines: lines)
   }
 }
 
 /// What a receipt's JSON says beside its numbers.
 struct ReceiptDetail {
   let asset: Asset
-  let tool: String?
+  /// The members that tell the tool; none for an amount.
+  let tool: [(String, JSON)]
   let lines: JSON?
 }
 

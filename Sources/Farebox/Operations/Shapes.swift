@@ -27,6 +27,7 @@ package enum Shapes {
     OperationField("available", .amount, "Balance less held plus credit line, after this."),
     OperationField("time", .integer, "Microseconds since 1970."),
     OperationField("tool", .text, "The tool, where there is one."),
+    OperationField("skill", .text, "The tool's skill, or null for a rate."),
     OperationField("price_version", .integer, "The price that applied; 0 for a given amount."),
     OperationField("replayed", .flag, "Whether this is the receipt of an earlier call with the same key."),
     OperationField("uncommitted", .flag, "Whether it is not in the store yet."),
@@ -37,7 +38,7 @@ package enum Shapes {
     OperationField("shortfall", .amount, "What the payer could not pay of a metered call's price."),
     OperationField(
       "lines", .list,
-      "Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description."
+      "Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description."
     ),
   ]
 
@@ -72,7 +73,7 @@ package enum Shapes {
       object.append("hold", number(receipt.hold))
       object.append("hold_remaining", text(receipt.holdRemaining))
     }
-    if let tool = detail.tool { object.append("tool", .string(tool)) }
+    for (key, value) in detail.tool { object.append(key, value) }
     if let lines = detail.lines { object.append("lines", lines) }
     return .object(object)
   }
@@ -140,6 +141,10 @@ extension Ledger {
   func toolMembers(_ tool: UInt32) -> [(String, JSON)] {
     let entry = state.catalog.identities[Int(tool)]
     return [("tool", .string(entry.name)), ("skill", entry.skill.map { .string($0) } ?? .null)]
+  }
+
+  func toolMembers(ofHold hold: Hold) -> [(String, JSON)] {
+    hold.tool == 0 ? [("tool", .null), ("skill", .null)] : toolMembers(hold.tool - 1)
   }
 
   /// The asset that a request's amounts are in: its own, or that of its tool's price.
