@@ -212,8 +212,31 @@ extension FinishRequest {
     if unsafe args.flags & amountFlag != 0 { amount = unsafe args.amount }
     description = unsafe BorrowedText(args.description)
     metadata = unsafe BorrowedText(args.metadata)
-    guard unsafe args.line_count == 0 else {
-      throw Failure(.unsupported, field: "args.lines", "Lines beside a call's own usage are not charged yet.")
+    guard unsafe (0...Limits.captureLines).contains(args.line_count), unsafe args.lines != nil || args.line_count == 0
+    else {
+      throw Failure(
+        .tooLong, field: "args.lines", "A call has at most \(Limits.captureLines) lines, and a pointer to them.")
+    }
+    for index in 0..<Int(unsafe args.line_count) {
+      if let given = unsafe args.lines { lines.append(try unsafe CallLine(given[index], "args.lines[\(index)]")) }
+    }
+  }
+}
+
+extension CallLine {
+  fileprivate init(_ line: farebox_call_line, _ field: String) throws(Failure) {
+    let amountFlag = UInt32(FAREBOX_CALL_LINE_AMOUNT)
+    try unsafe Structs.checkFlags(line.flags, known: amountFlag, "\(field).flags")
+    try unsafe Structs.checkZero(line.reserved, "\(field).reserved")
+    self.init()
+    tool = unsafe BorrowedText(line.tool)
+    payee = unsafe BorrowedText(line.payee)
+    description = unsafe BorrowedText(line.description)
+    recorded = try unsafe Tally(line.recorded, "\(field).recorded")
+    if unsafe line.flags & amountFlag != 0 {
+      amount = unsafe line.amount
+    } else if unsafe line.amount != 0 {
+      throw Failure(.invalidArgument, field: "\(field).amount", "An amount needs the flag FAREBOX_CALL_LINE_AMOUNT.")
     }
   }
 }

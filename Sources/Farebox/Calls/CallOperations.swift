@@ -83,6 +83,8 @@ enum CallOperations {
       OperationField("delivered", .flag, "Whether items of a stream were delivered before the end."),
       OperationField("usage", .any, "What was used: an object of counts by meter, or a number of units."),
       OperationField("amount", .amount, "Of a dynamic price: replaces what the beginning said."),
+      OperationField(
+        "lines", .list, "What is charged beside: each with tool and usage, or amount and payee, and description."),
       OperationField("description", .text, "For people."), OperationField("metadata", .object, "For programs."),
       Shapes.durability,
     ], output: Shapes.receipt,
@@ -102,6 +104,7 @@ enum CallOperations {
     if let usage = input.value("usage") { try end.recorded.add(usage) }
     end.description = arena.add(input.text("description"))
     end.metadata = arena.add(input.objectText("metadata"))
+    let lines = try CallOperations.lines(input.list("lines"), arena)
     let number = try input.number("hold")
     let asked = end
     let durability =
@@ -110,18 +113,47 @@ enum CallOperations {
       let (call, asset) = try ledger.meteredCall(HoldID(number), in: context.store)
       var end = asked
       end.amount = try ledger.units(input, "amount", asset)
+      for line in lines {
+        end.lines.append(line.line)
+        if let amount = line.amount {
+          end.lines[end.lines.count - 1].amount = try ledger.units(amount, "lines.amount", asset)
+        }
+      }
       let finished = try ledger.finish(call, end, at: context.time, in: context.store)
-      return (finished, ledger.state.catalog.assets[Int(asset)])
+      return (finished, try ledger.detailed(finished.receipt, in: context.store))
     }
     withExtendedLifetime(arena) {}
     switch result {
-    case .success((let finished, let asset)):
+    case .success((let finished, let detail)):
       if let failure = finished.failure { throw engine.refusing(failure, .capture(number)) }
       var receipt = finished.receipt
       receipt.isUncommitted = isUncommitted
-      return Shapes.json(receipt, asset)
+      return Shapes.json(receipt, detail)
     case .failure(let rejection): throw engine.refusing(engine.failure(rejection), .capture(number))
     }
+  }
+
+  /// The lines of an input, each with its amount as text, which the hold's asset reads.
+  private static func lines(
+    _ list: [JSON], _ arena: TextArena
+  ) throws(Failure) -> [(line: CallLine, amount: String?)] {
+    var lines: [(line: CallLine, amount: String?)] = []
+    for (index, json) in list.enumerated() {
+      let path = "lines[\(index)]"
+      var fields = try JSONFields(json, path: path)
+      var line = CallLine()
+      line.tool = arena.add(try fields.text("tool", limit: Limits.toolReference))
+      line.payee = arena.add(try fields.text("payee", limit: Limits.accountName))
+      line.description = arena.add(try fields.text("description", limit: Limits.description))
+      if let usage = fields.optional("usage") { try line.recorded.add(usage, path: "\(path).usage") }
+      let amount = fields.optional("amount")
+      guard amount == nil || amount?.numberText != nil else {
+        throw Failure(.invalidAmount, field: "\(path).amount", "It must be a decimal number.")
+      }
+      try fields.finish()
+      lines.append((line, amount?.numberText))
+    }
+    return lines
   }
 
   private static func json(_ call: MeteredCall, _ asset: Asset) -> JSON {

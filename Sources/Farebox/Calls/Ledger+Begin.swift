@@ -20,7 +20,7 @@ extension Ledger {
     }
     let (tool, index) = try pricedTool(request.tool, customer: account, at: time)
     let reservation = try reservation(request, index)
-    let key = CallKey(request, tool: state.catalog.toolNames[tool])
+    let key = CallKey(request, tool: state.catalog.fullName(tool))
     var call = MeteredCall()
     call.maximum = reservation.maximum
     call.amount = request.amount ?? 0

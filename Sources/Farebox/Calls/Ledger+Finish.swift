@@ -37,12 +37,14 @@ extension Ledger {
   private mutating func finish(
     _ call: MeteredCall, _ end: FinishRequest, _ id: HoldID, _ hold: Hold, heldAtFirst: Int64, at time: Int64
   ) throws(Rejection) -> Finished {
-    let settled: (settlement: Settlement, amount: Int64, isCapped: Bool, usage: Usage?)
-    do throws(Failure) {
+    var settled: Settled
+    do throws(Rejection) {
       settled = try settlement(call, end, hold, heldAtFirst: heldAtFirst)
+      if !end.lines.isEmpty, settled.settlement != .released { try addLines(end.lines, to: &settled, hold, at: time) }
     } catch {
-      // The price cannot be computed, and no maximum stands in for it: nobody pays.
-      guard error.status == .unpriceable || error.status == .overflow else { throw .failed(error) }
+      // What the call costs cannot be said, and no maximum stands in for it: nobody pays, and the hold must not stay.
+      guard error.storeFailure == nil else { throw error }
+      let error = failure(error)
       var receipt = try self.end(.release, id.number, hold, at: time)
       receipt.isReleased = true
       return Finished(receipt: receipt, failure: error)
@@ -56,18 +58,25 @@ extension Ledger {
     let wanted = excess
     if excess > 0 { excess = affordable(excess, hold, at: time) }
     let amount = settled.amount - (wanted - excess)
-    try checkCredit(hold.beneficiary, hold.asset, amount)
+    if settled.lines.isEmpty {
+      try checkCredit(hold.beneficiary, hold.asset, amount)
+    } else {
+      Ledger.cut(&settled.lines, from: settled.amount, to: amount)
+      try checkCredit(settled.lines, hold.asset, amount)
+    }
 
     // After this point the capture must succeed.
     var record = captureRecord(hold, id, amount: amount, excess: excess, isFinal: true, at: time)
     if settled.isCapped { record.flags |= RecordFlags.capped }
+    if !settled.lines.isEmpty { record.flags |= RecordFlags.lines }
     if settled.settlement == .amount { record.flags |= RecordFlags.explicit }
     if settled.settlement == .held { record.flags |= RecordFlags.unreported }
     let shortfall = wanted - excess
     log.beginRecord()
     log.addField(.description, end.description)
     log.addField(.metadata, end.metadata)
-    if let usage = settled.usage, !usage.isSingleRequest { log.addField(.usage, words: usage.words) }
+    if settled.lines.isEmpty, let usage = settled.usage, !usage.isSingleRequest { log.addField(.usage, words: usage.words) }
+    if !settled.lines.isEmpty { log.addLines(settled.lines) }
     if shortfall > 0 { log.addField(.shortfall, words: [shortfall]) }
     let number = try append(&record, tells: hold.account)
     if settled.settlement == .held { try raise("call.unreported", hold, id, number, amount, at: time) }
@@ -120,55 +129,120 @@ extension Ledger {
   }
 
   /// What a call costs, and why.
+  private struct Settled {
+    var settlement: Settlement
+    var amount: Int64 = 0
+    var isCapped = false
+    /// What the price was applied to, where it was.
+    var usage: Usage?
+    /// The call's own part and the lines beside it; empty where there are none.
+    var lines: [PricedLine] = []
+    /// What the call can cost at the most.
+    var maximum: Int64?
+
+    /// Charges an amount, or the maximum where that is less.
+    mutating func charge(_ asked: Int64, isCapped: Bool = false) {
+      amount = maximum.map { min($0, asked) } ?? asked
+      self.isCapped = isCapped || amount < asked
+    }
+  }
+
   private func settlement(
     _ call: MeteredCall, _ end: FinishRequest, _ hold: Hold, heldAtFirst: Int64
-  ) throws(Failure) -> (settlement: Settlement, amount: Int64, isCapped: Bool, usage: Usage?) {
+  ) throws(Rejection) -> Settled {
     guard hold.price > 0, Int(hold.price) <= state.catalog.prices.count else {
-      throw Failure(.invalidArgument, field: "call", "Hold \(call.hold) is not one of a metered call.")
+      throw .failed(
+        Failure(.invalidArgument, field: "call", "Hold \(call.hold) is not one of a metered call; nothing is charged."))
     }
     let price = state.catalog.prices[Int(hold.price) - 1].price
     // Requests that were recorded count for a price by the request, too.
     let isCounted = price.kind == .flat && end.recorded.given.contains(MeterSet(.requests))
+    // Usage that was recorded for other tools only is known to be none of this one.
     let known: UsageKnowledge =
-      !end.recorded.isEmpty ? .recorded : call.terms.contains(.expected) ? .expected : .unknown
-    let settlement = Settlement(
-      end.ending, delivered: end.delivered, isCounted ? .usage : price.kind, known,
-      releasesUnreported: call.terms.contains(.releasesUnreported))
-    let maximum = Ledger.lower(call.maximum, price.maximum)
-    func bound(_ amount: Int64, _ isCapped: Bool = false) -> (Int64, Bool) {
-      guard let maximum, amount > maximum else { return (amount, isCapped) }
-      return (maximum, true)
-    }
-    func priced(_ usage: Usage) throws(Failure) -> (Int64, Bool) {
-      do throws(Failure) {
-        let total = try price.quote(usage) { _ in }
-        return bound(total.total, total.capped)
-      } catch {
-        // A usage whose price cannot be computed costs what the payer was ready to pay for it.
-        guard let maximum, error.status == .unpriceable || error.status == .overflow else { throw error }
-        return (maximum, true)
+      !end.recorded.isEmpty || (!end.lines.isEmpty && !call.terms.contains(.expected))
+      ? .recorded : call.terms.contains(.expected) ? .expected : .unknown
+    var settled = Settled(
+      settlement: Settlement(
+        end.ending, delivered: end.delivered, isCounted ? .usage : price.kind, known,
+        releasesUnreported: call.terms.contains(.releasesUnreported)))
+    settled.maximum = Ledger.lower(call.maximum, price.maximum)
+    do throws(Failure) {
+      switch settled.settlement {
+      case .released: break
+      case .flat: try Ledger.charge(.oneRequest, price, &settled)
+      case .amount:
+        let asked = end.amount ?? call.amount
+        guard asked >= 0 else { throw Failure(.invalidAmount, field: "amount", "It must not be negative.") }
+        settled.charge(asked)
+      case .recorded: try Ledger.charge(end.recorded.usage(scale: price.asset.scale), price, &settled)
+      case .expected: try Ledger.charge(call.expected, price, &settled)
+      case .held: settled.charge(max(0, heldAtFirst))
       }
+    } catch {
+      throw .failed(error)
     }
-    switch settlement {
-    case .released: return (settlement, 0, false, nil)
-    case .flat:
-      let (amount, isCapped) = try priced(.oneRequest)
-      return (settlement, amount, isCapped, nil)
-    case .amount:
-      let asked = end.amount ?? call.amount
-      guard asked >= 0 else { throw Failure(.invalidAmount, field: "amount", "It must not be negative.") }
-      let (amount, isCapped) = bound(asked)
-      return (settlement, amount, isCapped, nil)
-    case .recorded:
-      let usage = try end.recorded.usage(scale: price.asset.scale)
-      let (amount, isCapped) = try priced(usage)
-      return (settlement, amount, isCapped, usage)
-    case .expected:
-      let (amount, isCapped) = try priced(call.expected)
-      return (settlement, amount, isCapped, call.expected)
-    case .held:
-      let (amount, isCapped) = bound(max(0, heldAtFirst))
-      return (settlement, amount, isCapped, nil)
+    return settled
+  }
+
+  /// Charges the price of a usage; one whose price cannot be computed costs what the payer was ready to pay for it.
+  private static func charge(_ usage: Usage, _ price: Price, _ settled: inout Settled) throws(Failure) {
+    do throws(Failure) {
+      let total = try price.quote(usage) { _ in }
+      settled.charge(total.total, isCapped: total.capped)
+      settled.usage = usage
+    } catch {
+      guard let maximum = settled.maximum, error.status == .unpriceable || error.status == .overflow else { throw error }
+      settled.charge(maximum, isCapped: true)
+    }
+  }
+
+  /// Adds lines to what a call costs, whose own part becomes the first of them.
+  private func addLines(
+    _ lines: [CallLine], to settled: inout Settled, _ hold: Hold, at time: Int64
+  ) throws(Rejection) {
+    var own = CaptureLine()
+    own.usage = settled.usage
+    var stored = StoredLine()
+    stored.tool = hold.tool
+    stored.beneficiary = hold.beneficiary
+    stored.charged = settled.amount
+    stored.priced = settled.amount
+    if settled.isCapped { stored.flags |= StoredLine.Flags.capped }
+    if let usage = settled.usage {
+      stored.price = hold.price
+      if !usage.isSingleRequest { stored.flags |= StoredLine.Flags.usage }
+    } else {
+      stored.flags |= StoredLine.Flags.explicit
+    }
+    let scale = state.catalog.assets[Int(hold.asset)].scale
+    var asked: [CaptureLine] = []
+    for (index, line) in lines.enumerated() {
+      var request = CaptureLine()
+      request.tool = line.tool
+      request.payee = line.payee
+      request.description = line.description
+      request.amount = line.amount
+      if !line.recorded.isEmpty {
+        do throws(Failure) {
+          request.usage = try line.recorded.usage(scale: scale)
+        } catch {
+          throw Rejection.failed(error).inside("lines[\(index)]")
+        }
+      }
+      asked.append(request)
+    }
+    settled.lines = [PricedLine(request: own, stored: stored)]
+    do throws(Rejection) {
+      settled.lines += try price(asked, hold, at: time)
+      let (total, isCapped) = try Ledger.total(settled.lines)
+      settled.charge(total, isCapped: isCapped)
+      Ledger.cut(&settled.lines, from: total, to: settled.amount)
+    } catch {
+      // As with the call's own usage: what nothing prices costs the maximum, all of it for this tool.
+      guard let maximum = settled.maximum, error.status == .unpriceable || error.status == .overflow else { throw error }
+      settled.lines = []
+      settled.usage = nil
+      settled.charge(maximum, isCapped: true)
     }
   }
 
@@ -194,13 +268,15 @@ extension Ledger {
     let asset = state.catalog.assets[Int(hold.asset)]
     var record = Record(.event, time: time)
     record.account = hold.account
-    let event: JSON = [
-      "type": .string(type), "account": .string(state.accountNames[hold.account]),
-      "tool": hold.tool == 0 ? .null : .string(state.catalog.toolNames[hold.tool - 1]),
-      "hold": Shapes.number(id.value), "transfer": Shapes.number(number),
-      "amount": .string(Amount.text(amount, scale: asset.scale, minorDigits: asset.minorDigits)),
-      "asset": .string(asset.code),
+    let subject: [(String, JSON)] = [
+      ("type", .string(type)), ("account", .string(state.accountNames[hold.account])),
     ]
+    let facts: [(String, JSON)] = [
+      ("hold", Shapes.number(id.value)), ("transfer", Shapes.number(number)),
+      ("amount", .string(Amount.text(amount, scale: asset.scale, minorDigits: asset.minorDigits))),
+      ("asset", .string(asset.code)),
+    ]
+    let event = JSON.object(JSONObject(subject + (hold.tool == 0 ? [] : toolMembers(hold.tool - 1)) + facts))
     log.beginRecord()
     log.addField(.definition, event.serialized())
     _ = try append(&record)

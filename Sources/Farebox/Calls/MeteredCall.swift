@@ -82,12 +82,27 @@ package struct MeteredCall: Sendable {
   package init() {}
 }
 
+/// One line of what a metered call is charged for beside its own usage; texts are borrowed.
+package struct CallLine {
+  /// Another tool, priced as of the end of the call; empty with an amount.
+  package var tool = BorrowedText.empty
+  /// Who is credited with an amount; empty is the one whom the call's own price credits.
+  package var payee = BorrowedText.empty
+  package var description = BorrowedText.empty
+  package var recorded = Tally()
+  package var amount: Int64?
+
+  package init() {}
+}
+
 /// How a metered call ended, and what it used; texts are borrowed.
 package struct FinishRequest {
   package var ending = CallEnding.returned
   /// Whether items of a stream reached the consumer.
   package var delivered = false
   package var recorded = Tally()
+  /// What is charged beside the call's own usage.
+  package var lines: [CallLine] = []
   /// Replaces the amount of a dynamic price.
   package var amount: Int64?
   package var description = BorrowedText.empty

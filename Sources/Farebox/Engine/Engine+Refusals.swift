@@ -33,13 +33,15 @@ extension Engine {
     case .capture(let hold):
       let tool = withLedger { ledger in
         let index = ledger.state.holds[HoldID(hold).number]?.tool ?? 0
-        return index == 0 ? "" : ledger.state.catalog.toolNames[index - 1]
+        return index == 0 ? "" : ledger.state.catalog.identities[Int(index) - 1].name
       }
       return failure.refusing(.pay, tool: tool, paymentURL: options.paymentURL)
     }
   }
 
+  /// The plain name of a tool, without its skill and version.
   private static func name(_ tool: BorrowedText) -> String {
-    tool.count <= 2 * Limits.toolName + 1 ? tool.string ?? "" : ""
+    guard tool.count <= Limits.toolReference, let text = tool.string else { return "" }
+    return ToolName(text).tool
   }
 }

@@ -138,8 +138,7 @@ extension Ledger {
       }
       var tools: [JSON] = []
       for (tool, part) in sum.tools.sorted(by: { $0.key < $1.key }) {
-        var row: JSONObject = ["tool": tool == 0 ? .null : .string(state.catalog.toolNames[tool - 1])]
-        if tool > 0, let skill = state.catalog.tools[Int(tool) - 1].skill { row.append("skill", .string(skill)) }
+        var row = JSONObject(tool == 0 ? [("tool", .null), ("skill", .null)] : toolMembers(tool - 1))
         row.append("amount", try text(part.amount))
         row.append("count", .int(part.count))
         tools.append(.object(row))

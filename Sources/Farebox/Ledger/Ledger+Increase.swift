@@ -82,8 +82,8 @@ extension Ledger {
   private func checkTool(of hold: Hold) throws(Rejection) {
     guard hold.tool > 0 else { return }
     let tool = hold.tool - 1
-    let name = state.catalog.toolNames[tool]
-    guard state.catalog.isEnabled(tool) else {
+    let name = state.catalog.identities[Int(tool)].name
+    guard state.catalog.isForSale(NamedTool(tool, pinned: hold.price - 1)) else {
       throw .failed(Failure(.toolDisabled, field: "hold", "Tool '\(name)' or its skill is disabled."))
     }
     if !state.catalog.isOpenToAll(tool), let barred = state.barred(hold.account, from: tool) {

@@ -175,7 +175,7 @@ extension Ledger {
       .string(Amount.text(units, scale: asset.scale, minorDigits: asset.minorDigits))
     }
     var row: JSONObject = ["amount": text(line.charged), "priced": text(line.priced)]
-    if line.tool > 0 { row.append("tool", .string(state.catalog.toolNames[line.tool - 1])) }
+    if line.tool > 0 { for (key, value) in toolMembers(line.tool - 1) { row.append(key, value) } }
     row.append("price_version", Shapes.number(UInt64(line.price)))
     row.append("capped", .bool(line.flags & StoredLine.Flags.capped != 0))
     if line.price > 0, line.price <= state.catalog.prices.count {
@@ -211,7 +211,7 @@ extension Ledger {
     }
     return ReceiptDetail(
       asset: state.catalog.assets[Int(receipt.asset)],
-      tool: receipt.tool == 0 ? nil : state.catalog.toolNames[receipt.tool - 1], lines: lines)
+      tool: receipt.tool == 0 ? nil : state.catalog.identities[Int(receipt.tool) - 1].name, lines: lines)
   }
 }
 

@@ -58,16 +58,16 @@ export type StatusName =
   | 'ASSET_MISMATCH'
   /** No tool has this name. */
   | 'TOOL_NOT_FOUND'
-  /** The tool or its skill is disabled, or the current version of the skill no longer offers it. */
+  /** The tool or its skill is disabled. */
   | 'TOOL_DISABLED'
   /** No skill has this id. */
   | 'SKILL_NOT_FOUND'
-  /** This version of the skill is registered with another manifest; give the changed manifest another version. */
+  /** This version of the skill is registered with another manifest, or a tool's name belongs to another skill. */
   | 'SKILL_EXISTS'
   /** No rate card, or no rate on it, has this name at this time. */
   | 'RATE_CARD_NOT_FOUND'
-  /** Several skills offer a tool of this name; the details list them. Write `skill#tool`. */
-  | 'TOOL_AMBIGUOUS'
+  /** Several providers on the rate card offer this name; name one of them. */
+  | 'RATE_AMBIGUOUS'
   /** No transfer has this id, or it is not of the kind required. */
   | 'TRANSFER_NOT_FOUND'
   /** The refund is more than what is left of the charge. */

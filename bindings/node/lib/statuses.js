@@ -31,11 +31,11 @@ const STATUSES = {
   311: { name: 'ASSET_EXISTS', family: 'state', retryable: false, doc: 'An asset of this code is open with another scale.' },
   312: { name: 'ASSET_MISMATCH', family: 'state', retryable: false, doc: 'The amount is in another asset than the one required.' },
   320: { name: 'TOOL_NOT_FOUND', family: 'state', retryable: false, doc: 'No tool has this name.' },
-  321: { name: 'TOOL_DISABLED', family: 'state', retryable: false, doc: 'The tool or its skill is disabled, or the current version of the skill no longer offers it.' },
+  321: { name: 'TOOL_DISABLED', family: 'state', retryable: false, doc: 'The tool or its skill is disabled.' },
   322: { name: 'SKILL_NOT_FOUND', family: 'state', retryable: false, doc: 'No skill has this id.' },
-  323: { name: 'SKILL_EXISTS', family: 'state', retryable: false, doc: 'This version of the skill is registered with another manifest; give the changed manifest another version.' },
+  323: { name: 'SKILL_EXISTS', family: 'state', retryable: false, doc: 'This version of the skill is registered with another manifest, or a tool\'s name belongs to another skill.' },
   324: { name: 'RATE_CARD_NOT_FOUND', family: 'state', retryable: false, doc: 'No rate card, or no rate on it, has this name at this time.' },
-  325: { name: 'TOOL_AMBIGUOUS', family: 'state', retryable: false, doc: 'Several skills offer a tool of this name; the details list them. Write `skill#tool`.' },
+  328: { name: 'RATE_AMBIGUOUS', family: 'state', retryable: false, doc: 'Several providers on the rate card offer this name; name one of them.' },
   330: { name: 'TRANSFER_NOT_FOUND', family: 'state', retryable: false, doc: 'No transfer has this id, or it is not of the kind required.' },
   331: { name: 'OVER_REFUND', family: 'state', retryable: false, doc: 'The refund is more than what is left of the charge.' },
   340: { name: 'BUDGET_NOT_FOUND', family: 'state', retryable: false, doc: 'The account has no budget of this name.' },
@@ -97,20 +97,4 @@ const STATUSES = {
 /** The number of each status by its name. */
 const STATUS_OF = Object.fromEntries(Object.entries(STATUSES).map(([code, row]) => [row.name, Number(code)]));
 
-/** What a model or an end user may read of a refusal, where nothing but its status is known; 0 is any other. */
-const REFUSALS = {
-  400: 'The payment was not made: the account does not have enough credit left. Add credit, then try again.',
-  401: 'The payment was not made: the account has reached its usage limit. Ask the account\'s administrator to raise the limit.',
-  402: 'The payment was not made: the price is above the limit for one call. Ask for less, or a higher limit.',
-  403: 'The payment was not made: this run has reached its spending limit. Ask the account\'s administrator to raise the limit.',
-  404: 'The payment was not made: the account has made too many calls in the last hour. Try again later.',
-  405: 'The payment was not made: the price does not cover this request. Set a maximum cost for the call, then try again.',
-  406: 'The payment was not made: the price is above the maximum cost that was set. Raise the maximum, or ask for less.',
-  300: 'The payment was not made: there is no account to pay for it. Open an account, then try again.',
-  302: 'The payment was not made: the account is suspended. Contact the account\'s administrator.',
-  303: 'The payment was not made: the account is closed. Contact the account\'s administrator.',
-  321: 'The payment was not made: the tool is not available. Use another tool.',
-  0: 'The payment was not made: the payment was refused. Contact the account\'s administrator.',
-};
-
-module.exports = { REFUSALS, STATUSES, STATUS_OF };
+module.exports = { STATUSES, STATUS_OF };
