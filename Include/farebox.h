@@ -132,7 +132,7 @@ enum {
 
     FAREBOX_STORE_IO              = 800, /* The store could not read or write; nothing was changed. */
     FAREBOX_STORE_BUSY            = 801, /* Another process held the store for longer than the busy timeout. */
-    FAREBOX_STORE_FULL            = 802, /* The store has no room left; nothing was changed. */
+    FAREBOX_STORE_FULL            = 802, /* The store has no room left; nothing was changed. Free some space. */
     FAREBOX_STORE_CORRUPT         = 803, /* The store's content is not what was written; restore a backup. */
     FAREBOX_STORE_READ_ONLY       = 804, /* The store may only be read. */
     FAREBOX_STORE_NEWER           = 805, /* The store was written by a newer version of Farebox. */
@@ -143,6 +143,9 @@ enum {
     FAREBOX_STORE_UNTRUSTED       = 810, /* The store broke a promise, by a failed flush or a lost record; look at it, then close the engine and open it again. */
     FAREBOX_STORE_EXISTS          = 811, /* There is something where a copy was to be made; nothing was changed. */
     FAREBOX_STORE_UNFINISHED      = 812, /* A copy into this store was not finished; make the copy again. */
+    FAREBOX_STORE_AUTHENTICATION  = 813, /* The server refused the user or the password; correct the address or the server's settings. */
+    FAREBOX_STORE_DENIED          = 814, /* The process or the role has no permission to use the store; the message names the file, schema or database. */
+    FAREBOX_CLOCK_AHEAD           = 815, /* The clock is further ahead than it can be right; nothing was changed. Set the clock and repeat the call. */
 
     FAREBOX_INTERNAL              = 900, /* A fault of the library's own; the message helps its developers. */
     FAREBOX_NO_MEMORY             = 901, /* The process has no memory left. */
@@ -265,8 +268,9 @@ typedef struct farebox_options {
 
 #define FAREBOX_OPTIONS_INIT {sizeof(farebox_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, {NULL, 0}, {0}}
 
-/* Opens the ledger at a URL: "sqlite:PATH", "postgresql://..." (docs/postgresql.md), or "memory:" for one that lives as
- * long as the engine.
+/* Opens the ledger at an address: a path, "sqlite:PATH", "postgresql://..." (docs/postgresql.md), or "memory:" for one that
+ * lives as long as the engine; docs/operating.md lists the forms. With FAREBOX_OPEN_EXISTING a file that can only be read
+ * opens for reading, and whatever would write answers STORE_READ_ONLY.
  * Ownership: *out is the caller's until farebox_close. `options` may be NULL; its clock must outlive the engine.
  * Threads:   any.
  * Errors:    INVALID_ARGUMENT, INVALID_UTF8, TOO_LONG (too many engines), STRUCT_SIZE, RESERVED, STORE_*, NO_MEMORY,

@@ -17,19 +17,23 @@ const webhooks = require('./webhooks');
 
 const ACCOUNT = new Set(['wallet', 'creditLine', 'asset']);
 const DEPOSIT = new Set(['asset', 'key', 'description']);
+const RUN = new Set(['payer', 'call', 'asset', 'from']);
 const PAYING = new Set(['run', 'onReceipt']);
 const RATES = new Set(['name', 'source', 'dryRun']);
 const token = Symbol('open');
+const uncloneable = Symbol('An engine is not copied: open its ledger again in the other thread. It');
 const inspect = Symbol.for('nodejs.util.inspect.custom');
 
 /** An open ledger. */
 class Farebox {
-  constructor(given, core, url, options) {
+  constructor(given, core, options) {
     if (given !== token) throw new TypeError('Farebox.open or Farebox.openSync makes an engine');
     Object.defineProperty(this, 'core', { value: core });
-    this.url = url;
+    this.url = this.callSync('engine.describe').address;
     this.defaultAsset = core.defaultAsset;
     this.defaultOwner = options.defaultOwner ?? null;
+    // A structured clone refuses a symbol, and would else make an empty object.
+    this.uncloneable = uncloneable;
   }
 
   // ---- Open and close ----
@@ -68,6 +72,10 @@ class Farebox {
 
   [inspect]() {
     return `<Farebox ${this.url}${this.closed ? ' closed' : ''}>`;
+  }
+
+  toJSON() {
+    return { defaultAsset: this.defaultAsset, defaultOwner: this.defaultOwner, closed: this.closed };
   }
 
   // ---- Charges and holds ----
@@ -166,6 +174,14 @@ class Farebox {
     return this.callSync('account.deposit', depositFields(this.core, account, amount, options));
   }
 
+  async runCost(run, options) {
+    return this.call('run.cost', { ...requests.optionsOf(options, RUN), run });
+  }
+
+  runCostSync(run, options) {
+    return this.callSync('run.cost', { ...requests.optionsOf(options, RUN), run });
+  }
+
   async registerSkill(manifest) {
     const body = isPath(manifest)
       ? manifestBody(await fs.promises.readFile(manifest, 'utf8'))
@@ -235,7 +251,7 @@ class Farebox {
 
 function opened(handle, call) {
   const { Core } = require('./core');
-  return new Farebox(token, new Core(handle, call.defaultAsset), call.url, call.options);
+  return new Farebox(token, new Core(handle, call.defaultAsset), call.options);
 }
 
 function accountFields(core, account, given) {

@@ -469,7 +469,7 @@ export interface Operations {
       tool?: string;
       /** Only this run. */
       run?: string;
-      /** Only this kind: charge, reserve, capture, release, expire, refund, transfer ... */
+      /** Only this kind: charge, reserve, increase, capture, release, expire, refund, transfer ... */
       kind?: string;
       /** Not before this time. */
       from?: number | bigint | string | Date;
