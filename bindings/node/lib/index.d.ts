@@ -506,7 +506,8 @@ export class Farebox {
   chargeSync(payer: string, request: ChargeRequest): Receipt;
 
   /**
-   * Charges many in one commit; each stands or falls alone, and its receipt's `error` says why.
+   * Charges many in one commit; each stands or falls alone, and its receipt's `error` says why. A request that cannot be
+   * encoded is refused like any other, and the rest is charged.
    *
    * Errors: only those of the batch as a whole, and then nothing was charged.
    */

@@ -2,7 +2,7 @@
 
 /* Requests as a caller writes them become plans: names checked, money in atomic units, usage in counts. */
 
-const { refuse } = require('./errors');
+const { RequestError, StateError, refuse } = require('./errors');
 const { encodeJson, microsecondsOf } = require('./json');
 const { toUnits } = require('./money');
 const { usageCounts } = require('./usage');
@@ -16,6 +16,7 @@ const CAPTURE_AMOUNT = 2;
 const CAPTURE_USAGE = 4;
 const TOOL_UNCHARGED = 1;
 const UINT32_MAX = 2 ** 32 - 1;
+const CHARGE_TEXTS = ['payer', 'tool', 'payee', 'asset', 'key', 'run', 'call', 'description', 'metadata'];
 
 const CHARGE = new Set([
   'tool',
@@ -102,6 +103,15 @@ function metadataOf(value) {
   return value == null ? undefined : encodeJson(value, 'metadata');
 }
 
+/** Throws where a text of a charge is none: in a batch, what is wrong with one charge must not be another's error. */
+function checkTexts(plan) {
+  for (const field of CHARGE_TEXTS) {
+    if (plan[field] !== undefined && typeof plan[field] !== 'string') {
+      throw refuse('INVALID_ARGUMENT', 'A text is a string.', field);
+    }
+  }
+}
+
 /** Makes the plan of a charge. */
 function chargePlan(core, payer, given, known = CHARGE) {
   const options = optionsOf(given, known, 'request');
@@ -146,22 +156,24 @@ function reservePlan(core, payer, options) {
   return plan;
 }
 
-/** Makes the plans of a batch; the field of an error names the request. */
+/** Makes the plans of a batch, and an error in place of a request that cannot be encoded; its field names the request. */
 function manyPlans(core, requests) {
   if (requests === null || typeof requests !== 'object' || typeof requests[Symbol.iterator] !== 'function') {
     throw refuse('INVALID_ARGUMENT', 'The requests are an array, or another iterable.', 'requests');
   }
   return Array.from(requests, (request, index) => {
-    const place = `requests[${index}]`;
-    if (request === null || typeof request !== 'object') {
-      throw refuse('INVALID_ARGUMENT', 'A request is an object.', place);
-    }
-    if (request.payer == null) throw refuse('MISSING_FIELD', 'A request needs a payer.', `${place}.payer`);
     try {
-      return chargePlan(core, request.payer, request, MANY);
+      if (request === null || typeof request !== 'object') {
+        throw refuse('INVALID_ARGUMENT', 'A request is an object.', '');
+      }
+      if (request.payer == null) throw refuse('MISSING_FIELD', 'A request needs a payer.', 'payer');
+      const plan = chargePlan(core, request.payer, request, MANY);
+      checkTexts(plan);
+      return plan;
     } catch (error) {
-      if (typeof error.field === 'string') error.field = `${place}.${error.field}`;
-      throw error;
+      if (!(error instanceof RequestError || error instanceof StateError)) throw error;
+      error.field = `requests[${index}]${error.field === '' ? '' : '.'}${error.field}`;
+      return error;
     }
   });
 }
@@ -253,7 +265,9 @@ module.exports = {
   CAPTURE_PARTIAL,
   CAPTURE_USAGE,
   capturePlan,
+  CHARGE_TEXTS,
   chargePlan,
+  checkTexts,
   durabilityOf,
   givenFlags,
   holdPlan,

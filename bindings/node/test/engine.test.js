@@ -298,7 +298,7 @@ withEngine('a batch of eight thousand with long texts', async (engine) => {
   assert.equal(engine.balanceSync('user:ana').balance, '928.1');
 });
 
-withEngine('a batch that cannot be encoded charges nothing', async (engine) => {
+withEngine('a request that cannot be encoded is one refused item of a batch', async (engine) => {
   const good = { payer: 'user:ana', amount: 1 };
   for (const [bad, field] of [
     [{ payer: 'user:ana', amount: 'x' }, 'requests[1].amount'],
@@ -311,9 +311,14 @@ withEngine('a batch that cannot be encoded charges nothing', async (engine) => {
     [null, 'requests[1]'],
   ]) {
     for (const work of [engine.chargeMany, engine.chargeManySync]) {
-      const error = await errorOf(() => work.call(engine, [good, bad]));
-      assert.ok(error instanceof RequestError);
-      assert.equal(error.field, field);
+      const [first, refused, last] = await work.call(engine, [good, bad, good]);
+      assert.ok(first.ok && last.ok && !refused.ok && refused instanceof farebox.Receipt);
+      assert.ok(refused.error instanceof RequestError);
+      assert.equal(refused.error.field, field);
+      assert.equal(refused.status, refused.error.number);
+      assert.throws(() => refused.require(), refused.error);
+      assert.deepEqual((await work.call(engine, [bad])).map((one) => one.ok), [false]);
+      engine.depositSync('user:ana', 2);
     }
   }
   for (const bad of [null, 7, { payer: 'user:ana' }, undefined]) {
