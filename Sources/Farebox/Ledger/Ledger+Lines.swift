@@ -98,9 +98,12 @@ extension Ledger {
 
   /// Whether a name is the tool's of a hold, in the version that the hold was priced by.
   private func names(_ tool: BorrowedText, _ hold: Hold) -> Bool {
-    guard hold.tool > 0, hold.price > 0, state.catalog.isName(tool, of: hold.tool - 1) else { return false }
-    guard let price = state.catalog.find(tool)?.price else { return true }
-    return price == hold.price - 1
+    guard hold.tool > 0, hold.price > 0, let named = state.catalog.find(tool) else { return false }
+    // A plain name that several skills have by now is that of the tool that is called.
+    if named.isAmbiguous {
+      return state.catalog.identities[Int(hold.tool) - 1].name.withBorrowedText { $0.equals(tool) }
+    }
+    return named.tool == hold.tool - 1 && (named.price.map { $0 == hold.price - 1 } ?? true)
   }
 
   /// What all lines cost together, and whether a maximum bound one of them.
