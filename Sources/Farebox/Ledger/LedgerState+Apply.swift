@@ -92,7 +92,7 @@ extension LedgerState {
 
   /// The hold that a reservation opens.
   mutating func newHold(_ record: Record, _ heap: Heap) -> Hold {
-    let run = OriginTag.hash(heap[.run])
+    let run = heap[.run].isEmpty ? 0 : runHash(heap[.run])
     let price = Int(record.price) - 1
     let named = heap[.payee].word.flatMap { UInt32(exactly: $0) }.flatMap { $0 < accounts.count ? $0 : nil }
     let priced = catalog.prices.indices.contains(price) ? catalog.prices[price].payee : record.beneficiary
@@ -101,8 +101,8 @@ extension LedgerState {
       balance: makeBalance(wallet(of: record.account), record.asset),
       beneficiary: record.beneficiary, payee: named ?? priced, asset: record.asset,
       overCapture: UInt8(truncatingIfNeeded: record.detail), tool: record.tool, price: record.price,
-      amount: record.amount, remaining: record.amount, captured: 0, time: record.time, expires: record.extra, run: run,
-      origin: OriginTag(runHash: run, call: heap[.call]).value)
+      origin: originTag(heap).value, amount: record.amount, remaining: record.amount, captured: 0, time: record.time,
+      expires: record.extra, run: run)
   }
 
   private mutating func applyCapture(_ record: Record, _ number: UInt64, _ heap: Heap) throws(Failure) {

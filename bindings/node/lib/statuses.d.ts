@@ -58,14 +58,16 @@ export type StatusName =
   | 'ASSET_MISMATCH'
   /** No tool has this name. */
   | 'TOOL_NOT_FOUND'
-  /** The tool or its skill is disabled. */
+  /** The tool or its skill is disabled, or the current version of the skill no longer offers it. */
   | 'TOOL_DISABLED'
   /** No skill has this id. */
   | 'SKILL_NOT_FOUND'
-  /** This version of the skill is registered with another manifest, or a tool's name belongs to another skill. */
+  /** This version of the skill is registered with another manifest; give the changed manifest another version. */
   | 'SKILL_EXISTS'
   /** No rate card, or no rate on it, has this name at this time. */
   | 'RATE_CARD_NOT_FOUND'
+  /** Several skills offer a tool of this name; the details list them. Write `skill#tool`. */
+  | 'TOOL_AMBIGUOUS'
   /** Several providers on the rate card offer this name; name one of them. */
   | 'RATE_AMBIGUOUS'
   /** No transfer has this id, or it is not of the kind required. */
@@ -118,7 +120,7 @@ export type StatusName =
   | 'STORE_IO'
   /** Another process held the store for longer than the busy timeout. */
   | 'STORE_BUSY'
-  /** The store has no room left; nothing was changed. */
+  /** The store has no room left; nothing was changed. Free some space. */
   | 'STORE_FULL'
   /** The store's content is not what was written; restore a backup. */
   | 'STORE_CORRUPT'
@@ -140,6 +142,12 @@ export type StatusName =
   | 'STORE_EXISTS'
   /** A copy into this store was not finished; make the copy again. */
   | 'STORE_UNFINISHED'
+  /** The server refused the user or the password; correct the address or the server's settings. */
+  | 'STORE_AUTHENTICATION'
+  /** The process or the role has no permission to use the store; the message names the file, schema or database. */
+  | 'STORE_DENIED'
+  /** The clock is further ahead than it can be right; nothing was changed. Set the clock and repeat the call. */
+  | 'CLOCK_AHEAD'
   /** A fault of the library's own; the message helps its developers. */
   | 'INTERNAL'
   /** The process has no memory left. */

@@ -31,10 +31,11 @@ const STATUSES = {
   311: { name: 'ASSET_EXISTS', family: 'state', retryable: false, doc: 'An asset of this code is open with another scale.' },
   312: { name: 'ASSET_MISMATCH', family: 'state', retryable: false, doc: 'The amount is in another asset than the one required.' },
   320: { name: 'TOOL_NOT_FOUND', family: 'state', retryable: false, doc: 'No tool has this name.' },
-  321: { name: 'TOOL_DISABLED', family: 'state', retryable: false, doc: 'The tool or its skill is disabled.' },
+  321: { name: 'TOOL_DISABLED', family: 'state', retryable: false, doc: 'The tool or its skill is disabled, or the current version of the skill no longer offers it.' },
   322: { name: 'SKILL_NOT_FOUND', family: 'state', retryable: false, doc: 'No skill has this id.' },
-  323: { name: 'SKILL_EXISTS', family: 'state', retryable: false, doc: 'This version of the skill is registered with another manifest, or a tool\'s name belongs to another skill.' },
+  323: { name: 'SKILL_EXISTS', family: 'state', retryable: false, doc: 'This version of the skill is registered with another manifest; give the changed manifest another version.' },
   324: { name: 'RATE_CARD_NOT_FOUND', family: 'state', retryable: false, doc: 'No rate card, or no rate on it, has this name at this time.' },
+  325: { name: 'TOOL_AMBIGUOUS', family: 'state', retryable: false, doc: 'Several skills offer a tool of this name; the details list them. Write `skill#tool`.' },
   328: { name: 'RATE_AMBIGUOUS', family: 'state', retryable: false, doc: 'Several providers on the rate card offer this name; name one of them.' },
   330: { name: 'TRANSFER_NOT_FOUND', family: 'state', retryable: false, doc: 'No transfer has this id, or it is not of the kind required.' },
   331: { name: 'OVER_REFUND', family: 'state', retryable: false, doc: 'The refund is more than what is left of the charge.' },
@@ -61,7 +62,7 @@ const STATUSES = {
   706: { name: 'SECRET_INVALID', family: 'webhook', retryable: false, doc: 'A webhook secret is empty or not of the form its scheme requires.' },
   800: { name: 'STORE_IO', family: 'store', retryable: true, doc: 'The store could not read or write; nothing was changed.' },
   801: { name: 'STORE_BUSY', family: 'store', retryable: true, doc: 'Another process held the store for longer than the busy timeout.' },
-  802: { name: 'STORE_FULL', family: 'store', retryable: true, doc: 'The store has no room left; nothing was changed.' },
+  802: { name: 'STORE_FULL', family: 'store', retryable: false, doc: 'The store has no room left; nothing was changed. Free some space.' },
   803: { name: 'STORE_CORRUPT', family: 'store', retryable: false, doc: 'The store\'s content is not what was written; restore a backup.' },
   804: { name: 'STORE_READ_ONLY', family: 'store', retryable: false, doc: 'The store may only be read.' },
   805: { name: 'STORE_NEWER', family: 'store', retryable: false, doc: 'The store was written by a newer version of Farebox.' },
@@ -72,6 +73,9 @@ const STATUSES = {
   810: { name: 'STORE_UNTRUSTED', family: 'store', retryable: false, doc: 'The store broke a promise, by a failed flush or a lost record; look at it, then close the engine and open it again.' },
   811: { name: 'STORE_EXISTS', family: 'store', retryable: false, doc: 'There is something where a copy was to be made; nothing was changed.' },
   812: { name: 'STORE_UNFINISHED', family: 'store', retryable: false, doc: 'A copy into this store was not finished; make the copy again.' },
+  813: { name: 'STORE_AUTHENTICATION', family: 'store', retryable: false, doc: 'The server refused the user or the password; correct the address or the server\'s settings.' },
+  814: { name: 'STORE_DENIED', family: 'store', retryable: false, doc: 'The process or the role has no permission to use the store; the message names the file, schema or database.' },
+  815: { name: 'CLOCK_AHEAD', family: 'store', retryable: true, doc: 'The clock is further ahead than it can be right; nothing was changed. Set the clock and repeat the call.' },
   900: { name: 'INTERNAL', family: 'internal', retryable: false, doc: 'A fault of the library\'s own; the message helps its developers.' },
   901: { name: 'NO_MEMORY', family: 'internal', retryable: true, doc: 'The process has no memory left.' },
   902: { name: 'UNSUPPORTED', family: 'internal', retryable: false, doc: 'This build or this store does not have the feature.' },
@@ -97,4 +101,20 @@ const STATUSES = {
 /** The number of each status by its name. */
 const STATUS_OF = Object.fromEntries(Object.entries(STATUSES).map(([code, row]) => [row.name, Number(code)]));
 
-module.exports = { STATUSES, STATUS_OF };
+/** What a model or an end user may read of a refusal, where nothing but its status is known; 0 is any other. */
+const REFUSALS = {
+  400: 'The payment was not made: the account does not have enough credit left. Add credit, then try again.',
+  401: 'The payment was not made: the account has reached its usage limit. Ask the account\'s administrator to raise the limit.',
+  402: 'The payment was not made: the price is above the limit for one call. Ask for less, or a higher limit.',
+  403: 'The payment was not made: this run has reached its spending limit. Ask the account\'s administrator to raise the limit.',
+  404: 'The payment was not made: the account has made too many calls in the last hour. Try again later.',
+  405: 'The payment was not made: the price does not cover this request. Set a maximum cost for the call, then try again.',
+  406: 'The payment was not made: the price is above the maximum cost that was set. Raise the maximum, or ask for less.',
+  300: 'The payment was not made: there is no account to pay for it. Open an account, then try again.',
+  302: 'The payment was not made: the account is suspended. Contact the account\'s administrator.',
+  303: 'The payment was not made: the account is closed. Contact the account\'s administrator.',
+  321: 'The payment was not made: the tool is not available. Use another tool.',
+  0: 'The payment was not made: the payment was refused. Contact the account\'s administrator.',
+};
+
+module.exports = { REFUSALS, STATUSES, STATUS_OF };

@@ -90,7 +90,7 @@ def _pack(
     engine: Farebox, batch: Batch, heads: dict[Any, tuple[bytes, int]], at: int, index: int, item: Any
 ) -> None:
     raw, place, size = batch.raw, batch.place, _CHARGE_SIZE
-    meters: Mapping[str, Quantity] = {}
+    meters: Mapping[str, Quantity | None] = {}
     if type(item) is ChargeRequest:
         request: Any = item
     else:
@@ -180,7 +180,7 @@ def _fields(
     return payer, tool, amount, asset, payee, usage, key, run, call, description, metadata, max_cost, durability
 
 
-def _request(index: int, item: Any) -> tuple[ChargeRequest, Mapping[str, Quantity]]:
+def _request(index: int, item: Any) -> tuple[ChargeRequest, Mapping[str, Quantity | None]]:
     if isinstance(item, ChargeRequest):
         return item, {}
     try:
@@ -194,7 +194,7 @@ def _request(index: int, item: Any) -> tuple[ChargeRequest, Mapping[str, Quantit
     if "payer" not in item:
         raise RequestError(status.MISSING_FIELD, "A request needs a payer.", field=f"requests[{index}].payer")
     known: dict[str, Any] = {}
-    meters: dict[str, Quantity] = {}
+    meters: dict[str, Quantity | None] = {}
     for name, value in item.items():
         if name in ChargeRequest._fields:
             known[name] = value
