@@ -132,7 +132,7 @@ enum {
 
     FAREBOX_STORE_IO              = 800, /* The store could not read or write; nothing was changed. */
     FAREBOX_STORE_BUSY            = 801, /* Another process held the store for longer than the busy timeout. */
-    FAREBOX_STORE_FULL            = 802, /* The store has no room left; nothing was changed. */
+    FAREBOX_STORE_FULL            = 802, /* The store has no room left; nothing was changed. Free some space. */
     FAREBOX_STORE_CORRUPT         = 803, /* The store's content is not what was written; restore a backup. */
     FAREBOX_STORE_READ_ONLY       = 804, /* The store may only be read. */
     FAREBOX_STORE_NEWER           = 805, /* The store was written by a newer version of Farebox. */
@@ -143,6 +143,9 @@ enum {
     FAREBOX_STORE_UNTRUSTED       = 810, /* The store broke a promise, by a failed flush or a lost record; look at it, then close the engine and open it again. */
     FAREBOX_STORE_EXISTS          = 811, /* There is something where a copy was to be made; nothing was changed. */
     FAREBOX_STORE_UNFINISHED      = 812, /* A copy into this store was not finished; make the copy again. */
+    FAREBOX_STORE_AUTHENTICATION  = 813, /* The server refused the user or the password; correct the address or the server's settings. */
+    FAREBOX_STORE_DENIED          = 814, /* The process or the role has no permission to use the store; the message names the file, schema or database. */
+    FAREBOX_CLOCK_AHEAD           = 815, /* The clock is further ahead than it can be right; nothing was changed. Set the clock and repeat the call. */
 
     FAREBOX_INTERNAL              = 900, /* A fault of the library's own; the message helps its developers. */
     FAREBOX_NO_MEMORY             = 901, /* The process has no memory left. */
@@ -265,8 +268,9 @@ typedef struct farebox_options {
 
 #define FAREBOX_OPTIONS_INIT {sizeof(farebox_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, {NULL, 0}, {0}}
 
-/* Opens the ledger at a URL: "sqlite:PATH", "postgresql://..." (docs/postgresql.md), or "memory:" for one that lives as
- * long as the engine.
+/* Opens the ledger at an address: a path, "sqlite:PATH", "postgresql://..." (docs/postgresql.md), or "memory:" for one that
+ * lives as long as the engine; docs/operating.md lists the forms. With FAREBOX_OPEN_EXISTING a file that can only be read
+ * opens for reading, and whatever would write answers STORE_READ_ONLY.
  * Ownership: *out is the caller's until farebox_close. `options` may be NULL; its clock must outlive the engine.
  * Threads:   any.
  * Errors:    INVALID_ARGUMENT, INVALID_UTF8, TOO_LONG (too many engines), STRUCT_SIZE, RESERVED, STORE_*, NO_MEMORY,
@@ -324,6 +328,8 @@ typedef struct farebox_usage {
     uint32_t reserved;
 } farebox_usage;
 
+#define FAREBOX_USAGE_INIT {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}, 0, 0}
+
 /* The meter that a quote's line charged for. */
 typedef int32_t farebox_meter_kind;
 enum {
@@ -357,7 +363,8 @@ typedef struct farebox_price_args {
     uint8_t reserved[32];
 } farebox_price_args;
 
-#define FAREBOX_PRICE_ARGS_INIT {sizeof(farebox_price_args), 0, {NULL, 0}, {NULL, 0}, {0}, 0, 0, {0}}
+#define FAREBOX_PRICE_ARGS_INIT                                                                                        \
+    {sizeof(farebox_price_args), 0, {NULL, 0}, {NULL, 0}, FAREBOX_USAGE_INIT, 0, 0, {0}}
 
 /* One component of a quote: quantity x rate + flat = amount, rounded half to even once. For packages the quantity counts
  * packages; for a percentage it is the value in atomic units; a dynamic amount has no rate. */
@@ -426,7 +433,7 @@ typedef struct farebox_charge_args {
 
 #define FAREBOX_CHARGE_ARGS_INIT                                                                                       \
     {sizeof(farebox_charge_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0},       \
-     {NULL, 0}, {NULL, 0}, 0, 0, {0}, 0, {0}}
+     {NULL, 0}, {NULL, 0}, 0, 0, FAREBOX_USAGE_INIT, 0, {0}}
 
 enum {
     FAREBOX_RECEIPT_REPLAYED = 1,    /* the key was used for the same request before: this is its receipt */
@@ -504,7 +511,7 @@ typedef struct farebox_reserve_args {
 
 #define FAREBOX_RESERVE_ARGS_INIT                                                                                      \
     {sizeof(farebox_reserve_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0},      \
-     {NULL, 0}, {NULL, 0}, 0, 0, {0}, 0, 0, 0, {0}}
+     {NULL, 0}, {NULL, 0}, 0, 0, FAREBOX_USAGE_INIT, 0, 0, 0, {0}}
 
 /* Holds money for a call that is about to run: the one atomic decision over wallet, budgets, caps and rate limits.
  * Ownership: args borrowed; *out is the caller's and may be NULL; out->hold names the hold.
@@ -563,7 +570,7 @@ typedef struct farebox_capture_args {
 } farebox_capture_args;
 
 #define FAREBOX_CAPTURE_ARGS_INIT                                                                                      \
-    {sizeof(farebox_capture_args), 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, {0}, 0, {0}}
+    {sizeof(farebox_capture_args), 0, 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, FAREBOX_USAGE_INIT, 0, {0}}
 
 /* Charges a hold, in part or as a whole; unless PARTIAL, the remainder returns to the payer at once.
  * Ownership: args borrowed; *out is the caller's and may be NULL.
@@ -657,7 +664,8 @@ typedef struct farebox_metered_call {
     uint8_t reserved[32];
 } farebox_metered_call;
 
-#define FAREBOX_METERED_CALL_INIT {sizeof(farebox_metered_call), 0, 0, 0, 0, 0, 0, {0}, 0, 0, {0}, {0}, {0}}
+#define FAREBOX_METERED_CALL_INIT                                                                                      \
+    {sizeof(farebox_metered_call), 0, 0, 0, 0, 0, 0, FAREBOX_USAGE_INIT, 0, 0, {0}, {0}, {0}}
 
 /* Holds money for a call that is about to run. A flat price is held whole; a price by usage holds the maximum that the
  * caller gives (or the price's own, if lower), else the price of the estimate, else the price's own maximum; with none of
@@ -991,6 +999,9 @@ typedef struct farebox_payer {
     farebox_str parent;
     uint8_t reserved[32];
 } farebox_payer;
+
+#define FAREBOX_PAYER_INIT                                                                                             \
+    {sizeof(farebox_payer), 0, {NULL, 0}, {NULL, 0}, NULL, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {0}}
 
 /* Says who pays for a call: fills *payer and returns 0. Any other number says that it cannot tell; then the payer is the
  * one that farebox_pay has named on the thread. It is asked with `arguments` absent first; where its answer has a `call` or

@@ -21,12 +21,16 @@ struct farebox_libpq {
     __typeof__(&PQfinish) _Nonnull finish;
     __typeof__(&PQstatus) _Nonnull status;
     __typeof__(&PQerrorMessage) _Nonnull error_message;
+    __typeof__(&PQsetErrorVerbosity) _Nonnull set_verbosity;
+    __typeof__(&PQreset) _Nonnull reset;
+    __typeof__(&PQbackendPID) _Nonnull backend_pid;
     __typeof__(&PQsocket) _Nonnull socket;
     __typeof__(&PQsetnonblocking) _Nonnull set_nonblocking;
     __typeof__(&PQsetNoticeReceiver) _Nonnull set_notice_receiver;
     __typeof__(&PQenterPipelineMode) _Nonnull enter_pipeline;
     __typeof__(&PQsendPrepare) _Nonnull send_prepare;
     __typeof__(&PQsendQueryPrepared) _Nonnull send_prepared;
+    __typeof__(&PQsendQueryParams) _Nonnull send_params;
     __typeof__(&PQpipelineSync) _Nonnull sync;
     __typeof__(&PQflush) _Nonnull flush;
     __typeof__(&PQconsumeInput) _Nonnull consume;
@@ -59,12 +63,16 @@ static inline const struct farebox_libpq *_Nullable farebox_libpq_load(void) {
         {(void **)&table->finish, "PQfinish"},
         {(void **)&table->status, "PQstatus"},
         {(void **)&table->error_message, "PQerrorMessage"},
+        {(void **)&table->set_verbosity, "PQsetErrorVerbosity"},
+        {(void **)&table->reset, "PQreset"},
+        {(void **)&table->backend_pid, "PQbackendPID"},
         {(void **)&table->socket, "PQsocket"},
         {(void **)&table->set_nonblocking, "PQsetnonblocking"},
         {(void **)&table->set_notice_receiver, "PQsetNoticeReceiver"},
         {(void **)&table->enter_pipeline, "PQenterPipelineMode"},
         {(void **)&table->send_prepare, "PQsendPrepare"},
         {(void **)&table->send_prepared, "PQsendQueryPrepared"},
+        {(void **)&table->send_params, "PQsendQueryParams"},
         {(void **)&table->sync, "PQpipelineSync"},
         {(void **)&table->flush, "PQflush"},
         {(void **)&table->consume, "PQconsumeInput"},

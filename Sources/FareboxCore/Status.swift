@@ -114,6 +114,9 @@ extension Status {
   public static let storeUntrusted = Status(rawValue: 810)
   public static let storeExists = Status(rawValue: 811)
   public static let storeUnfinished = Status(rawValue: 812)
+  public static let storeAuthentication = Status(rawValue: 813)
+  public static let storeDenied = Status(rawValue: 814)
+  public static let clockAhead = Status(rawValue: 815)
 
   public static let `internal` = Status(rawValue: 900)
   public static let noMemory = Status(rawValue: 901)
@@ -266,7 +269,7 @@ extension Status {
     Entry(
       .storeBusy, "STORE_BUSY", .store, retryable: true,
       "Another process held the store for longer than the busy timeout."),
-    Entry(.storeFull, "STORE_FULL", .store, retryable: true, "The store has no room left; nothing was changed."),
+    Entry(.storeFull, "STORE_FULL", .store, "The store has no room left; nothing was changed. Free some space."),
     Entry(.storeCorrupt, "STORE_CORRUPT", .store, "The store's content is not what was written; restore a backup."),
     Entry(.storeReadOnly, "STORE_READ_ONLY", .store, "The store may only be read."),
     Entry(.storeNewer, "STORE_NEWER", .store, "The store was written by a newer version of Farebox."),
@@ -286,6 +289,15 @@ extension Status {
     Entry(.storeExists, "STORE_EXISTS", .store, "There is something where a copy was to be made; nothing was changed."),
     Entry(
       .storeUnfinished, "STORE_UNFINISHED", .store, "A copy into this store was not finished; make the copy again."),
+    Entry(
+      .storeAuthentication, "STORE_AUTHENTICATION", .store,
+      "The server refused the user or the password; correct the address or the server's settings."),
+    Entry(
+      .storeDenied, "STORE_DENIED", .store,
+      "The process or the role has no permission to use the store; the message names the file, schema or database."),
+    Entry(
+      .clockAhead, "CLOCK_AHEAD", .store, retryable: true,
+      "The clock is further ahead than it can be right; nothing was changed. Set the clock and repeat the call."),
 
     Entry(.internal, "INTERNAL", .internal, "A fault of the library's own; the message helps its developers."),
     Entry(.noMemory, "NO_MEMORY", .internal, retryable: true, "The process has no memory left."),

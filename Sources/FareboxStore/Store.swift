@@ -12,6 +12,13 @@ public protocol Store: AnyObject {
   /// Whether the store is a server, whose content may go back behind our back; the end of the journal is then compared
   /// at each turn.
   var isRemote: Bool { get }
+  /// Whether nothing can be written, so that `begin` fails.
+  var isReadOnly: Bool { get }
+  /// The server's clock at the last `begin`, in microseconds since 1970, and how far an engine's may be ahead of it; nil
+  /// for a store that has no clock.
+  var serverClock: (time: Int64, tolerance: Int64)? { get }
+  /// What may be shown of the address: never a password.
+  var shownAddress: String { get }
   /// Changes whenever a connection was lost and made again: what was read before, and was not on the disk, may be gone.
   var epoch: Int { get }
   /// Whether a transaction that has failed may be tried again now; waits a moment where that helps.
@@ -83,6 +90,11 @@ public protocol Store: AnyObject {
 
   /// Bytes of the store on disk, or 0 where it has none.
   func sizeOnDisk() -> Int64
+}
+
+extension Store {
+  public var isReadOnly: Bool { false }
+  public var serverClock: (time: Int64, tolerance: Int64)? { nil }
 }
 
 /// Which segment it is, and of what content.

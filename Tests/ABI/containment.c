@@ -350,7 +350,11 @@ static void misusing_services(void)
     works(engine, "hostile.flood_logs", "{\"count\":10000}", "{\"lines\":10000}", CENT);
 
     /* More units than there can be are none, and more than any price asks for cost its maximum. */
-    works(engine, "hostile.meter_huge", "{}", "{\"status\":2}", 0);
+    /* What it metered is refused, so no usage was reported: it costs what was held, and says so. */
+    const answer unreported = call_tool(engine, "hostile.meter_huge", "{}");
+    CHECK(strcmp(unreported.text, "{\"status\":2}") == 0);
+    EQUAL(USD, unreported.receipt.amount);
+    CHECK((unreported.receipt.flags & FAREBOX_RECEIPT_UNREPORTED) != 0);
     works(engine, "hostile.meter_huge", "{\"count\":9000000000000}", "{\"status\":0}", USD);
 
     /* Lines beyond a hundred a second are dropped and counted, and no text of a plugin's can forge another line. */

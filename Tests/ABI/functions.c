@@ -218,7 +218,7 @@ static void arguments(void)
         EXPECT(FAREBOX_STRUCT_SIZE, farebox_meter(engine, &args, &out, &error));
     }
     args = a_meter();
-    for (int bit = 2; bit < 32; bit++) {
+    for (int bit = 4; bit < 32; bit++) {
         args.flags = UINT32_C(1) << bit;
         EXPECT(FAREBOX_RESERVED, farebox_meter(engine, &args, &out, &error));
     }
@@ -267,7 +267,10 @@ static void arguments(void)
     EQUAL(0, receipt.amount);
     EXPECT(FAREBOX_OK, farebox_metered(NULL, NULL));
     EXPECT(FAREBOX_TOO_LONG, farebox_pay((farebox_str){"a", SIZE_MAX}, FAREBOX_STR(""), &error));
-    EXPECT(FAREBOX_TOO_LONG, farebox_pay(FAREBOX_STR("user:ana"), (farebox_str){"a", 256}, &error));
+    static char long_run[65537];
+    memset(long_run, 'r', sizeof long_run);
+    EXPECT(FAREBOX_TOO_LONG, farebox_pay(FAREBOX_STR("user:ana"), (farebox_str){long_run, sizeof long_run}, &error));
+    EXPECT(FAREBOX_OK, farebox_pay(FAREBOX_STR("user:ana"), (farebox_str){long_run, sizeof long_run - 1}, &error));
     EXPECT(FAREBOX_INVALID_UTF8, farebox_pay((farebox_str){"\xc3", 1}, FAREBOX_STR(""), NULL));
     EXPECT(FAREBOX_OK, farebox_pay((farebox_str){NULL, 5}, (farebox_str){NULL, SIZE_MAX}, &error));
     close_sound(engine);
@@ -521,6 +524,126 @@ static void payers(void)
     close_sound(shared);
 }
 
+/* ---- Who pays in the caller's context ---- */
+
+/* What a language's runtime has: one context at a time, whichever thread runs it. */
+typedef struct context {
+    farebox_engine *engine;
+    const char *payer, *run, *call;
+    uint32_t ordinal; /* of the next call */
+    int asked, result;
+    void *nested; /* a metered function that the resolver calls */
+} context;
+
+static int resolve(void *pointer, farebox_payer *payer)
+{
+    /* Only until this returns and the library has copied them. */
+    static _Thread_local char texts[3][32];
+    context *now = pointer;
+    now->asked++;
+    EQUAL(sizeof *payer, payer->struct_size);
+    CHECK(payer->tool.len == 4 && memcmp(payer->tool.ptr, "flat", 4) == 0);
+    CHECK(payer->payer.ptr == NULL && payer->engine == NULL && payer->ordinal == 0);
+    if (now->nested != NULL) {
+        EQUAL(-77, FUNCTION(negate_function, now->nested)(5));
+        EXPECT(FAREBOX_REENTRANT, farebox_metered(NULL, NULL));
+    }
+    snprintf(texts[0], sizeof texts[0], "%s", now->payer);
+    snprintf(texts[1], sizeof texts[1], "%s", now->run);
+    snprintf(texts[2], sizeof texts[2], "%s", now->call);
+    payer->engine = now->engine;
+    payer->payer = str(texts[0]);
+    payer->run = str(texts[1]);
+    payer->call = str(texts[2]);
+    if (payer->arguments.len > 0) {
+        payer->ordinal = now->ordinal++;
+    }
+    return now->result;
+}
+
+static int broken(void *pointer, farebox_payer *payer)
+{
+    payer->payer = str("user:ana");
+    switch (*(int *)pointer) {
+    case 0: payer->payer = (farebox_str){"user:ana", SIZE_MAX}; break;
+    case 1: payer->run = (farebox_str){"run", SIZE_MAX}; break;
+    case 2: payer->run = FAREBOX_STR("\xff"); break;
+    case 3: payer->reserved[7] = 1; break;
+    case 4: payer->engine = (farebox_engine *)payer; break;
+    default: payer->payer = (farebox_str){NULL, 7}; break;
+    }
+    return 0;
+}
+
+static void contexts(void)
+{
+    farebox_engine *engine = open_memory(), *other = open_memory();
+    MUST(json_call(engine, NULL, "account.deposit", "{\"account\":\"user:bob\",\"amount\":\"1\",\"asset\":\"USD\"}"));
+    farebox_meter_args args = a_meter();
+    args.payer = (farebox_str){NULL, 0};
+    void *function = metered(engine, &args);
+    negate_function charging = FUNCTION(negate_function, function);
+    args.flags = FAREBOX_METERED_CHECK_ONLY;
+    negate_function checking = FUNCTION(negate_function, metered(engine, &args));
+    EXPECT(FAREBOX_OK, farebox_pay(FAREBOX_STR("user:ana"), FAREBOX_STR("stale"), NULL));
+    EQUAL(-5, checking(5));
+
+    context now = {engine, "user:bob", "run-1", "", 0, 0, 0, NULL};
+    EXPECT(FAREBOX_OK, farebox_set_payer_resolver(resolve, &now, NULL));
+    const int64_t start = balance_of(engine, "user:ana");
+    EQUAL(-5, charging(5));
+    charged(USD / 50);
+    EQUAL(-5, checking(5));
+    EQUAL(2, now.asked);
+    EQUAL(USD - USD / 50, balance_of(engine, "user:bob"));
+    now.payer = "user:ana";
+    EQUAL(-5, charging(5));
+    EQUAL(start - USD / 50, balance_of(engine, "user:ana"));
+    now.payer = "";
+    EQUAL(-77, charging(5));
+    uncharged(FAREBOX_MISSING_FIELD);
+    EQUAL(-77, checking(5));
+    uncharged(FAREBOX_MISSING_FIELD);
+    now.payer = "user:bob";
+    now.engine = other;
+    EQUAL(-77, charging(5));
+    uncharged(FAREBOX_MISSING_FIELD);
+    now.engine = NULL;
+    now.nested = function;
+    EQUAL(-5, charging(5));
+    now.nested = NULL;
+    EQUAL(USD - 2 * (USD / 50), balance_of(engine, "user:bob"));
+
+    /* A call that is tried again is charged once; two calls inside it are two. */
+    now.call = "call-1";
+    for (int round = 0; round < 3; round++) {
+        now.ordinal = 0;
+        EQUAL(-5, charging(5));
+        EQUAL(-5, charging(5));
+        EQUAL(USD - 4 * (USD / 50), balance_of(engine, "user:bob"));
+    }
+
+    /* A resolver that cannot tell leaves it to the thread. */
+    now.result = 1;
+    EQUAL(-5, charging(5));
+    EQUAL(start - 2 * (USD / 50), balance_of(engine, "user:ana"));
+
+    int how = 0;
+    static const farebox_status answers[] = {FAREBOX_TOO_LONG,      FAREBOX_TOO_LONG,      FAREBOX_INVALID_UTF8,
+                                             FAREBOX_RESERVED,      FAREBOX_MISSING_FIELD, FAREBOX_MISSING_FIELD};
+    EXPECT(FAREBOX_OK, farebox_set_payer_resolver(broken, &how, NULL));
+    for (; how < 6; how++) {
+        EQUAL(-77, charging(5));
+        uncharged(answers[how]);
+    }
+    EXPECT(FAREBOX_OK, farebox_set_payer_resolver(NULL, NULL, NULL));
+    EQUAL(-5, charging(5));
+    EQUAL(start - 3 * (USD / 50), balance_of(engine, "user:ana"));
+    EXPECT(FAREBOX_OK, farebox_pay((farebox_str){NULL, 0}, (farebox_str){NULL, 0}, NULL));
+    close_sound(engine);
+    close_sound(other);
+}
+
 /* ---- Forks and callbacks ---- */
 
 static void forks(void)
@@ -606,6 +729,7 @@ int main(int count, char **values)
         {"zlib", zlib},       {"libm", libm},   {"arguments", arguments}, {"pointers", pointers},
         {"closed", closed},   {"many", many},   {"garbage", garbage},     {"invoking", invoking},
         {"threads", threads}, {"forks", forks}, {"callbacks", callbacks}, {"payers", payers},
+        {"contexts", contexts},
     };
     return run_sections(sections, sizeof sections / sizeof sections[0], count, values, is_long() ? 6000 : 600);
 }

@@ -393,6 +393,15 @@ static void webhooks(farebox_engine *engine)
     args.id = str("evt_1");
     EXPECT(FAREBOX_OK, farebox_verify_webhook(engine, &args, NULL));
     EXPECT(FAREBOX_WEBHOOK_REPLAYED, farebox_verify_webhook(engine, &args, NULL));
+    args.sender = str("robutler");
+    EXPECT(FAREBOX_OK, farebox_verify_webhook(engine, &args, NULL));
+    EXPECT(FAREBOX_WEBHOOK_REPLAYED, farebox_verify_webhook(engine, &args, NULL));
+    args.sender = str("another");
+    EXPECT(FAREBOX_OK, farebox_verify_webhook(engine, &args, NULL));
+    args.sender = (farebox_str){"\xff", 1};
+    EXPECT(FAREBOX_INVALID_UTF8, farebox_verify_webhook(engine, &args, NULL));
+    args.sender = (farebox_str){NULL, 0};
+    EXPECT(FAREBOX_WEBHOOK_REPLAYED, farebox_verify_webhook(engine, &args, NULL));
     args.secret_count = 1;
     EXPECT(FAREBOX_SIGNATURE_MISMATCH, farebox_verify_webhook(NULL, &args, NULL));
     args.signature = str("");
@@ -400,6 +409,29 @@ static void webhooks(farebox_engine *engine)
     args.secret_count = 0;
     args.signature = str("00");
     EXPECT(FAREBOX_SECRET_INVALID, farebox_verify_webhook(NULL, &args, NULL));
+}
+
+static void names(void)
+{
+    farebox_text name = {NULL, 0}, id = {NULL, 0};
+    farebox_error error = FAREBOX_ERROR_INIT;
+    EXPECT(FAREBOX_OK, farebox_escape_account(str("spiffe://td/100%"), &name, NULL));
+    CHECK(strcmp(name.ptr, "spiffe:%2F%2Ftd%2F100%25") == 0);
+    EXPECT(FAREBOX_OK, farebox_unescape_account((farebox_str){name.ptr, name.len}, &id, NULL));
+    CHECK(strcmp(id.ptr, "spiffe://td/100%") == 0);
+    farebox_text_free(&name);
+    farebox_text_free(&id);
+    EXPECT(FAREBOX_OK, farebox_escape_account(str("auth0|5f7c"), &name, NULL));
+    CHECK(strcmp(name.ptr, "auth0|5f7c") == 0);
+    farebox_text_free(&name);
+    EXPECT(FAREBOX_MISSING_FIELD, farebox_escape_account((farebox_str){NULL, 0}, &name, &error));
+    CHECK(strcmp(error.field, "id") == 0);
+    EXPECT(FAREBOX_INVALID_UTF8, farebox_escape_account((farebox_str){"\xc3", 1}, &name, NULL));
+    EXPECT(FAREBOX_TOO_LONG, farebox_escape_account((farebox_str){"x", -1}, &name, NULL));
+    EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_escape_account(str("x"), NULL, NULL));
+    EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_unescape_account(str("a/b"), &name, &error));
+    CHECK(strcmp(error.field, "name") == 0);
+    CHECK(name.ptr == NULL);
 }
 
 static void json_door(farebox_engine *engine)
@@ -445,6 +477,7 @@ static void life(const char *url, uint32_t flags, farebox_durability durability)
     charges(engine);
     prices(engine);
     webhooks(engine);
+    names();
     json_door(engine);
     const int64_t left = balance_of(engine, "user:ana");
     EXPECT(FAREBOX_OK, farebox_close(engine, &error));

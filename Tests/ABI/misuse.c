@@ -901,8 +901,20 @@ static void clocks(void)
         farebox_engine *other = NULL;
         EXPECT(FAREBOX_INVALID_ARGUMENT, farebox_open(&other, FAREBOX_STR("memory:"), &options, NULL));
     }
-    /* Near the end of time a hold cannot overflow its expiry. */
+    /* So far ahead of the ledger that it would stay there for good. */
     w.now = INT64_C(253402300799999999);
+    EXPECT(FAREBOX_CLOCK_AHEAD, farebox_charge(engine, &charge, &receipt, NULL));
+    EXPECT(FAREBOX_CLOCK_AHEAD, farebox_tick(engine, NULL, NULL));
+    w.now = before;
+    EXPECT(FAREBOX_OK, farebox_charge(engine, &charge, &receipt, NULL));
+    EQUAL(before, receipt.time);
+    still_sound(engine);
+    EXPECT(FAREBOX_OK, farebox_close(engine, NULL));
+    /* Near the end of time, where a new ledger may begin, a hold cannot overflow its expiry. */
+    w.now = INT64_C(253402300799999999);
+    w.is_calling_back = 0;
+    MUST(farebox_open(&engine, FAREBOX_STR("memory:"), &options, NULL));
+    MUST(json_call(engine, NULL, "account.deposit", "{\"account\":\"user:ana\",\"amount\":\"10\"}"));
     farebox_reserve_args reserve = a_reserve();
     reserve.expires_in_ms = UINT64_C(366) * 86400000;
     EXPECT(FAREBOX_OK, farebox_reserve(engine, &reserve, &receipt, NULL));
@@ -1032,7 +1044,7 @@ static void stores(void)
                 {"memory", FAREBOX_INVALID_ARGUMENT},
                 {"http://example.org", FAREBOX_INVALID_ARGUMENT},
                 {"postgresql://127.0.0.1:1/x", FAREBOX_STORE_UNREACHABLE},
-                {"sqlite:/no/such/folder/ledger", FAREBOX_STORE_IO}};
+                {"sqlite:/no/such/folder/ledger", FAREBOX_STORE_NOT_FOUND}};
     for (size_t k = 0; k < sizeof urls / sizeof urls[0]; k++) {
         EXPECT(urls[k].status, farebox_open(&engine, str(urls[k].url), NULL, NULL));
         CHECK(engine == NULL);

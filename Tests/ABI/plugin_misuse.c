@@ -201,7 +201,7 @@ static void arguments(void)
                       long_text = {large, sizeof large};
     REFUSED(FAREBOX_RESERVED, "reserved", reserved[0] = 1);
     REFUSED(FAREBOX_RESERVED, "reserved", reserved[31] = 1);
-    REFUSED(FAREBOX_RESERVED, "flags", flags = 4);
+    REFUSED(FAREBOX_RESERVED, "flags", flags = 16);
     REFUSED(FAREBOX_RESERVED, "flags", flags = 0x80000001);
     REFUSED(FAREBOX_INVALID_ARGUMENT, "durability", durability = 99);
     REFUSED(FAREBOX_INVALID_AMOUNT, "max_cost", max_cost = -1);

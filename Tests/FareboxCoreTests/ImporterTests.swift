@@ -258,6 +258,23 @@ import Testing
     #expect(card.price(for: "p/xm", at: 0) != nil)
   }
 
+  @Test func `names that a card cannot have are left out`() throws {
+    let long = String(repeating: "x", count: 256)
+    let row: JSON = ["input_cost_per_token": 1, "aliases": ["a#1", "b", .string(long)]]
+    let (card, issues) = try RateCardImporter.litellm(.object(JSONObject([("m", row), ("m#2", row), (long, row)])))
+    #expect(card.entries.map(\.name) == ["m"])
+    #expect(card.entries.first?.aliases == ["b"])
+    #expect(issues.map(\.model) == ["m#2", long] && issues.allSatisfy { $0.what == .skipped })
+    let providers = try JSON.parse(
+      #"""
+      [{"id":"p","model_match":{"contains":"m"},"models":[{"id":"m#1","match":{"equals":"m"},"prices":{"input_mtok":1}},
+        {"id":"n","match":{"or":[{"equals":"m"},{"equals":"m#"}]},"prices":{"input_mtok":1}}]}]
+      """#)
+    let (other, told) = try RateCardImporter.genaiPrices(providers)
+    #expect(other.entries.map(\.name) == ["n"] && other.entries.first?.aliases == ["m"])
+    #expect(told.map(\.model) == ["p/m#1"])
+  }
+
   @Test func `inputs of another form are refused as a whole`() {
     #expect(failure { try RateCardImporter.genaiPrices([:]) }.status == .invalidArgument)
     #expect(failure { try RateCardImporter.genaiPrices([["name": "x"]]) }.status == .missingField)

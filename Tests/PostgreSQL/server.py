@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """PostgreSQL servers of the tests' own, from the package that the system has installed.
 
-    Tests/PostgreSQL/server.py run [--fast] [--set NAME=VALUE]... -- COMMAND...
+    Tests/PostgreSQL/server.py run [--fast] [--pooler SIZE] [--set NAME=VALUE]... -- COMMAND...
 
 starts a server, runs COMMAND with the server's address in FAREBOX_TEST_POSTGRESQL, stops the server, and ends as COMMAND did.
---fast turns off all that only a power loss would need. As a module:
+--fast turns off all that only a power loss would need. --pooler gives the address of a pgbouncer instead, which has SIZE
+connections to the server and keeps each for a transaction; FAREBOX_TEST_POOLER is SIZE then. As a module:
 
     with Server() as primary:
         standby = primary.standby()
@@ -65,7 +66,7 @@ FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 WATCH = r"""
 read -r word
 [ "$word" = done ] && exit 0
-for file in "$0"/*/data/postmaster.pid; do
+for file in "$0"/*/data/postmaster.pid "$0"/*/pooler.pid; do
   pid=$(head -n 1 "$file" 2> /dev/null) || continue
   { tr '\0' ' ' < "/proc/$pid/cmdline" | grep -qF "$0"; } 2> /dev/null && kill -QUIT "$pid"
 done
@@ -469,8 +470,13 @@ def end_on_signals() -> None:
 def run(arguments: argparse.Namespace) -> int:
     settings = dict(word.split("=", 1) for word in arguments.settings)
     end_on_signals()
-    with Server(fast=arguments.fast, settings=settings) as server:
-        environment = os.environ | {"FAREBOX_TEST_POSTGRESQL": server.url}
+    with Server(fast=arguments.fast, settings=settings) as server, contextlib.ExitStack() as stack:
+        url = server.url
+        if arguments.pooler:
+            from pooler import Pooler
+
+            url = stack.enter_context(Pooler(server, default_pool_size=arguments.pooler)).url
+        environment = os.environ | {"FAREBOX_TEST_POSTGRESQL": url, "FAREBOX_TEST_POOLER": str(arguments.pooler or "")}
         command = subprocess.Popen(arguments.command, env=environment)
         try:
             return status_of(command.wait())
@@ -496,6 +502,7 @@ def main() -> int:
     verbs = parser.add_subparsers(required=True, metavar="run")
     verb = verbs.add_parser("run", help="run a command beside a server of its own")
     verb.add_argument("--fast", action="store_true", help="without what only a power loss needs, such as fsync")
+    verb.add_argument("--pooler", type=int, default=0, metavar="SIZE", help="behind a pgbouncer with so many connections")
     verb.add_argument("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help="a server setting")
     verb.add_argument("command", nargs="+", metavar="COMMAND", help="after --")
     arguments = parser.parse_args()

@@ -5,6 +5,7 @@ import FareboxStore
 final class SimulatedStore: Store {
   let isExclusive: Bool
   let isRemote: Bool
+  let shownAddress = "simulated"
   private(set) var epoch = 0
   private let disk: SimulatedDisk
   private unowned let simulation: Simulation

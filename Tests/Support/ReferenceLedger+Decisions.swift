@@ -166,7 +166,8 @@ extension ReferenceLedger {
         let tool = found.terms
         let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
         if isHold, let most = payment.maxCost {
-          return Order(amount: scaled(most, tool.coin), coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff,
+          return Order(
+            amount: scaled(most, tool.coin), coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff,
             tool: found.tool)
         }
         return Order(

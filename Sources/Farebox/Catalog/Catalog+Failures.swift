@@ -23,10 +23,13 @@ extension Catalog {
     guard let slash = reference.tool.firstIndex(of: "/") else {
       return Failure(.toolNotFound, field: "tool", "There is no tool '\(name.shown)'.")
     }
-    let card = String(reference.tool[..<slash])
-    return reference.tool.withBorrowedText { unknownRate($0) }
-      ?? Failure(
-        .rateCardNotFound, field: "tool", "There is no rate card '\(card.prefix(60))', and no tool '\(name.shown)'.")
+    let name = String(reference.tool[..<slash])
+    guard let card = rateCards[name]?.card else {
+      return Failure(
+        .rateCardNotFound, field: "tool",
+        "There is no rate card '\(name.prefix(60))', and no tool '\(reference.tool.prefix(60))'.")
+    }
+    return unknownRate(String(reference.tool[reference.tool.index(after: slash)...]), on: card)
   }
 
   private func unknown(_ reference: ToolName, of id: String) -> String {

@@ -1,22 +1,18 @@
 internal import FareboxCore
 
 extension Catalog {
-  /// Why a name like `card/model` finds no rate, with the tools that it may mean; nil for a name of no rate card.
-  func unknownRate(_ name: BorrowedText) -> Failure? {
-    guard name.count <= Limits.toolReference, let text = name.string, let slash = text.firstIndex(of: "/"),
-      let card = rateCards[String(text[..<slash])]?.card
-    else { return nil }
-    let rate = text[text.index(after: slash)...]
-    switch card.resolve(String(rate)) {
-    case .found:
-      return nil
+  /// Why a name finds no rate on a card, with the tools that it may mean.
+  func unknownRate(_ name: String, on card: RateCard) -> Failure {
+    let shown = name.count > 60 ? "\(name.prefix(60))..." : name
+    switch card.resolve(name) {
+    case .found(let entry):
+      return failure(.rateCardNotFound, card, [], "'\(entry.fullName)' on rate card '\(card.name)' has no price.", "")
     case .ambiguous(let names):
       return failure(
-        .rateAmbiguous, card, names, "Several providers on rate card '\(card.name)' offer '\(name.shown)'", "Name one: "
-      )
+        .rateAmbiguous, card, names, "Several providers on rate card '\(card.name)' offer '\(shown)'.", "Name one: ")
     case .missing(let names):
       return failure(
-        .rateCardNotFound, card, names, "Rate card '\(card.name)' has no rate '\(name.shown)'", "The nearest are ")
+        .rateCardNotFound, card, names, "Rate card '\(card.name)' has no rate '\(shown)'.", "The nearest are ")
     }
   }
 
@@ -26,6 +22,6 @@ extension Catalog {
     let tools = names.map { "\(card.name)/\($0)" }
     let list = tools.isEmpty ? "" : " \(lead)\(tools.map { "'\($0)'" }.joined(separator: ", "))."
     return Failure(
-      status, field: "tool", "\(what).\(list)", details: ["candidates": .array(tools.map { .string($0) })])
+      status, field: "tool", what + list, details: ["candidates": .array(tools.map { .string($0) })])
   }
 }

@@ -64,7 +64,7 @@ struct Catalog: ~Copyable {
     if text.utf8.first == UInt8(ascii: "#") { return rateIndex(String(text.dropFirst())).map { NamedTool($0) } }
     guard let slash = text.firstIndex(of: "/"),
       let card = rateCards[String(text[..<slash])]?.card,
-      case .found(let entry) = card.resolve(String(text[text.index(after: slash)...]))
+      let entry = card.entry(for: String(text[text.index(after: slash)...]), customer: nil)
     else { return nil }
     return rateIndex("\(card.name)/\(entry.fullName)").map { NamedTool($0) }
   }
@@ -362,4 +362,6 @@ struct StoredRateCard {
   let published: Int64
   /// Counted from 1.
   let version: Int64
+  /// The names that everybody's entries have had in any version.
+  let names: Set<String>
 }

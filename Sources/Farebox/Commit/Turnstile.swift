@@ -123,6 +123,14 @@ final class TurnTicket {
     self.failure = failure
   }
 
+  /// Whether the caller was refused in this try of the turn.
+  var isAbandoned: Bool { failure != nil }
+
+  /// Lets the turn be tried again.
+  func takeUp() {
+    failure = nil
+  }
+
   /// Gives up the work when the turn is over.
   func finish() {
     work = nil

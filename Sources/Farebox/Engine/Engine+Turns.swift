@@ -51,6 +51,7 @@ extension Engine {
   }
 
   private func turn(_ group: TurnGroup) throws(Failure) {
+    if isReadOnly { return try runReadOnly(group) }
     if group.tickets.allSatisfy(\.isReading), try runReading(group) { return }
     if withLedger({ $0.isStale }) || isFarBehind { try lookAhead() }
     if isExclusive, group.tickets.allSatisfy(\.isRelaxed), withLedger({ !$0.wantsSeal }) {
@@ -76,7 +77,9 @@ extension Engine {
 
   /// Decides in memory; the records are committed by a later turn.
   private func runRelaxed(_ group: TurnGroup) throws(Failure) {
-    let pending = try decide(group) { _, _ throws(Failure) in }
+    let pending = try decide(group) { _ throws(Failure) in
+    } seal: { _, _ throws(Failure) in
+    }
     guard pending > 0 else { return }
     let now = group.tickets[0].now
     if pendingSince == 0 { pendingSince = now }
@@ -109,11 +112,11 @@ extension Engine {
       } catch {
         return .failure(error)
       }
-      let time = group.tickets.reduce(ledger.state.time) { max($0, $1.now) }
+      let time = max(checkClocks(group, ledger), ledger.state.time)
       if let first = ledger.state.expiries.first, first.expires <= time { return .success(false) }
       let context = TurnContext(time: time, store: store)
       do throws(Failure) {
-        for ticket in group.tickets { try ticket.decide(&ledger, context) }
+        for ticket in group.tickets where !ticket.isAbandoned { try ticket.decide(&ledger, context) }
       } catch {
         return .failure(error)
       }
@@ -122,21 +125,68 @@ extension Engine {
     return try outcome.get()
   }
 
+  /// Lets those of a group look who only look, at the ledger as of its last record.
+  private func runReadOnly(_ group: TurnGroup) throws(Failure) {
+    let readers = group.tickets.filter(\.isReading)
+    for ticket in group.tickets where !ticket.isReading && !ticket.isLast { ticket.abandon(Engine.readOnly) }
+    guard !readers.isEmpty else { return }
+    try store.beginRead(from: withLedger { $0.state.nextRecord })
+    defer { store.endRead() }
+    let outcome = withLedger { ledger -> Swift.Result<Void, Failure> in
+      do throws(Failure) {
+        try refresh(&ledger)
+        let context = TurnContext(time: ledger.state.time, store: store)
+        for ticket in readers { try ticket.decide(&ledger, context) }
+        return .success(())
+      } catch {
+        return .failure(error)
+      }
+    }
+    try outcome.get()
+  }
+
+  private static let readOnly = Failure(.storeReadOnly, "The ledger was opened where it can only be read.")
+
+  /// Refuses the callers of a group whose clock is far ahead; the others go on.
+  ///
+  /// - Returns: the latest of the others' times, `Int64.min` where there is none.
+  private func checkClocks(_ group: TurnGroup, _ ledger: borrowing Ledger) -> Int64 {
+    // A server's clock is told with the turn, and nothing is written without one.
+    let server = isRemote && !group.tickets.allSatisfy(\.isReading) ? store.serverClock : nil
+    let rule = ClockRule(
+      isGiven: options.clock != nil, latest: max(latestTime, ledger.state.time), server: server)
+    var now = Int64.min
+    for ticket in group.tickets {
+      if ticket.isAbandoned { ticket.takeUp() }
+      // Who closes the ledger writes nothing at that time.
+      if ticket.isLast { continue }
+      do throws(Failure) {
+        try rule.check(ticket.now)
+        now = max(now, ticket.now)
+      } catch {
+        ticket.abandon(error)
+      }
+    }
+    latestTime = max(latestTime, now)
+    return now
+  }
+
   private func runCommitted(_ group: TurnGroup) throws(Failure) {
     let isDurable = group.tickets.contains(where: \.isDurable)
     let wrote = try transaction(isDurable: isDurable) { () throws(Failure) in
       var wroteRelaxed = false
-      let pending = try decide(group) { ledger, time throws(Failure) in
+      let pending = try decide(group) { ledger throws(Failure) in
         try self.refresh(&ledger)
         if !ledger.log.isEmpty {
           try self.writeLog(&ledger)
           wroteRelaxed = true
         }
+      } seal: { ledger, time throws(Failure) in
         if ledger.wantsSeal {
           let start = farebox_steady_clock()
           let count = Int(ledger.state.nextRecord - 1 - ledger.state.sealedThrough)
           let merged = ledger.keys.mergeCount
-          try ledger.seal(at: max(time, ledger.state.time), in: self.store)
+          try ledger.seal(at: time, in: self.store)
           self.metrics.countSeal(count, since: start, merged: ledger.keys.mergeCount - merged)
         }
       }
@@ -160,19 +210,24 @@ extension Engine {
 
   /// Runs the work of every ticket and returns how many records wait to be written.
   private func decide(
-    _ group: TurnGroup, _ prepare: (inout Ledger, Int64) throws(Failure) -> Void
+    _ group: TurnGroup, _ prepare: (inout Ledger) throws(Failure) -> Void,
+    seal: (inout Ledger, Int64) throws(Failure) -> Void
   ) throws(Failure) -> Int {
     let outcome = withLedger { ledger -> Swift.Result<Int, Failure> in
       do throws(Failure) {
-        let now = group.tickets.reduce(Int64.min) { max($0, $1.now) }
-        try prepare(&ledger, now)
+        try prepare(&ledger)
         // Time never goes back in the journal, whatever the clock does.
-        let time = max(now, ledger.state.time)
+        let time = max(checkClocks(group, ledger), ledger.state.time)
+        try seal(&ledger, time)
         try due(&ledger, time)
         let context = TurnContext(time: time, store: store)
         // Who only looks sees what is written; the callers of a group are there at once, so any order will do.
-        for ticket in group.tickets where ticket.isReading { try ticket.decide(&ledger, context) }
-        for ticket in group.tickets where !ticket.isReading { try ticket.decide(&ledger, context) }
+        for ticket in group.tickets where ticket.isReading && !ticket.isAbandoned {
+          try ticket.decide(&ledger, context)
+        }
+        for ticket in group.tickets where !ticket.isReading && !ticket.isAbandoned {
+          try ticket.decide(&ledger, context)
+        }
         return .success(ledger.log.count)
       } catch {
         ledger.isStale = true
@@ -329,6 +384,7 @@ extension Engine {
 
   /// Reads the ledger for the first time, or makes a new one.
   func prepare() throws(Failure) {
+    if isReadOnly { return try prepareToRead() }
     let now = try now()
     try holdingOffForks { () throws(Failure) in
       try retrying { () throws(Failure) in
@@ -336,6 +392,10 @@ extension Engine {
           try withLedger { ledger throws(Failure) in
             let isNew = try ledger.identify(in: store, words: randomWord)
             try read(&ledger)
+            let rule = ClockRule(
+              isGiven: options.clock != nil, latest: ledger.state.time, server: store.serverClock)
+            try rule.check(now)
+            latestTime = max(now, ledger.state.time)
             try open(&ledger, isNew: isNew, now: now)
             guard !ledger.log.isEmpty else { return false }
             try writeLog(&ledger)
@@ -343,6 +403,26 @@ extension Engine {
           }
         }
       }
+    }
+  }
+
+  /// Reads a ledger that cannot be written.
+  private func prepareToRead() throws(Failure) {
+    try store.beginRead(from: 1)
+    defer { store.endRead() }
+    try withLedger { ledger throws(Failure) in
+      guard try LedgerIdentity(of: store) != nil else {
+        throw try store.meta(LedgerCopy.tokenName) == nil
+          ? Failure(.storeNotFound, field: "url", "There is no ledger at this address.")
+          : Failure(.storeUnfinished, "A copy into this store was not finished.")
+      }
+      _ = try ledger.identify(in: store, words: randomWord)
+      try read(&ledger)
+      guard let asset = ledger.state.catalog.assetIndex(options.defaultAsset) else {
+        throw Failure(
+          .assetNotFound, field: "default_asset", "The ledger has no asset '\(options.defaultAsset.prefix(24))'.")
+      }
+      ledger.defaultAsset = asset
     }
   }
 

@@ -14,6 +14,8 @@ public final class Engine: @unchecked Sendable {
   let turnstile = Turnstile()
   let options: EngineOptions
   package let isExclusive: Bool
+  let isReadOnly: Bool
+  let isRemote: Bool
   private var guardedLedger: Ledger
   /// Held for as long as somebody looks at or changes the ledger in memory; never while the disk is waited for.
   private let ledgerLock = Lock(())
@@ -24,6 +26,8 @@ public final class Engine: @unchecked Sendable {
   var durableEnd = JournalEnd(record: 0, hash: .zero)
   /// The store's epoch in which the ledger was last read; the leader's.
   var epoch = 0
+  /// The latest time that a turn was taken at; the leader's.
+  var latestTime: Int64 = 0
   /// When it was last brought up to the store, by the steady clock; the leader's.
   var lastRefresh: Int64 = 0
   /// Set once the store has broken a promise; from then on nothing is done.
@@ -35,9 +39,7 @@ public final class Engine: @unchecked Sendable {
   /// What another module keeps with the engine for as long as it is open, such as its plugins.
   package let companion = Lock<(any EngineCompanion)?>(nil)
 
-  /// Opens the ledger at a URL: `sqlite:PATH`, `memory:`, or `postgresql://...`.
-  ///
-  /// An address of a server is as libpq reads it, with `schema=NAME` among its parameters where that is not `farebox`.
+  /// Opens the ledger at an address: a path, `sqlite:PATH`, `memory:`, or `postgresql://...`; see `StoreAddress`.
   public convenience init(url: String, options: EngineOptions = EngineOptions()) throws(Failure) {
     try PaymentRefusal.checkURL(options.paymentURL)
     try self.init(store: Engine.openStore(url, options), options: options)
@@ -48,6 +50,8 @@ public final class Engine: @unchecked Sendable {
     self.store = store
     self.options = options
     isExclusive = store.isExclusive
+    isReadOnly = store.isReadOnly
+    isRemote = store.isRemote
     forkGeneration = Fork.generation
     let usesRelaxed = options.durability == .relaxed || options.holdDurability == .relaxed
     guard store.isExclusive || !usesRelaxed else {
@@ -66,22 +70,15 @@ public final class Engine: @unchecked Sendable {
 
   static func openStore(_ url: String, _ options: EngineOptions) throws(Failure) -> any Store {
     let path: String?
-    if url == "memory:" {
-      path = nil
-    } else if url.hasPrefix("sqlite:") {
-      path = String(url.dropFirst("sqlite:".count))
-    } else if url.hasPrefix("postgresql:") || url.hasPrefix("postgres:") {
+    switch try StoreAddress(url) {
+    case .memory: path = nil
+    case .file(let file): path = file
+    case .server(let url):
       guard !options.isExclusive else {
         throw Failure(.unsupported, field: "exclusive", "A ledger on a server is for more than one engine.")
       }
       return try PostgreSQLStore(
         url: url, mustExist: options.mustExist, busyTimeoutMilliseconds: options.busyTimeoutMilliseconds)
-    } else {
-      throw Failure(
-        .invalidArgument, field: "url", "A ledger's address begins with 'sqlite:' or 'postgresql:', or is 'memory:'.")
-    }
-    if let path, path.isEmpty || path.utf8.contains(0) {
-      throw Failure(.invalidArgument, field: "url", "The path after 'sqlite:' is empty or has a NUL.")
     }
     return try Fork.holdingOff { () throws(Failure) in
       try SQLiteStore(
@@ -251,6 +248,8 @@ public final class Engine: @unchecked Sendable {
       let result = withLedger { ledger -> Swift.Result<Result, Rejection> in
         let isDue = ledger.state.expiries.first.map { $0.expires <= now } ?? false
         guard !ledger.isStale, !isDue else { return .failure(.failed(Engine.behind)) }
+        // A turn says what is wrong with a clock that is far ahead.
+        guard ClockRule.isNear(now, ledger.state.time) else { return .failure(.failed(Engine.behind)) }
         isReady = true
         do throws(Rejection) {
           return .success(try work(ledger, now))

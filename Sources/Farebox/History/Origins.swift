@@ -8,25 +8,41 @@ internal import FareboxStore
 struct OriginTag {
   let value: UInt32
 
-  init(runHash: UInt64, call: BorrowedText) {
-    value = UInt32(OriginTag.part(runHash)) << 16 | UInt32(OriginTag.part(OriginTag.hash(call)))
+  init(run: BorrowedText, call: BorrowedText) {
+    value = UInt32(OriginTag.part(run)) << 16 | UInt32(OriginTag.part(call))
   }
 
   /// The half that stands for an id: 1 for none.
-  static func part(_ hash: UInt64) -> UInt16 {
-    hash == 0 ? 1 : UInt16(truncatingIfNeeded: 2 + hash % 65_534)
+  ///
+  /// Two ids with equal halves cost a listing a look at a record, no more; so the hash need not be a strong one.
+  static func part(_ id: BorrowedText) -> UInt16 {
+    if id.isEmpty { return 1 }
+    let bytes = unsafe id.bytes
+    var hash = UInt64(truncatingIfNeeded: bytes.count) &* 0x9e37_79b9_7f4a_7c15
+    var offset = 0
+    while offset + 8 <= bytes.count {
+      hash = unsafe mix(hash ^ bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+      offset += 8
+    }
+    var rest: UInt64 = 0
+    while offset < bytes.count {
+      rest = rest << 8 | UInt64(unsafe bytes[offset])
+      offset += 1
+    }
+    // On disk for good, as everything that follows from these constants.
+    return UInt16(truncatingIfNeeded: 2 + mix(hash ^ rest) % 65_534)
   }
 
-  /// The hash of an id, or 0 where there is none; equals `LedgerState.runHash` of a run.
-  static func hash(_ id: BorrowedText) -> UInt64 {
-    id.isEmpty ? 0 : unsafe sipHash128(id.bytes, key: SipHashKey.zero).low | 1
+  private static func mix(_ word: UInt64) -> UInt64 {
+    let product = (word ^ word >> 32) &* 0xd6e8_feb8_6659_fd93
+    return product ^ product >> 32
   }
 }
 
 extension LedgerState {
   /// The tag of what refers to a record with these fields.
   func originTag(_ heap: Heap) -> OriginTag {
-    OriginTag(runHash: OriginTag.hash(heap[.run]), call: heap[.call])
+    OriginTag(run: heap[.run], call: heap[.call])
   }
 }
 
@@ -71,7 +87,7 @@ final class Origins {
     _ number: UInt64, _ record: Record, _ heap: Heap, _ ledger: borrowing Ledger, in store: any Store
   ) throws(Failure) -> Origin {
     guard RecordKind(rawValue: record.kind)?.refersToOrigin == true else { return Origin(heap) }
-    let none = UInt32(OriginTag.part(0))
+    let none = UInt32(OriginTag.part(.empty))
     if record.origin == none << 16 | none { return Origin() }
     var next = record.reference
     // A refund refers to a capture, that to its reservation.
@@ -135,8 +151,8 @@ struct OriginFilter {
     let call = call.map { Identifier.folded($0) }
     self.run = run
     self.call = call
-    let runPart = OriginTag.part((run ?? "").withBorrowedText { OriginTag.hash($0) })
-    let callPart = OriginTag.part((call ?? "").withBorrowedText { OriginTag.hash($0) })
+    let runPart = (run ?? "").withBorrowedText { OriginTag.part($0) }
+    let callPart = (call ?? "").withBorrowedText { OriginTag.part($0) }
     mask = (run == nil ? 0 : 0xffff_0000) | (call == nil ? 0 : 0xffff)
     tag = (UInt32(runPart) << 16 | UInt32(callPart)) & mask
   }

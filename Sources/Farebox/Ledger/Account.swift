@@ -61,6 +61,8 @@ struct Hold {
   let overCapture: UInt8
   let tool: UInt32
   let price: UInt32
+  /// Of the run and the call; see `OriginTag`.
+  let origin: UInt32
   /// All that was held, with its increases.
   var amount: Int64
   /// What of it was added after the reservation.
@@ -72,8 +74,6 @@ struct Hold {
   var expires: Int64
   /// Hash of the run, or 0.
   let run: UInt64
-  /// Of the run and the call; see `OriginTag`.
-  let origin: UInt32
 }
 
 /// How a hold ended; kept in memory for recent holds, found in the history for older ones.

@@ -92,13 +92,13 @@ extension LedgerState {
 
   /// The hold that a reservation opens.
   mutating func newHold(_ record: Record, _ heap: Heap) -> Hold {
-    let run = OriginTag.hash(heap[.run])
+    let run = heap[.run].isEmpty ? 0 : runHash(heap[.run])
     return Hold(
       tag: HoldID.tag(in: record.detail), account: record.account,
       balance: makeBalance(wallet(of: record.account), record.asset),
       beneficiary: record.beneficiary, asset: record.asset, overCapture: UInt8(truncatingIfNeeded: record.detail),
-      tool: record.tool, price: record.price, amount: record.amount, remaining: record.amount, captured: 0,
-      time: record.time, expires: record.extra, run: run, origin: OriginTag(runHash: run, call: heap[.call]).value)
+      tool: record.tool, price: record.price, origin: originTag(heap).value, amount: record.amount,
+      remaining: record.amount, captured: 0, time: record.time, expires: record.extra, run: run)
   }
 
   private mutating func applyCapture(_ record: Record, _ number: UInt64, _ heap: Heap) throws(Failure) {

@@ -206,10 +206,14 @@ extension LedgerState {
   private mutating func defineRateCard(_ record: Record, _ json: JSON) throws(Failure) {
     let assets = catalog.assets
     let card = try RateCard.parse(json, asset: { code in assets.first { $0.code == code } })
-    endRates(of: catalog.rateCards[card.name]?.card, replacedBy: card, at: record.time)
+    let before = catalog.rateCards[card.name]
+    let found = card.finds(before?.names ?? [])
+    endRates(of: card.name, before?.names ?? [], keeping: card.priced.union(found.values.joined()), at: record.time)
     for entry in card.entries {
       let customer = entry.customer.flatMap { accountNames.find($0) }
-      let tools = ([entry.fullName] + entry.aliases).map { catalog.makeRate("\(card.name)/\($0)") }
+      // Names that once were on the card and that a rule of the new version finds have the rate of that entry.
+      let once = customer == nil && entry.customer == nil ? found[entry.fullName] ?? [] : []
+      let tools = ([entry.fullName] + entry.aliases + once).map { catalog.makeRate("\(card.name)/\($0)") }
       for version in entry.versions {
         guard let asset = catalog.assetIndex(version.price.asset.code) else {
           throw Segment.corrupt("A rate names an unknown asset.")
@@ -217,7 +221,7 @@ extension LedgerState {
         let price = catalog.addPrice(
           version.price, asset: asset, tool: tools[0], beneficiary: LedgerState.platform)
         // A rate without a date takes over when its card is published; before that it applies where nothing else does.
-        let isDated = version.effectiveFrom != .min || catalog.rateCards[card.name] == nil
+        let isDated = version.effectiveFrom != .min || before == nil
         let period = PricePeriod(
           from: isDated ? version.effectiveFrom : record.time, to: version.effectiveTo, price: price)
         for tool in tools {
@@ -231,8 +235,10 @@ extension LedgerState {
         }
       }
     }
-    let version = (catalog.rateCards[card.name]?.version ?? 0) + 1
-    catalog.setRateCard(StoredRateCard(card: card, published: record.time, version: version), name: card.name)
+    let stored = StoredRateCard(
+      card: card, published: record.time, version: (before?.version ?? 0) + 1,
+      names: (before?.names ?? []).union(card.names))
+    catalog.setRateCard(stored, name: card.name)
   }
 
   /// A price of one customer, credited like the tool's own.
@@ -254,20 +260,39 @@ extension LedgerState {
     catalog.updateTool(tool) { Tool.insert(period, into: &$0.overrides[record.account, default: []]) }
   }
 
-  /// Ends what a new version of a card takes from the version before: names that it lacks, and rates that have not begun.
+  /// Ends what a new version of a card takes from the versions before: names that it has no rate for, and rates that have
+  /// not begun.
   ///
   /// Prices of single customers stay until their own end.
-  private mutating func endRates(of old: RateCard?, replacedBy new: RateCard, at time: Int64) {
-    guard let old else { return }
-    let kept = Set(new.entries.filter { $0.customer == nil }.flatMap { [$0.fullName] + $0.aliases })
-    for entry in old.entries where entry.customer == nil {
-      for name in [entry.fullName] + entry.aliases {
-        guard let tool = catalog.rateIndex("\(old.name)/\(name)") else { continue }
-        catalog.updateTool(tool) { known in
-          known.periods.removeAll { $0.from > time }
-          if !kept.contains(name) { known.periods = known.periods.map { $0.ended(at: time) } }
-        }
+  private mutating func endRates(of card: String, _ names: Set<String>, keeping kept: Set<String>, at time: Int64) {
+    for name in names {
+      guard let tool = catalog.rateIndex("\(card)/\(name)") else { continue }
+      catalog.updateTool(tool) { known in
+        known.periods.removeAll { $0.from > time }
+        if !kept.contains(name) { known.periods = known.periods.map { $0.ended(at: time) } }
       }
     }
+  }
+}
+
+extension RateCard {
+  /// The exact names of everybody's entries.
+  fileprivate var names: Set<String> {
+    Set(entries.filter { $0.customer == nil }.flatMap { [$0.fullName] + $0.aliases })
+  }
+
+  /// Those of entries that have a price at some time.
+  fileprivate var priced: Set<String> {
+    Set(entries.filter { $0.customer == nil && !$0.versions.isEmpty }.flatMap { [$0.fullName] + $0.aliases })
+  }
+
+  /// Names that a rule of the card finds, by the entry that has a price for them.
+  fileprivate func finds(_ once: Set<String>) -> [String: [String]] {
+    var found: [String: [String]] = [:]
+    for name in once.subtracting(names) {
+      guard let entry = entry(for: name, customer: nil), !entry.versions.isEmpty else { continue }
+      found[entry.fullName, default: []].append(name)
+    }
+    return found
   }
 }

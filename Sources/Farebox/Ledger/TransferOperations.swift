@@ -157,7 +157,8 @@ enum TransferOperations {
       OperationField(
         "run", .text, "Only what belongs to this run: holds, captures, refunds and all that became of them."),
       OperationField("call", .text, "Only what belongs to the call of this id."),
-      OperationField("kind", .text, "Only this kind: charge, reserve, capture, release, expire, refund, transfer ..."),
+      OperationField(
+        "kind", .text, "Only this kind: charge, reserve, increase, capture, release, expire, refund, transfer ..."),
       OperationField("from", .integer, "Not before this time."), OperationField("to", .integer, "Before this time."),
       OperationField("before", .integer, "Only numbers below this one, for the next page."),
       OperationField("limit", .integer, "Rows, from 1 to 1,000; 100 where absent."),

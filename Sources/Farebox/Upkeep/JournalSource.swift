@@ -31,7 +31,7 @@ extension Engine {
   /// The journal of this engine's ledger as it is now; its other callers go on meanwhile.
   func journalSource() throws(Failure) -> JournalSource {
     // Relaxed records are part of the ledger as its callers know it.
-    try perform(.normal) { _, _ throws(Rejection) in }
+    if !isReadOnly { try perform(.normal) { _, _ throws(Rejection) in } }
     let (identity, last) = try look { ledger, context throws(Rejection) in
       do throws(Failure) {
         return (try LedgerIdentity(of: context.store), ledger.firstUnwritten - 1)

@@ -1,9 +1,26 @@
 internal import FareboxCore
+internal import FareboxStore
 internal import Synchronization
 
 /// What an operator watches, through the JSON door.
 enum MetricsOperations {
-  static let all: [Operation] = [metrics]
+  static let all: [Operation] = [describe, metrics]
+
+  static let describe = Operation(
+    "engine.describe", "Tells how this engine was opened, without waiting for anybody.",
+    output: [
+      OperationField(
+        "address", .text,
+        "Where the ledger is kept: a `sqlite:`, `postgresql:` or `memory:` address without a password."),
+      OperationField("exclusive", .flag, "Whether this process holds the ledger alone."),
+      OperationField("read_only", .flag, "Whether the ledger can only be read."),
+    ]
+  ) { engine, _ throws(Failure) in
+    [
+      "address": .string(engine.store.shownAddress), "exclusive": .bool(engine.isExclusive),
+      "read_only": .bool(engine.isReadOnly),
+    ]
+  }
 
   static let metrics = Operation(
     "engine.metrics",

@@ -17,7 +17,8 @@ enum UpkeepOperations {
     "Copies this ledger as it is now to an empty place and verifies the copy, while other calls go on.",
     input: [
       OperationField(
-        "to", .text, "Where to: `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address.", required: true
+        "to", .text, "Where to: a path or `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address.",
+        required: true
       )
     ],
     output: report, errors: [.storeExists, .ledgerInvalid]
@@ -31,7 +32,8 @@ enum UpkeepOperations {
     input: [
       OperationField("from", .text, "The address of the ledger; only its journal is read.", required: true),
       OperationField(
-        "to", .text, "Where to: `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address.", required: true
+        "to", .text, "Where to: a path or `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address.",
+        required: true
       ),
     ],
     output: report, errors: [.storeExists, .storeNotFound, .ledgerInvalid]
@@ -63,7 +65,7 @@ enum UpkeepOperations {
 extension Engine {
   /// Copies a ledger to an address where there is none.
   func copyLedger(from source: JournalSource, to url: String) throws(Failure) -> Audit {
-    guard let path = try Engine.filePath(url, field: "to") else {
+    guard case .file(let path) = try StoreAddress(url, field: "to") else {
       return try withStore(url, field: "to", mayBeNew: true) { store throws(Failure) in
         try LedgerCopy.write(source, into: store, keyMemoryBytes: options.keyMemoryBytes)
       }
@@ -83,26 +85,23 @@ extension Engine {
   func withStore<Result>(
     _ url: String, field: String, mayBeNew: Bool = false, _ body: (any Store) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    guard url != "memory:" else {
+    let address = try StoreAddress(url, field: field)
+    guard address != .memory else {
       throw Failure(.invalidArgument, field: field, "A ledger in memory is its engine's alone.")
     }
     var options = EngineOptions()
     options.mustExist = !mayBeNew
     options.busyTimeoutMilliseconds = self.options.busyTimeoutMilliseconds
     // One statement of a server may empty a table here, and a seal is made between two of them.
-    if !url.hasPrefix("sqlite:") { options.busyTimeoutMilliseconds = max(options.busyTimeoutMilliseconds, 300_000) }
-    let store = try Engine.openStore(url, options)
+    if case .server = address { options.busyTimeoutMilliseconds = max(options.busyTimeoutMilliseconds, 300_000) }
+    let store: any Store
+    do throws(Failure) {
+      store = try Engine.openStore(url, options)
+    } catch {
+      throw Failure(
+        error.status, field: error.field == "url" ? field : error.field, error.message, details: error.details)
+    }
     defer { store.close() }
     return try body(store)
-  }
-
-  /// The path of an address of a file, or nil for another kind of store.
-  private static func filePath(_ url: String, field: String) throws(Failure) -> String? {
-    guard url.hasPrefix("sqlite:") else { return nil }
-    let path = String(url.dropFirst("sqlite:".count))
-    guard !path.isEmpty, !path.utf8.contains(0) else {
-      throw Failure(.invalidArgument, field: field, "The path after 'sqlite:' is empty or has a NUL.")
-    }
-    return path
   }
 }

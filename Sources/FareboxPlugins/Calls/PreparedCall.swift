@@ -10,7 +10,7 @@ struct PreparedCall {
   private let json: JSON
   /// The usage, where all that the price counts is known before the call.
   let expected: Tally?
-  /// The input in one form for equal inputs, where a repeat of the call is compared with it.
+  /// The input in one form for equal inputs, where the key of the call is derived from it.
   let arguments: String
   /// When the call ends at the latest, by the steady clock.
   let deadline: Int64
@@ -39,8 +39,8 @@ struct PreparedCall {
     try tool.measure.count(json, inputBytes: input.count, outputBytes: nil, into: &usage)
     let counted = tool.measure.metersBefore.subtracting(MeterSet(.requests))
     expected = tool.isCounted && !counted.isEmpty ? try Tally(usage, of: counted, scale: tool.scale) : nil
-    // Without an id or a key each call is one of its own.
-    arguments = request.call.isEmpty && request.key.isEmpty ? "" : json.canonical()
+    // A key that was given says by itself what is a repeat; without a key or an id nothing is one.
+    arguments = request.call.isEmpty || !request.key.isEmpty ? "" : json.canonical()
     let granted = plugin.grants.deadlineMilliseconds
     longest = min(tool.declared.deadlineMilliseconds ?? granted, granted)
     let milliseconds = request.deadlineMilliseconds > 0 ? min(longest, request.deadlineMilliseconds) : longest

@@ -20,7 +20,16 @@ final class PostgreSQLConnection {
   private let process: Int32
   /// Milliseconds without a sign of life after which the server counts as lost.
   private let patience: Int64
-  private var preparedNames: Set<String> = []
+  /// Whether the session is the connection's alone, so that statements may be prepared in it.
+  ///
+  /// Behind a pooler of transactions it is not: the next transaction may be in another session, and others are in this
+  /// one. Then each statement is sent whole, and no stretch of the pipeline before the last one's end is read, because a
+  /// pooler may pass the server on between two.
+  private(set) var ownsSession = false
+  /// What prepared statements are called in the session: not as another connection calls its own, which may have had the
+  /// session before.
+  private var preparedNames: [String: String] = [:]
+  private let namePrefix: String
   private var expected: [Expected] = []
   /// How many of the answers expected are of a transaction that was given up, so that its failures no longer matter.
   private var disregarded = 0
@@ -38,16 +47,19 @@ final class PostgreSQLConnection {
       ("keepalives_idle", "30"), ("fallback_application_name", "farebox"), ("dbname", address.connection),
       ("client_encoding", "UTF8"),
     ]
+    let began = farebox_monotonic_milliseconds()
     let opened = unsafe withCStrings(settings.map(\.0)) { names in
       unsafe withCStrings(settings.map(\.1)) { values in unsafe libpq.functions.connect(names, values, 1) }
     }
     guard let opened = unsafe opened else { throw Failure(.noMemory, "libpq has no memory left.") }
-    guard unsafe libpq.functions.status(opened) == CONNECTION_OK else {
-      let message = unsafe libpq.text(libpq.functions.error_message(opened))
-      unsafe libpq.functions.finish(opened)
-      throw Failure(
-        .storeUnreachable, field: "url", "The server cannot be reached: \(PostgreSQLConnection.line(message))")
+    if unsafe libpq.functions.status(opened) != CONNECTION_OK {
+      let wasQuick = farebox_monotonic_milliseconds() - began < PostgreSQLConnection.quickMilliseconds
+      if let failure = unsafe PostgreSQLConnection.refusal(opened, libpq, mayAskAgain: wasQuick) {
+        unsafe libpq.functions.finish(opened)
+        throw failure
+      }
     }
+    namePrefix = "farebox_\(String(UInt64.random(in: 0 ... .max), radix: 36))_"
     unsafe notices = .allocate(capacity: 1)
     unsafe notices.initialize(to: farebox_notices(unreplicated: 0, field: libpq.functions.result_field))
     unsafe handle = opened
@@ -62,6 +74,27 @@ final class PostgreSQLConnection {
     }
   }
 
+  /// Refusals that come faster than this are the server's own, and not the network's.
+  private static let quickMilliseconds: Int64 = 1_000
+
+  /// Why a server could not be connected to, or nil where asking again has connected.
+  @unsafe
+  private static func refusal(_ handle: OpaquePointer, _ libpq: Libpq, mayAskAgain: Bool) -> Failure? {
+    let message = line(unsafe libpq.text(libpq.functions.error_message(handle)))
+    if let failure = PostgreSQLFailure.connecting(message) { return failure }
+    // The words may be in any language. libpq gives no code for a connection that was refused, but writes it where it is
+    // asked to be verbose.
+    if mayAskAgain {
+      _ = unsafe libpq.functions.set_verbosity(handle, PQERRORS_VERBOSE)
+      unsafe libpq.functions.reset(handle)
+      _ = unsafe libpq.functions.set_verbosity(handle, PQERRORS_DEFAULT)
+      if unsafe libpq.functions.status(handle) == CONNECTION_OK { return nil }
+      let verbose = line(unsafe libpq.text(libpq.functions.error_message(handle)))
+      if let failure = PostgreSQLFailure.connecting(verbose) { return failure }
+    }
+    return Failure(.storeUnreachable, field: "url", "The server cannot be reached: \(message)")
+  }
+
   deinit {
     // A child's goodbye would end its parent's session.
     if process == getpid() { unsafe libpq.functions.finish(handle) }
@@ -71,31 +104,74 @@ final class PostgreSQLConnection {
   /// How often the server has given up waiting for its replica.
   var unreplicatedCount: Int32 { unsafe notices.pointee.unreplicated }
 
+  /// The number of the server's process, as it was told when connecting: a pooler tells one that it has made up.
+  var backendNumber: Int64 { Int64(unsafe libpq.functions.backend_pid(handle)) }
+
+  /// Says that the session is the connection's alone.
+  func takeSession() {
+    ownsSession = true
+  }
+
   // MARK: Sending
 
-  /// Sends a statement, prepared when it is first used.
+  /// Sends a statement; in a session of the connection's own it is prepared when it is first used.
   ///
   /// - Parameter keep: whether `receive` returns its answer.
   func send(
     _ statement: PostgreSQLStatement, _ parameters: PostgreSQLParameters = PostgreSQLParameters(), keep: Bool = false
   ) throws(Failure) {
     try checkUsable()
-    if preparedNames.insert(statement.name).inserted {
+    if ownsSession {
+      try sendPrepared(statement, parameters)
+    } else {
+      if case .synced? = expected.last { try readDisregarded() }
       let types = statement.parameters.map(\.rawValue)
-      let sent = unsafe types.withUnsafeBufferPointer { types in
-        unsafe libpq.functions.send_prepare(
-          handle, statement.name, statement.sql, Int32(clamping: types.count), types.baseAddress)
+      let isSent = unsafe types.withUnsafeBufferPointer { types in
+        unsafe withParameters(parameters) { count, values, lengths, formats in
+          unsafe libpq.functions.send_params(
+            handle, statement.sql, count, types.baseAddress, values, lengths, formats, 1)
+        }
       }
-      guard sent == 1 else { throw lost("sending a statement") }
-      expected.append(.prepared(name: statement.name))
+      guard isSent == 1 else { throw lost("sending a statement") }
     }
-    guard sendParameters(statement.name, parameters) else { throw lost("sending a statement") }
     expected.append(.statement(keep: keep))
     // Let the server work meanwhile.
     guard unsafe libpq.functions.flush(handle) >= 0 else { throw lost("sending a statement") }
   }
 
-  private func sendParameters(_ name: String, _ parameters: PostgreSQLParameters) -> Bool {
+  private func sendPrepared(_ statement: PostgreSQLStatement, _ parameters: PostgreSQLParameters) throws(Failure) {
+    let name: String
+    if let known = preparedNames[statement.name] {
+      name = known
+    } else {
+      name = namePrefix + statement.name
+      preparedNames[statement.name] = name
+      let types = statement.parameters.map(\.rawValue)
+      let isSent = unsafe types.withUnsafeBufferPointer { types in
+        unsafe libpq.functions.send_prepare(
+          handle, name, statement.sql, Int32(clamping: types.count), types.baseAddress)
+      }
+      guard isSent == 1 else { throw lost("sending a statement") }
+      expected.append(.prepared(name: statement.name))
+    }
+    let isSent = unsafe withParameters(parameters) { count, values, lengths, formats in
+      unsafe libpq.functions.send_prepared(handle, name, count, values, lengths, formats, 1)
+    }
+    guard isSent == 1 else { throw lost("sending a statement") }
+  }
+
+  /// Reads answers of which nothing is wanted, before anything more is sent.
+  private func readDisregarded() throws(Failure) {
+    disregard()
+    _ = try receiveAll()
+  }
+
+  private func withParameters(
+    _ parameters: PostgreSQLParameters,
+    _ send: (
+      Int32, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?
+    ) -> Int32
+  ) -> Int32 {
     let count = parameters.places.count
     return unsafe parameters.bytes.withUnsafeBytes { bytes in
       // An empty parameter needs an address too, or it would be a null.
@@ -108,11 +184,10 @@ final class PostgreSQLConnection {
       return unsafe values.withUnsafeBufferPointer { values in
         unsafe lengths.withUnsafeBufferPointer { lengths in
           unsafe formats.withUnsafeBufferPointer { formats in
-            unsafe libpq.functions.send_prepared(
-              handle, name, Int32(clamping: count), values.baseAddress, lengths.baseAddress, formats.baseAddress, 1)
+            unsafe send(Int32(clamping: count), values.baseAddress, lengths.baseAddress, formats.baseAddress)
           }
         }
-      } == 1
+      }
     }
   }
 
@@ -162,7 +237,7 @@ final class PostgreSQLConnection {
       case .prepared(let name):
         let (result, failure) = try answer()
         // Passed over or refused, it has to be prepared again.
-        if result == nil { preparedNames.remove(name) }
+        if result == nil { preparedNames.removeValue(forKey: name) }
         if let failure, index >= disregarded { answers.append(.failure(failure)) }
       case .statement(let keep):
         let (result, failure) = try answer()

@@ -17,7 +17,8 @@ struct PostgreSQLStatements {
   let beginRead = PostgreSQLStatement("begin_read", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
   let commit = PostgreSQLStatement("commit", "COMMIT")
   let rollback = PostgreSQLStatement("rollback", "ROLLBACK")
-  /// Waits for the writer's turn. The row is locked and never changed, so it leaves no dead versions behind.
+  /// Waits for the writer's turn, and tells the server's clock. The row is locked and never changed, so it leaves no dead
+  /// versions behind.
   let takeTurn: PostgreSQLStatement
   /// The segment before a record, by name and hash, and those from there on as a whole.
   let tail: PostgreSQLStatement
@@ -34,9 +35,24 @@ struct PostgreSQLStatements {
   let flush = PostgreSQLStatement(
     "flush",
     "SELECT set_config('synchronous_commit', $1, true), pg_logical_emit_message(true, 'farebox', '')", [.text])
+  /// The same in a session that may have been another's before: says for itself what it is told, and whether the last
+  /// segment is there, because the server may be another one by now.
+  let flushShared: PostgreSQLStatement
   /// Sets something for the connection.
   let set = PostgreSQLStatement("set", "SELECT set_config($1, $2, false)", [.text, .text])
-  let version = PostgreSQLStatement("version", "SELECT version(), current_setting('synchronous_commit')")
+  /// Sets for a transaction what a connection sets for its session.
+  let setLocal = PostgreSQLStatement(
+    "set_local",
+    """
+    SELECT set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
+    set_config('tcp_user_timeout', $3, true), set_config('idle_in_transaction_session_timeout', $4, true),
+    set_config('synchronous_commit', 'off', true), set_config('client_min_messages', 'warning', true)
+    """, [.text, .text, .text, .text])
+  let version = PostgreSQLStatement(
+    "version", "SELECT version(), current_setting('synchronous_commit'), pg_backend_pid()::bigint")
+  /// What the server has for a session that has changed nothing.
+  let commitLevel = PostgreSQLStatement(
+    "commit_level", "SELECT reset_val FROM pg_settings WHERE name = 'synchronous_commit'")
   /// One entry a projected table, in the order of the enumeration.
   private let tables: [PostgreSQLRowStatements]
 
@@ -48,7 +64,19 @@ struct PostgreSQLStatements {
   init(schema: String) {
     let segments = "\"\(schema)\".segments"
     let limit = PostgreSQLStatements.segmentsInAnswer
-    takeTurn = PostgreSQLStatement("take_turn", "SELECT id FROM \"\(schema)\".turn WHERE id = 1 FOR UPDATE")
+    takeTurn = PostgreSQLStatement(
+      "take_turn",
+      """
+      SELECT id, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+      FROM "\(schema)".turn WHERE id = 1 FOR UPDATE
+      """)
+    flushShared = PostgreSQLStatement(
+      "flush_shared",
+      """
+      SELECT set_config('synchronous_commit', $1, true), set_config('client_min_messages', 'warning', true),
+      pg_logical_emit_message(true, 'farebox', ''),
+      (SELECT count(*) FROM \(segments) WHERE first = $2 AND hash = $3)
+      """, [.text, .int8, .bytea])
     tail = PostgreSQLStatement(
       "tail",
       """

@@ -8,15 +8,20 @@ public import FareboxCore
 /// the disk, so the turn passes on before that, and the server flushes for many engines at once. A receipt is given out
 /// only after the flush, and whatever was decided on a record that is not flushed yet comes after it in the server's log.
 /// No account has a row on this path, so none is fought for.
+///
+/// Behind a pooler of transactions the session is not ours between two transactions: what else is set once is set in
+/// each of them, statements are not prepared, and the flush is a round trip by itself, which looks for the last segment.
 public final class PostgreSQLStore: Store {
   public let isExclusive = false
   public let isRemote = true
   public private(set) var epoch = 0
+  public private(set) var serverClock: (time: Int64, tolerance: Int64)?
+  public var shownAddress: String { address.shown }
   private let libpq: Libpq
   private let address: PostgreSQLAddress
   private let statements: PostgreSQLStatements
   private let patience: Int64
-  private var connection: PostgreSQLConnection?
+  private(set) var connection: PostgreSQLConnection?
   private var isClosed = false
   private var isInTransaction = false
   private var isDurable = true
@@ -25,6 +30,10 @@ public final class PostgreSQLStore: Store {
   private var durableLevel: String?
   /// What came with the beginning of the transaction: the journal from a record on.
   private var tail: (from: UInt64, result: PostgreSQLResult)?
+  /// The last segment that was seen or written, as far as it is committed.
+  private var known: SegmentName?
+  /// The last segment of the transaction that is under way.
+  private var appended: SegmentName?
   private var rows = PostgreSQLRowBatch()
   /// When the turn that is being tried again first failed.
   private var firstFailure: Int64 = 0
@@ -62,13 +71,13 @@ public final class PostgreSQLStore: Store {
     let isDistributed = name.contains("CockroachDB") || name.contains("-YB-")
     let level = version.text(0, 1)
     durableLevel = isDistributed ? nil : level == "off" ? "on" : level
-    var settings = [
-      ("lock_timeout", "\(patience)"), ("statement_timeout", "\(patience + 1_000)"),
-      // None of the others ends a server's process that is sending while it has the turn, to somebody who takes nothing.
-      ("tcp_user_timeout", "\(max(1_000, patience / 2))"),
-      // An engine that hangs with the turn in its hands loses it before others lose their patience.
-      ("idle_in_transaction_session_timeout", "\(max(PostgreSQLStore.leastIdleMilliseconds, patience / 2))"),
-    ]
+    let isOwn = isDistributed || version.int64(0, 2) == connection.backendNumber
+    guard address.pooler == .session || address.pooler == nil && isOwn else {
+      if !isDistributed { durableLevel = try commitLevel(connection) }
+      return connection
+    }
+    connection.takeSession()
+    var settings = timeouts
     if durableLevel != nil {
       // A server that does not wait for its replica says so in a warning, which a role or an address may have silenced.
       settings += [("synchronous_commit", "off"), ("client_min_messages", "warning")]
@@ -83,6 +92,48 @@ public final class PostgreSQLStore: Store {
     let failures = try connection.receiveAll().compactMap(\.failure)
     if let failure = failures.first, !isDistributed { throw failure }
     return connection
+  }
+
+  /// The server's time-outs, in the order of the parameters of `setLocal`.
+  private var timeouts: [(String, String)] {
+    [
+      ("lock_timeout", "\(patience)"), ("statement_timeout", "\(patience + 1_000)"),
+      // None of the others ends a server's process that is sending while it has the turn, to somebody who takes nothing.
+      ("tcp_user_timeout", "\(max(1_000, patience / 2))"),
+      // An engine that hangs with the turn in its hands loses it before others lose their patience.
+      ("idle_in_transaction_session_timeout", "\(max(PostgreSQLStore.leastIdleMilliseconds, patience / 2))"),
+    ]
+  }
+
+  /// The level of durable commits where the session may have been another's, who has set what it liked.
+  private func commitLevel(_ connection: PostgreSQLConnection) throws(Failure) -> String {
+    try connection.send(statements.commitLevel, keep: true)
+    try connection.sync()
+    guard let result = try connection.receive().first, result.count == 1 else {
+      throw Failure(.storeUnreachable, "The server does not say how durable its commits are.")
+    }
+    let level = result.text(0, 0)
+    return level == "off" ? "on" : level
+  }
+
+  /// Begins a transaction, with its settings where the session is not ours.
+  private func sendBegin(_ statement: PostgreSQLStatement, _ connection: PostgreSQLConnection) throws(Failure) {
+    try connection.send(statement)
+    guard !connection.ownsSession, durableLevel != nil else { return }
+    var parameters = PostgreSQLParameters()
+    for (_, value) in timeouts { parameters.append(value) }
+    try connection.send(statements.setLocal, parameters)
+  }
+
+  /// Takes what came with the beginning of a transaction.
+  ///
+  /// Behind a pooler a server can crash, or another can take its place, without a connection being lost. Then records that
+  /// were not on the disk may be gone, as after a lost connection.
+  private func take(_ result: PostgreSQLResult, from next: UInt64) {
+    tail = (next, result)
+    let hasKnown = result.count > 0 && PostgreSQLStore.name(result, 0) == known
+    if connection?.ownsSession == false, let known, known.first < next, !hasKnown { epoch += 1 }
+    known = result.count == 0 ? nil : PostgreSQLStore.name(result, result.count - 1)
   }
 
   /// A connection that works, made anew where it was lost.
@@ -122,7 +173,7 @@ public final class PostgreSQLStore: Store {
   public func begin(from next: UInt64) throws(Failure) {
     let connection = try ready()
     isInTransaction = true
-    try connection.send(statements.begin)
+    try sendBegin(statements.begin, connection)
     try connection.send(statements.takeTurn, keep: true)
     try connection.send(statements.tail, PostgreSQLParameters(next), keep: true)
     try connection.sync()
@@ -136,7 +187,8 @@ public final class PostgreSQLStore: Store {
     guard results.count == 2, results[0].count == 1 else {
       throw Failure(.storeCorrupt, "The row of the writer's turn is missing.")
     }
-    tail = (next, results[1])
+    serverClock = (results[0].int64(0, 1), address.clockTolerance)
+    take(results[1], from: next)
   }
 
   public func setDurable(_ durable: Bool) throws(Failure) {
@@ -153,7 +205,7 @@ public final class PostgreSQLStore: Store {
     do throws(Failure) {
       try connection.send(statements.commit, keep: true)
       try connection.sync()
-      if isDurable { try sendFlush(connection) }
+      if isDurable, connection.ownsSession { try sendFlush(connection) }
       answers = try connection.receiveAll()
     } catch {
       throw PostgreSQLStore.unknown(error)
@@ -164,7 +216,16 @@ public final class PostgreSQLStore: Store {
       isInTransaction = true
       throw answers.first?.failure ?? Failure(.storeIO, "The server has rolled the transaction back.")
     }
+    known = appended ?? known
+    appended = nil
     if answers.count > 1, let failure = answers[1].failure { throw PostgreSQLStore.unknown(failure) }
+    if isDurable, !connection.ownsSession {
+      do throws(Failure) {
+        try flushShared(connection)
+      } catch {
+        throw PostgreSQLStore.unknown(error)
+      }
+    }
     if connection.unreplicatedCount != unreplicated {
       self.connection = nil
       throw PostgreSQLStore.unknown(nil)
@@ -179,8 +240,12 @@ public final class PostgreSQLStore: Store {
     // Never on another connection: its server may have lost what this one had, and would flush without it.
     let connection = try current()
     let unreplicated = connection.unreplicatedCount
-    try sendFlush(connection)
-    _ = try connection.receive()
+    if connection.ownsSession {
+      try sendFlush(connection)
+      _ = try connection.receive()
+    } else {
+      try flushShared(connection)
+    }
     guard connection.unreplicatedCount == unreplicated else {
       self.connection = nil
       throw Failure(.storeUnreachable, "The server did not wait for its replica.")
@@ -195,8 +260,23 @@ public final class PostgreSQLStore: Store {
     try connection.sync()
   }
 
+  /// Flushes in whatever session the pooler gives, and makes sure that its server has what is to be flushed.
+  private func flushShared(_ connection: PostgreSQLConnection) throws(Failure) {
+    guard let durableLevel, let known else { return }
+    var parameters = PostgreSQLParameters()
+    parameters.append(durableLevel)
+    parameters.append(Int64(bitPattern: known.first))
+    parameters.append(known.hash)
+    try connection.send(statements.flushShared, parameters, keep: true)
+    try connection.sync()
+    guard let result = try connection.receive().first, result.count == 1, result.int64(0, 3) == 1 else {
+      throw Failure(.storeUnreachable, "The server behind the pooler does not have the last segment.")
+    }
+  }
+
   public func rollback() {
     tail = nil
+    appended = nil
     rows.removeAll()
     guard isInTransaction, let connection else { return }
     isInTransaction = false
@@ -213,13 +293,13 @@ public final class PostgreSQLStore: Store {
     let connection = try ready()
     isInTransaction = true
     do throws(Failure) {
-      try connection.send(statements.beginRead)
+      try sendBegin(statements.beginRead, connection)
       try connection.send(statements.tail, PostgreSQLParameters(next), keep: true)
       try connection.sync()
       guard let result = try connection.receive().first else {
         throw Failure(.storeIO, "The server has not answered a question.")
       }
-      tail = (next, result)
+      take(result, from: next)
     } catch {
       // It has begun all the same where it is the tail that has failed, and nobody ends what did not begin.
       rollback()
@@ -279,8 +359,10 @@ public final class PostgreSQLStore: Store {
       throw Failure(.internal, "A segment is shorter than its head.")
     }
     tail = nil
+    let hash = unsafe UnsafeRawBufferPointer(rebasing: bytes[SegmentName.hashPlace])
+    appended = SegmentName(first: first, hash: unsafe [UInt8](hash))
     var parameters = PostgreSQLParameters(first)
-    unsafe parameters.append(UnsafeRawBufferPointer(rebasing: bytes[SegmentName.hashPlace]))
+    unsafe parameters.append(hash)
     unsafe parameters.append(bytes)
     try current().send(statements.appendSegment, parameters)
   }
@@ -301,7 +383,12 @@ public final class PostgreSQLStore: Store {
       let result = try ask(statements.segments, PostgreSQLParameters(next))
       for row in 0..<result.count {
         let name = UInt64(bitPattern: result.int64(row, 0))
-        guard try unsafe visit(name, result.bytes(row, 1)) else { return }
+        let bytes = unsafe result.bytes(row, 1)
+        if name > known?.first ?? 0, bytes.count >= SegmentName.hashPlace.upperBound {
+          let hash = unsafe UnsafeRawBufferPointer(rebasing: bytes[SegmentName.hashPlace])
+          known = SegmentName(first: name, hash: unsafe [UInt8](hash))
+        }
+        guard try unsafe visit(name, bytes) else { return }
         next = name + 1
       }
       if result.count < PostgreSQLStatements.segmentsInAnswer { return }

@@ -8,17 +8,19 @@ struct Database: ~Copyable {
   /// Pages in the log after the last commit, as SQLite's hook tells them.
   private let loggedPages: UnsafeMutablePointer<Int32>
 
-  init(path: String, readOnly: Bool, mustExist: Bool) throws(Failure) {
+  init(path: String, readOnly: Bool, mustExist: Bool, immutable: Bool = false) throws(Failure) {
     var flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
     flags |= readOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE
     if !mustExist && !readOnly { flags |= SQLITE_OPEN_CREATE }
+    if immutable { flags |= SQLITE_OPEN_URI }
     var opened: OpaquePointer?
-    let code = unsafe sqlite3_open_v2(path, &opened, flags, nil)
+    let code = unsafe sqlite3_open_v2(immutable ? Database.immutableURI(path) : path, &opened, flags, nil)
     guard code == SQLITE_OK, let opened = unsafe opened else {
+      let number = unsafe sqlite3_system_errno(opened)
       unsafe sqlite3_close_v2(opened)
-      throw code & 0xff == SQLITE_CANTOPEN && mustExist
-        ? Failure(.storeNotFound, field: "url", "There is no ledger at this path.")
-        : Database.failure(code, "opening the ledger")
+      throw code & 0xff == SQLITE_CANTOPEN && mustExist && Status.ofFile(number) == nil
+        ? Failure(.storeNotFound, field: "url", "There is no ledger at '\(path)'.")
+        : Database.failure(code, "opening the ledger", path, number)
     }
     unsafe handle = opened
     unsafe loggedPages = .allocate(capacity: 1)
@@ -31,6 +33,20 @@ struct Database: ~Copyable {
         return SQLITE_OK
       }, loggedPages)
     checkpointsOnClose(false)
+  }
+
+  /// A path as SQLite's own kind of address, which says that nobody changes the file.
+  private static func immutableURI(_ path: String) -> String {
+    var uri = "file:"
+    for byte in path.utf8 {
+      let character = Character(Unicode.Scalar(byte))
+      if byte < 0x80, character.isLetter || character.isNumber || "/._-".contains(character) {
+        uri.append(character)
+      } else {
+        uri += "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+      }
+    }
+    return uri + "?immutable=1"
   }
 
   /// Whether closing copies the log into the file, where this is the last connection. Not before the log is known to be
@@ -58,7 +74,7 @@ struct Database: ~Copyable {
     unsafe loggedPages.pointee = 0
     let code = unsafe sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_PASSIVE, nil, nil)
     guard code == SQLITE_OK || code & 0xff == SQLITE_BUSY || code & 0xff == SQLITE_LOCKED else {
-      throw Database.failure(code, "copying the log into the file")
+      throw unsafe Database.failure(code, "copying the log into the file", handle)
     }
   }
 
@@ -68,7 +84,7 @@ struct Database: ~Copyable {
 
   func execute(_ sql: String) throws(Failure) {
     let code = unsafe sqlite3_exec(handle, sql, nil, nil, nil)
-    guard code == SQLITE_OK else { throw Database.failure(code, "executing a statement") }
+    guard code == SQLITE_OK else { throw unsafe Database.failure(code, "executing a statement", handle) }
   }
 
   /// Whether a transaction is open.
@@ -81,16 +97,27 @@ struct Database: ~Copyable {
     let code = unsafe sqlite3_prepare_v3(
       handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
     guard code == SQLITE_OK, let statement = unsafe statement else {
-      throw Database.failure(code, "preparing a statement")
+      throw unsafe Database.failure(code, "preparing a statement", handle)
     }
     return unsafe Statement(statement)
   }
 
+  /// The failure of a result code of a connection.
+  @unsafe
+  static func failure(_ code: Int32, _ doing: String, _ handle: OpaquePointer?) -> Failure {
+    guard let handle = unsafe handle else { return failure(code, doing, "", 0) }
+    let path = unsafe sqlite3_db_filename(handle, "main").map { unsafe String(cString: $0) }
+    return unsafe failure(code, doing, path ?? "", sqlite3_system_errno(handle))
+  }
+
   /// The failure of a result code; primary codes decide, extended ones are told.
-  static func failure(_ code: Int32, _ doing: String) -> Failure {
+  ///
+  /// - Parameter number: the system's error number, where SQLite could not open, read or write.
+  private static func failure(_ code: Int32, _ doing: String, _ path: String, _ number: Int32) -> Failure {
+    let file = path.isEmpty ? "" : " in '\(path)'"
     // What the kernel could not write it may have forgotten: a later fsync can succeed without it.
     if code == farebox_sqlite_ioerr_fsync || code == farebox_sqlite_ioerr_dir_fsync {
-      return Failure(.storeUntrusted, "The disk failed to flush (SQLite error \(code)) while \(doing).")
+      return Failure(.storeUntrusted, "The disk failed to flush (SQLite error \(code)) while \(doing)\(file).")
     }
     let status: Status =
       switch code & 0xff {
@@ -99,9 +126,10 @@ struct Database: ~Copyable {
       case SQLITE_CORRUPT, SQLITE_NOTADB: .storeCorrupt
       case SQLITE_READONLY: .storeReadOnly
       case SQLITE_NOMEM: .noMemory
+      case SQLITE_IOERR, SQLITE_CANTOPEN: Status.ofFile(number) ?? .storeIO
       default: .storeIO
       }
-    return Failure(status, "SQLite error \(code) while \(doing).")
+    return Failure(status, "\(status.fileReason)SQLite error \(code) while \(doing)\(file).")
   }
 }
 
@@ -131,7 +159,7 @@ struct Statement: ~Copyable {
       return
     }
     let code = unsafe sqlite3_bind_blob64(handle, index, base, UInt64(bytes.count), nil)
-    guard code == SQLITE_OK else { throw Database.failure(code, "binding a value") }
+    guard code == SQLITE_OK else { throw failure(code, "binding a value") }
   }
 
   func bind(_ text: String, at index: Int32) throws(Failure) {
@@ -143,7 +171,7 @@ struct Statement: ~Copyable {
         unsafe sqlite3_bind_text(handle, index, characters.baseAddress, Int32(clamping: characters.count), transient)
       }
     }
-    guard code == SQLITE_OK else { throw Database.failure(code, "binding a text") }
+    guard code == SQLITE_OK else { throw failure(code, "binding a text") }
   }
 
   /// Advances to the next row; false at the end.
@@ -152,9 +180,15 @@ struct Statement: ~Copyable {
     case SQLITE_ROW: return true
     case SQLITE_DONE: return false
     case let code:
+      // Before the reset, which may use the files.
+      let failure = failure(code, "running a statement")
       unsafe sqlite3_reset(handle)
-      throw Database.failure(code, "running a statement")
+      throw failure
     }
+  }
+
+  private func failure(_ code: Int32, _ doing: String) -> Failure {
+    unsafe Database.failure(code, doing, sqlite3_db_handle(handle))
   }
 
   /// Runs a statement that returns no row, and makes it ready for the next run.

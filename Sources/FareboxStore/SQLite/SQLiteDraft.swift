@@ -14,8 +14,9 @@ public final class SQLiteDraft {
   ///   - path: the name that it is meant for; nothing may stand there.
   ///   - tag: tells this draft from another of the same name.
   public init(path: String, tag: String) throws(Failure) {
-    guard unsafe access(SQLiteDraft.folder(of: path), F_OK) == 0 else {
-      throw Failure(.invalidArgument, field: "to", "There is no folder for a file of this name.")
+    let folder = SQLiteFile.folder(of: path)
+    guard unsafe access(folder, F_OK) == 0 else {
+      throw Failure(.invalidArgument, field: "to", "There is no folder '\(folder)' for the file '\(path)'.")
     }
     // A log that was left behind would be taken for that of the new file.
     for suffix in [""] + SQLiteDraft.companions where unsafe access(path + suffix, F_OK) == 0 {
@@ -41,14 +42,14 @@ public final class SQLiteDraft {
       guard unsafe link(draftPath, path) == 0 else {
         throw errno == EEXIST
           ? Failure(.storeExists, field: "to", "There is a file '\(path)' already.")
-          : Failure.ofFile("naming the file")
+          : Failure.ofFile("naming the file", path)
       }
     } catch {
       discard()
       throw error
     }
     SQLiteDraft.remove(draftPath)
-    try SQLiteDraft.flush(SQLiteDraft.folder(of: path))
+    try SQLiteDraft.flush(SQLiteFile.folder(of: path))
   }
 
   /// Gives up, and leaves nothing behind.
@@ -64,15 +65,10 @@ public final class SQLiteDraft {
     for suffix in [""] + companions { unsafe unlink(path + suffix) }
   }
 
-  private static func folder(of path: String) -> String {
-    guard let slash = path.lastIndex(of: "/") else { return "." }
-    return slash == path.startIndex ? "/" : String(path[..<slash])
-  }
-
   private static func flush(_ path: String) throws(Failure) {
     let file = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { throw Failure.ofFile("opening the file") }
+    guard file >= 0 else { throw Failure.ofFile("opening", path) }
     defer { Glibc.close(file) }
-    guard fsync(file) == 0 else { throw Failure.ofFile("flushing the file") }
+    guard fsync(file) == 0 else { throw Failure.ofFile("flushing", path) }
   }
 }

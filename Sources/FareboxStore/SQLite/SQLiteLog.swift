@@ -16,18 +16,18 @@ enum SQLiteLog {
     let file = unsafe open(path, O_RDWR | O_CLOEXEC)
     guard file >= 0 else {
       if errno == ENOENT { return }
-      throw Failure.ofFile("opening the log")
+      throw Failure.ofFile("opening the log", path)
     }
     defer { Glibc.close(file) }
     let buffer = UnsafeMutableRawPointer.allocate(byteCount: bufferBytes, alignment: 16)
     defer { unsafe buffer.deallocate() }
     var offset = 0
     while true {
-      let count = try repeated("reading the log") { unsafe pread(file, buffer, bufferBytes, offset) }
+      let count = try repeated("reading the log", path) { unsafe pread(file, buffer, bufferBytes, offset) }
       if count == 0 { break }
       var written = 0
       while written < count {
-        written += try repeated("writing the log again") {
+        written += try repeated("writing again the log", path) {
           unsafe pwrite(file, buffer + written, count - written, offset + written)
         }
       }
@@ -38,11 +38,11 @@ enum SQLiteLog {
     }
   }
 
-  private static func repeated(_ doing: String, _ call: () -> Int) throws(Failure) -> Int {
+  private static func repeated(_ doing: String, _ path: String, _ call: () -> Int) throws(Failure) -> Int {
     while true {
       let count = call()
       if count >= 0 { return count }
-      guard errno == EINTR else { throw Failure.ofFile(doing) }
+      guard errno == EINTR else { throw Failure.ofFile(doing, path) }
     }
   }
 }

@@ -14,18 +14,40 @@ struct SQLiteSchema: Sendable {
 
   var version: Int64 { Int64(steps.count) }
 
-  /// Refuses a file that a newer version has written, before anything is done to it.
+  /// Refuses a file of another program, or that a newer version has written, before anything is done to it.
   ///
   /// - Returns: how many steps the file has taken.
   @discardableResult
   func check(_ database: borrowing Database) throws(Failure) -> Int64 {
-    let statement = try database.prepare("PRAGMA user_version")
+    // One statement, because another process may be making the ledger.
+    let statement = try database.prepare(
+      """
+      SELECT (SELECT user_version FROM pragma_user_version), count(*),
+        count(*) FILTER (WHERE type = 'table' AND name IN ('meta', 'segments')) FROM sqlite_schema
+      """)
     _ = try statement.step()
     let found = statement.int64(0)
+    if found == 0, statement.int64(1) == 0 { return 0 }
+    guard found != 0, statement.int64(2) == 2 else {
+      let file = database.paths.first.map { " '\($0)'" } ?? ""
+      throw Failure(.storeCorrupt, field: "url", "The file\(file) is an SQLite database, but not a ledger.")
+    }
     guard (0...version).contains(found) else {
       throw Failure(.storeNewer, "The ledger has layout \(found); this version knows \(version).")
     }
     return found
+  }
+
+  /// Refuses a file that would have to be changed before it could be used.
+  func checkComplete(_ database: borrowing Database) throws(Failure) {
+    let found = try check(database)
+    let file = database.paths.first ?? ""
+    guard found > 0 else { throw Failure(.storeNotFound, field: "url", "There is no ledger in the file '\(file)'.") }
+    guard found == version else {
+      throw Failure(
+        .storeReadOnly, field: "url",
+        "The ledger '\(file)' can only be read and has layout \(found); open a copy where it can be written.")
+    }
   }
 
   /// Takes the steps that a file lacks; one that fails leaves the file as it was.
@@ -35,21 +57,12 @@ struct SQLiteSchema: Sendable {
     do throws(Failure) {
       // Another process may have been faster.
       let found = try check(database)
-      if found == 0 { try SQLiteSchema.checkEmpty(database) }
       for step in steps[Int(found)...] { try database.execute(step) }
       try database.execute("PRAGMA user_version = \(version)")
       try database.execute("COMMIT")
     } catch {
       if database.inTransaction { try? database.execute("ROLLBACK") }
       throw error
-    }
-  }
-
-  /// Keeps our tables out of a database that another program has made.
-  private static func checkEmpty(_ database: borrowing Database) throws(Failure) {
-    let tables = try database.prepare("SELECT count(*) FROM sqlite_schema")
-    guard try tables.step(), tables.int64(0) == 0 else {
-      throw Failure(.storeCorrupt, "The file is a database, but not a ledger.")
     }
   }
 

@@ -8,13 +8,18 @@ public final class SQLiteStore: Store {
   public let isExclusive: Bool
   public let isRemote = false
   public let epoch = 0
+  public let isReadOnly: Bool
   private let path: String
+  /// The size of the file, which nobody may change while it is read without locks; nil where locks are used.
+  private var immutableSize: Int?
   private var database: Database?
   private var statements: Statements?
   /// The level that `PRAGMA synchronous` stands at; changing it costs a statement, so it is changed only when needed.
   private var syncsCommits: Bool
   /// Why the file cannot be trusted any more.
   private var brokenPromise: Failure?
+
+  public var shownAddress: String { path.isEmpty ? "memory:" : "sqlite:\(path)" }
 
   /// The file and its log, to notice when another file takes their names; none for a database in memory.
   private var files: [OpenFile] = []
@@ -35,15 +40,41 @@ public final class SQLiteStore: Store {
   init(
     path: String?, exclusive: Bool, mustExist: Bool, busyTimeoutMilliseconds: UInt32, schema: SQLiteSchema
   ) throws(Failure) {
-    let database = try Database(path: path ?? ":memory:", readOnly: false, mustExist: mustExist && path != nil)
+    var access = SQLiteFile.Access.readWrite
+    if let path { access = try SQLiteFile.examine(path, mustExist: mustExist) }
+    let database = try Database(
+      path: path ?? ":memory:", readOnly: access != .readWrite, mustExist: mustExist && path != nil,
+      immutable: access == .immutable)
     self.path = path ?? ""
-    isExclusive = exclusive || path == nil
+    isReadOnly = access != .readWrite
+    isExclusive = path == nil || exclusive && access == .readWrite
     syncsCommits = true
     database.setBusyTimeout(milliseconds: Int32(clamping: busyTimeoutMilliseconds))
+    if isReadOnly {
+      try database.execute("PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;")
+      try schema.checkComplete(database)
+      if access == .immutable { immutableSize = SQLiteFile.size(self.path) }
+    } else {
+      try SQLiteStore.makeReady(database, schema, isExclusive: isExclusive, mustExist: mustExist)
+    }
+    statements = try Statements(database)
+    files = try (isReadOnly ? Array(database.paths.prefix(1)) : database.paths).map { path throws(Failure) in
+      try OpenFile(path)
+    }
+    self.database = consume database
+  }
+
+  /// Makes a file what this version writes, and its log what is on the disk.
+  private static func makeReady(
+    _ database: borrowing Database, _ schema: SQLiteSchema, isExclusive: Bool, mustExist: Bool
+  ) throws(Failure) {
     // Measured: half the writes of 4 KiB pages for a batch, and no slower for a single charge.
     try database.execute("PRAGMA page_size = 8192")
     if isExclusive { try database.execute("PRAGMA locking_mode = EXCLUSIVE") }
-    try schema.check(database)
+    guard try schema.check(database) > 0 || !mustExist else {
+      throw Failure(
+        .storeNotFound, field: "url", "There is no ledger in the file '\(database.paths.first ?? "")'.")
+    }
     // EXTRA, until there is a log: the journal that a new file begins with must not come back after a power loss.
     try database.execute(
       """
@@ -66,9 +97,6 @@ public final class SQLiteStore: Store {
       // What of the file an earlier process could not flush is written from the log anew.
       try database.execute("PRAGMA wal_checkpoint(PASSIVE)")
     }
-    statements = try Statements(database)
-    files = try database.paths.map { path throws(Failure) in try OpenFile(path) }
-    self.database = consume database
   }
 
   /// Refuses to write where nobody would find it again.
@@ -77,12 +105,19 @@ public final class SQLiteStore: Store {
     try noting { () throws(Failure) in
       for file in files { try file.check() }
     }
+    guard let immutableSize else { return }
+    // Its folder could not be written when it was opened. A writer elsewhere makes a log first.
+    guard SQLiteFile.size(path) == immutableSize, SQLiteFile.size(path + "-wal") ?? 0 == 0 else {
+      throw Failure(
+        .storeBusy, "Another process writes to the ledger '\(path)', which was read as a closed file; open it again.")
+    }
   }
 
   /// Never: SQLite has waited for others itself, and what fails otherwise does not pass by itself.
   public func mayRetry(after failure: Failure, attempt: Int) -> Bool { false }
 
   public func begin(from next: UInt64) throws(Failure) {
+    if isReadOnly { throw Failure(.storeReadOnly, "The ledger '\(path)' can only be read.") }
     try checkFiles()
     try use { statements throws(Failure) in try statements.begin.run() }
   }

@@ -233,6 +233,192 @@ import Testing
     }
   }
 
+  // MARK: Who pays in the caller's context
+
+  /// Sets a resolver for the length of `body`; it is given the tool and the digest of the arguments.
+  private func resolving(
+    _ answer: @escaping @Sendable (String, String) -> ContextPayer?, _ body: () throws -> Void
+  ) rethrows {
+    PayerContext.setResolver { tool, arguments in .success(answer(tool.string ?? "?", arguments.string ?? "?")) }
+    defer { PayerContext.setResolver(nil) }
+    try body()
+  }
+
+  private static func context(
+    _ payer: String, run: String = "", call: String = "", parent: String = "", ordinal: UInt32 = 0,
+    engine: Engine? = nil
+  ) -> ContextPayer {
+    lending(payer, run, call, parent) { texts in
+      ContextPayer(
+        payer: texts[0], run: texts[1], call: texts[2], parent: texts[3], ordinal: ordinal, engine: engine)
+    }
+  }
+
+  private static let turn = Atomic(0)
+
+  @Test func `the context pays, also between two calls of one thread`() throws {
+    let ledger = try MeteredLedger()
+    _ = try ledger.engine.call("account.deposit", ["account": "user:bob", "amount": "1", "asset": "USD"])
+    let charged = callable(try ledger.meter(negate, "i32(i32)", payer: ""))
+    let checked = callable(try ledger.meter(negate, "i32(i32)", payer: "", isCheckOnly: true))
+    let own = callable(try ledger.meter(negate, "i32(i32)"))
+    // A price that was kept for the thread's payer must not let another one through.
+    try pay("user:ana")
+    #expect(checked(5) == -5)
+    #expect(checked(5) == -5)
+    let payers = ["user:bob", "", "user:ana", "user:bob", "user:nobody"]
+    resolving { _, _ in
+      MeteredFunctionTests.context(payers[MeteredFunctionTests.turn.load(ordering: .relaxed)], run: "run-1")
+    } _: {
+      for (turn, payer) in payers.enumerated() {
+        MeteredFunctionTests.turn.store(turn, ordering: .relaxed)
+        for function in [charged, checked] {
+          switch payer {
+          case "": expectRefused(function, .missingField)
+          case "user:nobody": expectRefused(function, .accountNotFound)
+          default: #expect(function(5) == -5)
+          }
+        }
+        // A payer of the function's own is not asked for.
+        #expect(own(5) == -5)
+      }
+    }
+    #expect(try ledger.balance(of: "user:bob").balance == 1_000_000_000 - 2 * 20_000_000)
+    #expect(try ledger.balance == 10_000_000_000 - (1 + 5) * 20_000_000)
+    // And the thread's again.
+    #expect(charged(5) == -5)
+    #expect(try ledger.balance == 10_000_000_000 - (1 + 5 + 1) * 20_000_000)
+    try pay("")
+    try ledger.expectSettled()
+  }
+
+  @Test func `the thread pays where the context cannot tell, and nobody for another ledger`() throws {
+    let (ledger, other) = (try MeteredLedger(), try MeteredLedger())
+    let charged = callable(try ledger.meter(negate, "i32(i32)", payer: ""))
+    try pay("user:ana")
+    resolving { _, _ in
+      nil
+    } _: {
+      #expect(charged(5) == -5)
+      #expect(lastCall() == (.ok, 20_000_000))
+    }
+    let (engine, stranger) = (ledger.engine, other.engine)
+    resolving { _, _ in
+      MeteredFunctionTests.context("user:ana", engine: stranger)
+    } _: {
+      expectRefused(charged, .missingField)
+    }
+    resolving { _, _ in
+      MeteredFunctionTests.context("user:ana", engine: engine)
+    } _: {
+      #expect(charged(5) == -5)
+    }
+    PayerContext.setResolver { _, _ in .failure(Failure(.tooLong, field: "run", "It is too long.")) }
+    expectRefused(charged, .tooLong)
+    PayerContext.setResolver(nil)
+    try pay("")
+    try ledger.expectSettled()
+  }
+
+  private enum Asked {
+    static let questions = Mutex<[(tool: String, arguments: String)]>([])
+    static let ordinals = Mutex<[String: UInt32]>([:])
+
+    static func answer(_ tool: String, _ arguments: String) -> ContextPayer {
+      questions.withLock { $0.append((tool, arguments)) }
+      guard !arguments.isEmpty else { return MeteredFunctionTests.context("user:ana", run: "run-1", call: "call-1") }
+      let ordinal = ordinals.withLock { ordinals in
+        let number = ordinals[tool + arguments, default: 0]
+        ordinals[tool + arguments] = number + 1
+        return number
+      }
+      return MeteredFunctionTests.context("user:ana", run: "run-1", call: "call-1", ordinal: ordinal)
+    }
+  }
+
+  @Test func `a repeat of a call that the context names is charged once, in any order`() throws {
+    let ledger = try MeteredLedger()
+    let charged = callable(try ledger.meter(negate, "i32(i32)", payer: ""))
+    Asked.questions.withLock { $0 = [] }
+    resolving(Asked.answer) {
+      for (numbers, calls) in [([5, 6, 5], 3), ([6, 5, 5], 3), ([5, 5, 5], 4)] as [([Int32], Int64)] {
+        Asked.ordinals.withLock { $0 = [:] }
+        for number in numbers { #expect(charged(number) == -number) }
+        #expect((try? ledger.balance) == 10_000_000_000 - calls * 20_000_000)
+      }
+    }
+    let questions = Asked.questions.withLock { $0 }
+    #expect(questions.count == 18 && questions.allSatisfy { $0.tool == "flat" })
+    #expect(questions.enumerated().allSatisfy { ($0.offset % 2 == 0) == $0.element.arguments.isEmpty })
+    let rows = try ledger.engine.call("transfer.list", ["run": "run-1"]).object?["transfers"]?.array ?? []
+    #expect(rows.contains { $0.object?["call"]?.string == "call-1" })
+    try ledger.expectSettled()
+  }
+
+  @Test func `the digest of a call is of what the function is given, and not of addresses`() throws {
+    let ledger = try MeteredLedger()
+    // Pointers as numbers, which C passes alike.
+    typealias Length = @convention(c) (UInt, UInt, UInt32, UInt) -> UInt64
+    let length: Length = { _, _, count, _ in UInt64(count) }
+    let metered = try ledger.meter(Code(length), "u64(string text, bytes:u32 source, pointer rest)", payer: "")
+    let call = metered.callable(as: Length.self)
+    Asked.questions.withLock { $0 = [] }
+    resolving(Asked.answer) {
+      let copies = (Array("hello".utf8CString), Array("hello".utf8CString))
+      unsafe copies.0.withUnsafeBufferPointer { first in
+        unsafe copies.1.withUnsafeBufferPointer { second in
+          let (first, second) = (UInt(bitPattern: first.baseAddress), UInt(bitPattern: second.baseAddress))
+          #expect(call(first, first, 3, first) == 3)
+          #expect(call(second, second, 3, second) == 3)
+          #expect(call(second, second, 4, 0) == 4)
+          #expect(call(second, second, 2, 0) == 2)
+        }
+      }
+      #expect(call(0, 0, 0, 0) == 0)
+    }
+    let digests = Asked.questions.withLock { $0.map(\.arguments).filter { !$0.isEmpty } }
+    #expect(digests.count == 5 && digests[0] == digests[1] && Set(digests).count == 4)
+  }
+
+  private static let nested = Atomic<UInt>(0)
+  private static let nestedStatus = Atomic<Int32>(-1)
+
+  @Test func `a resolver that calls a metered function is not asked again`() throws {
+    let ledger = try MeteredLedger()
+    let code = try ledger.meter(negate, "i32(i32)", payer: "")
+    MeteredFunctionTests.nested.store(code.address, ordering: .relaxed)
+    resolving { _, _ in
+      let address = MeteredFunctionTests.nested.load(ordering: .relaxed)
+      _ = unsafe unsafeBitCast(address, to: Negate.self)(9)
+      MeteredFunctionTests.nestedStatus.store(lastCall().status.rawValue, ordering: .relaxed)
+      return MeteredFunctionTests.context("user:ana")
+    } _: {
+      #expect(callable(code)(5) == -5)
+      #expect(lastCall() == (.ok, 20_000_000))
+    }
+    #expect(MeteredFunctionTests.nestedStatus.load(ordering: .relaxed) == Status.reentrant.rawValue)
+  }
+
+  @Test func `a call priced by usage that is not counted needs a maximum, and is charged it`() throws {
+    let ledger = try MeteredLedger()
+    expectRefused(callable(try ledger.meter(negate, "i32(i32)", tool: "unit")), .missingField)
+    let bounded = callable(try ledger.meter(negate, "i32(i32)", tool: "unit", maxCost: 3_000_000))
+    #expect(bounded(5) == -5)
+    guard case .success(let receipt?) = MeteringThread.lastCall else {
+      Issue.record("There is no receipt.")
+      return
+    }
+    #expect(receipt.amount == 3_000_000 && receipt.isUnreported)
+    let lenient = callable(
+      try ledger.meter(negate, "i32(i32)", tool: "unit", maxCost: 3_000_000, call: .releasesUnreported))
+    #expect(lenient(5) == -5)
+    #expect(lastCall() == (.ok, nil))
+    let nothing = callable(try ledger.meter(negate, "i32(i32)", tool: "unit", usage: "value:0", maxCost: 0))
+    #expect(nothing(5) == -5)
+    #expect(lastCall() == (.ok, 0))
+    try ledger.expectSettled()
+  }
+
   private static let outer = Atomic<UInt>(0)
 
   @Test func `a metered function may call another`() throws {

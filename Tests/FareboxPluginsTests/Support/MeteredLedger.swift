@@ -38,12 +38,12 @@ final class MeteredLedger {
   func meter(
     _ function: Code, _ signature: String, tool: String = "flat", payer: String = "user:ana",
     usage: String = "", failure: String = "", refused: (Int64, Double) = (0, 0), maxCost: Int64? = nil,
-    durability: Durability? = nil, isCheckOnly: Bool = false
+    call: CallTerms = [], durability: Durability? = nil, isCheckOnly: Bool = false
   ) throws -> Code {
     let terms = try lending(signature, tool, payer, usage, failure) { texts in
       try MeteredTerms(
         signature: texts[0], tool: texts[1], payer: texts[2], usage: texts[3], failure: texts[4], refused: refused,
-        maxCost: maxCost, durability: durability, isCheckOnly: isCheckOnly)
+        maxCost: maxCost, call: call, durability: durability, isCheckOnly: isCheckOnly)
     }
     let made = unsafe Code(try MeteredSlots.meter(function.pointer, terms, on: engine))
     functions.append(made)

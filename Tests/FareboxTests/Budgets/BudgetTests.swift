@@ -102,6 +102,7 @@ import Testing
 
   @Test func `a lifetime does not end`() throws {
     try play(
+      startingAt: NaiveCalendar.microseconds(9999, 1, 1),
       """
       deposit user:ana 100
       budget user:ana lifetime 2

@@ -240,6 +240,48 @@ import Testing
       """)
   }
 
+  // MARK: Lines
+
+  @Test func `lines beside the call's own usage are charged in one receipt`() throws {
+    try play(
+      """
+      begin user:ana token max_cost=5 as a
+      finish @a usage={"output_tokens":20} lines=[{"tool":"flat"},{"tool":"capped","usage":{"output_tokens":90}},{"amount":"0.25","payee":"platform","description":"fee"}] -> OK amount=1.95 lines.count=4 lines.0.tool=token lines.0.amount=0.20 lines.1.amount=1.00 lines.1.tool=flat lines.2.amount=0.50 lines.2.capped=true lines.3.payee=platform balance=8.05
+      begin user:ana token max_cost=5 as a
+      finish @a lines=[{"tool":"flat"}]             -> OK amount=1.00 unreported=absent lines.0.amount=0.00 lines.1.amount=1.00
+      """)
+  }
+
+  @Test func `the maximum and the wallet cut lines from the last to the first`() throws {
+    try play(
+      """
+      begin user:ana token max_cost=1.1 as a
+      finish @a usage={"output_tokens":20} lines=[{"tool":"flat"}] -> OK amount=1.10 capped=true lines.0.amount=0.20 lines.1.amount=0.90
+      withdraw user:ana 8
+      begin user:ana token expected={"output_tokens":10} as a
+      finish @a usage={"output_tokens":20} lines=[{"tool":"flat"}] -> OK amount=0.90 shortfall=0.30 lines.1.amount=0.70
+      """)
+  }
+
+  @Test func `lines of a call that failed cost nothing`() throws {
+    try play(
+      """
+      begin user:ana flat as a
+      finish @a failed lines=[{"tool":"flat"}]      -> OK released=true balance=10.00
+      """)
+  }
+
+  @Test func `a line that nothing prices releases the hold, or costs the maximum`() throws {
+    try play(
+      """
+      begin user:ana flat as a
+      finish @a lines=[{"tool":"nope"}]             -> TOOL_NOT_FOUND field=lines[0].tool
+      balance user:ana                              -> OK balance=10.00 held=0.00
+      begin user:ana token max_cost=2 as a
+      finish @a usage={"output_tokens":20} lines=[{"tool":"token","usage":{"images":1}}] -> OK amount=2.00 capped=true
+      """)
+  }
+
   // MARK: Tries
 
   @Test func `a call of one id is charged once, however often it is tried`() throws {

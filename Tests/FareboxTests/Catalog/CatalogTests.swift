@@ -149,6 +149,37 @@ import Testing
       """)
   }
 
+  @Test func `a name that leaves a card is found by its rules, or has no price`() throws {
+    func card(_ entries: String) -> String {
+      #"card {"name":"c","entries":[\#(entries)]}"#
+    }
+    try play(
+      inFile: true,
+      """
+      deposit user:ana 100
+      \(card(#"{"name":"m","aliases":["m-1","m-2","x"],"price":{"cost":"1"}},{"name":"gone","price":{"cost":"1"}}"#))
+      call user:ana c/m-1                              -> OK amount=1.00
+      \(card(#"{"name":"m","match":{"starts_with":"m-"},"price":{"cost":"2"}},{"name":"gone","versions":[]}"#))
+      call user:ana c/m                                -> OK amount=2.00
+      call user:ana c/m-1                              -> OK amount=2.00
+      call user:ana c/m-3                              -> OK amount=2.00
+      call user:ana c/x                                -> RATE_CARD_NOT_FOUND
+      call user:ana c/gone                             -> RATE_CARD_NOT_FOUND
+      \(card(#"{"name":"n","match":{"equals":"m-2"},"price":{"cost":"3"}},{"name":"gone","price":{"cost":"4"}}"#))
+      call user:ana c/m                                -> RATE_CARD_NOT_FOUND
+      call user:ana c/m-1                              -> RATE_CARD_NOT_FOUND
+      call user:ana c/m-2                              -> OK amount=3.00
+      call user:ana c/gone                             -> OK amount=4.00
+      seal
+      reopen
+      call user:ana c/m-1                              -> RATE_CARD_NOT_FOUND
+      call user:ana c/m-2                              -> OK amount=3.00
+      \(card(#"{"name":"m-1","price":{"cost":"5"}}"#))
+      call user:ana c/m-1                              -> OK amount=5.00
+      call user:ana c/m-2                              -> RATE_CARD_NOT_FOUND
+      """)
+  }
+
   @Test func `a customer may have a price of its own for a skill's tool`() throws {
     try play(
       inFile: true,

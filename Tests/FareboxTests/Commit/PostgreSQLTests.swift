@@ -32,7 +32,8 @@ import Testing
     #expect(try connection.receive().first?.count == 1)
   }
 
-  @Test func `a flush is on the connection of the turn before, or fails`() throws {
+  @Test(.enabled(if: TestStore.ownsSessions))
+  func `a flush is on the connection of the turn before, or fails`() throws {
     guard case .schema(let url) = try TestHome(inFile: false) else { return }
     let name = "turn_\(UInt64.random(in: 0 ... .max))"
     let store = try PostgreSQLStore(
@@ -54,6 +55,72 @@ import Testing
     #expect(store.epoch == epoch + 1)
     store.rollback()
     try store.flush()
+  }
+
+  private static func run(_ sql: String, at url: String) throws -> PostgreSQLResult? {
+    let libpq = try Libpq.load()
+    let connection = try PostgreSQLConnection(PostgreSQLAddress(url, libpq), libpq, patienceMilliseconds: 10_000)
+    try connection.send(PostgreSQLStatement("run", sql), keep: true)
+    try connection.sync()
+    return try connection.receive().first
+  }
+
+  @Test func `a flush behind a pooler looks for what is to be flushed`() throws {
+    guard case .schema(let url) = try TestHome(inFile: false) else { return }
+    let schema = try #require(url.split(separator: "=").last)
+    let store = try PostgreSQLStore(
+      url: "\(url)&pooler=transaction", mustExist: false, busyTimeoutMilliseconds: 10_000)
+    defer { store.close() }
+    try store.setDurable(false)
+    try store.begin(from: 1)
+    try Self.append(store, first: 1)
+    try store.commit()
+    try store.flush()
+    let epoch = store.epoch
+    // As if another server had taken the place of the one that had it.
+    _ = try Self.run("DELETE FROM \"\(schema)\".segments", at: url)
+    #expect(status { try store.flush() } == .storeUnreachable)
+    try store.begin(from: 2)
+    #expect(store.epoch == epoch + 1)
+    store.rollback()
+    try store.begin(from: 1)
+    #expect(store.epoch == epoch + 1)
+    store.rollback()
+  }
+
+  /// What a store leaves in its session: prepared statements, and settings.
+  private static func traces(_ pooler: String) throws -> [String] {
+    guard case .schema(let url) = try TestHome(inFile: false) else { return [] }
+    let store = try PostgreSQLStore(
+      url: "\(url)&pooler=\(pooler)", mustExist: false, busyTimeoutMilliseconds: 10_123)
+    defer { store.close() }
+    try store.begin(from: 1)
+    try append(store, first: 1)
+    try store.commit()
+    try store.beginRead(from: 1)
+    store.endRead()
+    let session = PostgreSQLStatement(
+      "session",
+      """
+      SELECT current_setting('lock_timeout'), current_setting('statement_timeout'),
+      (SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'farebox%')::text
+      """)
+    let connection = try #require(store.connection)
+    try connection.send(session, keep: true)
+    try connection.sync()
+    let result = try #require(try connection.receive().first)
+    return (0...2).map { result.text(0, $0) }
+  }
+
+  @Test func `nothing is left in a session that is not ours`() throws {
+    #expect(try Self.traces("transaction") == ["0", "0", "0"])
+  }
+
+  @Test(.enabled(if: TestStore.ownsSessions)) func `a session that is ours is set and prepared once`() throws {
+    for pooler in ["session", "auto"] {
+      let traces = try Self.traces(pooler)
+      #expect(traces.prefix(2) == ["10123ms", "11123ms"] && Int(traces[2]).map { $0 > 5 } == true)
+    }
   }
 
   @Test func `a transaction is undone behind a failure that nobody has read yet`() throws {

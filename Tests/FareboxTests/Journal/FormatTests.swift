@@ -90,6 +90,20 @@ import Testing
     }
   }
 
+  @Test func `the tags of runs and calls are those that are on disk`() {
+    func tag(_ run: String, _ call: String) -> UInt32 {
+      run.withBorrowedText { run in call.withBorrowedText { OriginTag(run: run, call: $0).value } }
+    }
+    #expect(tag("", "") == 0x0001_0001)
+    // Computed by another program.
+    #expect(tag("run-1", "") == 0xe3f7_0001)
+    #expect(tag("", "call_0123456789abcdef") == 0x0001_0893)
+    #expect(tag("12345678", "123456781") == 0x3245_6b2f)
+    var tags: Set<UInt32> = []
+    for number in 0..<4_000 { tags.insert(tag("run-\(number)", "call-\(number * 7)")) }
+    #expect(tags.count > 3_990)
+  }
+
   @Test func `a segment is what it was in the first version`() throws {
     var log = Log()
     log.beginRecord()

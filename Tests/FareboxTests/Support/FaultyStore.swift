@@ -42,6 +42,11 @@ final class FaultyStore: Store {
 
   var isExclusive: Bool { store.isExclusive }
   var isRemote: Bool { store.isRemote }
+  var isReadOnly: Bool { store.isReadOnly }
+  /// How far the server's clock is behind what it is.
+  var lag: Int64 = 0
+  var serverClock: (time: Int64, tolerance: Int64)? { store.serverClock.map { ($0.time - lag, $0.tolerance) } }
+  var shownAddress: String { store.shownAddress }
   var epoch: Int { store.epoch }
   func mayRetry(after failure: Failure, attempt: Int) -> Bool { false }
 

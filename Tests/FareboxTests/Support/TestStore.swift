@@ -21,6 +21,9 @@ enum TestStore: String {
   /// Whether a process can hold a ledger alone, which relaxed durability needs.
   static var canBeExclusive: Bool { chosen != .postgresql }
 
+  /// Whether a connection to the server is a session of it.
+  static var ownsSessions: Bool { environment("FAREBOX_TEST_POOLER").map(\.isEmpty) ?? true }
+
   static func environment(_ name: String) -> String? {
     unsafe getenv(name).map { unsafe String(cString: $0) }
   }

@@ -168,7 +168,7 @@ import Testing
     #expect(backup("sqlite:\(folder.path)/none/b") == .invalidArgument)
     #expect(backup("sqlite:") == .invalidArgument)
     #expect(backup("memory:") == .invalidArgument)
-    #expect(backup("b") == .invalidArgument)
+    #expect(backup("host=b") == .invalidArgument)
     let missing = status {
       _ = try engine.call("ledger.copy", ["from": .string(folder.url("none")), "to": .string(folder.url("b"))])
     }

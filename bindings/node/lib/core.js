@@ -5,7 +5,22 @@
  * texts. This file is loaded with the first engine, when the library is there. */
 
 const { HandleError, failureOf, refuse } = require('./errors');
-const { Batch, CHARGE_TEXTS, Frame, QUOTE_WORDS, RECEIPT_WORDS, ROW_WORDS, WORD, writePlan } = require('./frames');
+const {
+  Batch,
+  CALL_WORDS,
+  CHARGE_TEXTS,
+  Frame,
+  QUOTE_WORDS,
+  RECEIPT_WORDS,
+  ROW_WORDS,
+  WORD,
+  emptyTally,
+  keyOfCall,
+  scaleOfCall,
+  writeBegin,
+  writeFinish,
+  writePlan,
+} = require('./frames');
 const { decodeJson } = require('./json');
 const { native } = require('./library');
 const { ChargeQueue } = require('./queue');
@@ -17,6 +32,7 @@ const { balanceResult, quote, quoteLine, receipt, tickResult } = addon;
 const CAPTURE_TEXTS = ['key', 'description', 'metadata'];
 const PRICE_TEXTS = ['tool', 'customer'];
 const TOOL_TEXTS = ['payer', 'tool', 'input', 'key', 'run', 'call'];
+const SKILLS_KEPT = 512;
 const METER_TEXTS = ['library', 'symbol', 'signature', 'tool', 'usage', 'failure'];
 
 /* A synchronous call has read its frame before another one begins. */
@@ -36,6 +52,7 @@ class Core {
     this.scales = new Map();
     this.toolAssets = new Map();
     this.assets = new Map();
+    this.skills = new Set();
   }
 
   // ---- Running ----
@@ -167,7 +184,71 @@ class Core {
       unsigned[(at + receipt.price_version) >> 3],
       asset,
       scale,
+      words[(at + receipt.shortfall) >> 3],
     );
+  }
+
+  // ---- Metered calls: what a call is, and how it ended; what it costs the library decides ----
+
+  beginSync(plan) {
+    this.alive();
+    const texts = [];
+    const begun = new BigInt64Array(CALL_WORDS);
+    writeBegin(numbers, texts, plan);
+    const failure = addon.beginSync(this.handle, numbers, texts, begun);
+    if (failure !== undefined) throw failureOf(failure);
+    return begun;
+  }
+
+  async begin(plan) {
+    this.alive();
+    const texts = [];
+    const begun = new BigInt64Array(CALL_WORDS);
+    writeBegin(numbers, texts, plan);
+    const failure = await addon.begin(this.handle, numbers, texts, begun);
+    if (failure !== undefined) throw failureOf(failure);
+    return begun;
+  }
+
+  finishSync(plan) {
+    this.alive();
+    const texts = [];
+    const failure = addon.finishSync(this.handle, writeFinish(texts, plan), texts, syncFrame.words);
+    if (failure !== undefined) throw failureOf(failure);
+    return this.receiptAt(syncFrame, 0);
+  }
+
+  async finish(plan) {
+    this.alive();
+    const texts = [];
+    const frame = new Frame(RECEIPT_WORDS);
+    const failure = await addon.finish(this.handle, writeFinish(texts, plan), texts, frame.words);
+    if (failure !== undefined) throw failureOf(failure);
+    return this.receiptAt(frame, 0);
+  }
+
+  tally() {
+    return emptyTally();
+  }
+
+  /** Adds a usage to a tally, which stays as it is where the usage is refused. */
+  record(tally, usage) {
+    const failure = addon.recordSync(null, tally, [usage], tally);
+    if (failure !== undefined) throw failureOf(failure);
+  }
+
+  keyOf(begun) {
+    return keyOfCall(begun);
+  }
+
+  scaleOf(begun) {
+    return scaleOfCall(begun);
+  }
+
+  /** Remembers that the skill of a tool's name is registered; a bounded number of them. */
+  knowSkill(name) {
+    this.skills.add(name);
+    if (this.skills.size > SKILLS_KEPT) this.skills.delete(this.skills.values().next().value);
   }
 
   // ---- Prices, balances, ticks ----

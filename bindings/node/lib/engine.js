@@ -17,18 +17,23 @@ const webhooks = require('./webhooks');
 
 const ACCOUNT = new Set(['wallet', 'creditLine', 'asset']);
 const DEPOSIT = new Set(['asset', 'key', 'description']);
+const RUN = new Set(['payer', 'call', 'asset', 'from']);
 const PAYING = new Set(['run', 'onReceipt']);
+const RATES = new Set(['name', 'source', 'dryRun']);
 const token = Symbol('open');
+const uncloneable = Symbol('An engine is not copied: open its ledger again in the other thread. It');
 const inspect = Symbol.for('nodejs.util.inspect.custom');
 
 /** An open ledger. */
 class Farebox {
-  constructor(given, core, url, options) {
+  constructor(given, core, options) {
     if (given !== token) throw new TypeError('Farebox.open or Farebox.openSync makes an engine');
     Object.defineProperty(this, 'core', { value: core });
-    this.url = url;
+    this.url = this.callSync('engine.describe').address;
     this.defaultAsset = core.defaultAsset;
     this.defaultOwner = options.defaultOwner ?? null;
+    // A structured clone refuses a symbol, and would else make an empty object.
+    this.uncloneable = uncloneable;
   }
 
   // ---- Open and close ----
@@ -67,6 +72,10 @@ class Farebox {
 
   [inspect]() {
     return `<Farebox ${this.url}${this.closed ? ' closed' : ''}>`;
+  }
+
+  toJSON() {
+    return { defaultAsset: this.defaultAsset, defaultOwner: this.defaultOwner, closed: this.closed };
   }
 
   // ---- Charges and holds ----
@@ -165,6 +174,14 @@ class Farebox {
     return this.callSync('account.deposit', depositFields(this.core, account, amount, options));
   }
 
+  async runCost(run, options) {
+    return this.call('run.cost', { ...requests.optionsOf(options, RUN), run });
+  }
+
+  runCostSync(run, options) {
+    return this.callSync('run.cost', { ...requests.optionsOf(options, RUN), run });
+  }
+
   async registerSkill(manifest) {
     const body = isPath(manifest)
       ? manifestBody(await fs.promises.readFile(manifest, 'utf8'))
@@ -177,6 +194,16 @@ class Farebox {
     const body = isPath(manifest) ? manifestBody(fs.readFileSync(manifest, 'utf8')) : encodeJson({ manifest });
     this.core.toolAssets.clear();
     return this.core.callSync('skill.register', body);
+  }
+
+  async importRates(format, data, options) {
+    const rates = isPath(data) ? await fs.promises.readFile(data) : data;
+    return this.core.call('rate_card.import', ratesBody(format, rates, options));
+  }
+
+  importRatesSync(format, data, options) {
+    const rates = isPath(data) ? fs.readFileSync(data) : data;
+    return this.core.callSync('rate_card.import', ratesBody(format, rates, options));
   }
 
   async verifyWebhook(body, headers, secrets, options) {
@@ -224,7 +251,7 @@ class Farebox {
 
 function opened(handle, call) {
   const { Core } = require('./core');
-  return new Farebox(token, new Core(handle, call.defaultAsset), call.url, call.options);
+  return new Farebox(token, new Core(handle, call.defaultAsset), call.options);
 }
 
 function accountFields(core, account, given) {
@@ -249,13 +276,25 @@ function isPath(manifest) {
 }
 
 /* The file's own text goes to the engine, so that each digit of a price stays as it was typed. */
-function manifestBody(text) {
+/** JSON text that is passed on as it is, so that its numbers stay as they are written. */
+function checked(text, field) {
   try {
     JSON.parse(text);
   } catch (error) {
-    throw refuse('INVALID_JSON', error.message, 'manifest');
+    throw refuse('INVALID_JSON', error.message, field);
   }
-  return `{"manifest":${text}}`;
+  return text;
+}
+
+function manifestBody(text) {
+  return `{"manifest":${checked(text, 'manifest')}}`;
+}
+
+function ratesBody(format, text, options) {
+  const { name, source, dryRun } = requests.optionsOf(options, RATES);
+  const fields = encodeJson({ format, name, source, dry_run: dryRun });
+  const data = text instanceof Uint8Array ? Buffer.from(text).toString() : text;
+  return `${fields.slice(0, -1)},"data":${typeof data === 'string' ? checked(data, 'data') : encodeJson(data, 'data')}}`;
 }
 
 function withHolds(fields) {

@@ -5,7 +5,7 @@
 
 const { native } = require('./library');
 
-const { quote, quoteLine, receipt, row } = native();
+const { beginRow, finishRow, lineRow, meteredCall, quote, quoteLine, receipt, row, tally } = native();
 
 const WORD = 8;
 const ASSET_BYTES = 24;
@@ -13,6 +13,13 @@ const QUOTE_LINES = 64;
 const QUOTE_WORDS = (quote.size + QUOTE_LINES * quoteLine.size) / WORD;
 const RECEIPT_WORDS = receipt.size / WORD;
 const ROW_WORDS = row.size;
+const CALL_WORDS = meteredCall.size / WORD;
+const TALLY_WORDS = tally.size / WORD;
+const FINISH_WORDS = finishRow.size + CALL_WORDS;
+const KEY_BYTES = 40;
+const CALL_LINE_AMOUNT = 1;
+const BEGIN_TEXTS = ['payer', 'tool', 'run', 'call', 'parent', 'arguments', 'expected'];
+const LINE_TEXTS = ['tool', 'payee', 'description'];
 const CHARGE_TEXTS = ['payer', 'tool', 'payee', 'asset', 'key', 'run', 'call', 'description', 'metadata'];
 
 /** A result of the library, and views of it. */
@@ -29,8 +36,8 @@ class Frame {
   }
 }
 
-/** Writes a plan as a row of numbers, and its texts behind those that are there. */
-function writePlan(target, at, texts, fields, plan) {
+/* Puts the texts that a plan has behind the others; gives the mask that says which they are. */
+function pushTexts(texts, fields, plan) {
   let mask = 0;
   for (let i = 0; i < fields.length; i++) {
     const text = plan[fields[i]];
@@ -39,8 +46,13 @@ function writePlan(target, at, texts, fields, plan) {
       texts.push(text);
     }
   }
+  return BigInt(mask);
+}
+
+/** Writes a plan as a row of numbers, and its texts behind those that are there. */
+function writePlan(target, at, texts, fields, plan) {
   target.fill(0n, at, at + ROW_WORDS);
-  target[at + row.texts] = BigInt(mask);
+  target[at + row.texts] = pushTexts(texts, fields, plan);
   target[at + row.flags] = BigInt(plan.flags);
   target[at + row.amount] = plan.amount;
   target[at + row.max_cost] = plan.maxCost;
@@ -52,6 +64,77 @@ function writePlan(target, at, texts, fields, plan) {
   if (plan.overCapture !== undefined) target[at + row.over_capture] = BigInt(plan.overCapture);
   if (plan.hold !== undefined) target[at + row.hold] = plan.hold;
   if (plan.at !== undefined) target[at + row.at] = plan.at;
+}
+
+/** Writes what a metered call begins with. */
+function writeBegin(target, texts, plan) {
+  target[beginRow.texts] = pushTexts(texts, BEGIN_TEXTS, plan);
+  target[beginRow.flags] = BigInt(plan.flags);
+  target[beginRow.amount] = plan.amount;
+  target[beginRow.max_cost] = plan.maxCost;
+  target[beginRow.durability] = 0n;
+  target[beginRow.expires_in_ms] = BigInt(plan.expiresInMs);
+  target[beginRow.ordinal] = BigInt(plan.ordinal);
+}
+
+/* Room for the end of a call that has recorded nothing: most have not. */
+const finishNumbers = new BigInt64Array(FINISH_WORDS);
+
+/** Writes how a metered call ended: its row, the call, what it used, and its lines. */
+function writeFinish(texts, plan) {
+  const { begun, recorded, lines = [] } = plan;
+  let words = FINISH_WORDS + (recorded === undefined ? 0 : TALLY_WORDS);
+  for (const line of lines) words += lineRow.size + (line.recorded === undefined ? 0 : TALLY_WORDS);
+  const target = words === FINISH_WORDS ? finishNumbers : new BigInt64Array(words);
+  target[finishRow.texts] = 0n;
+  target[finishRow.flags] = BigInt(plan.flags);
+  target[finishRow.ending] = BigInt(plan.ending);
+  target[finishRow.durability] = BigInt(plan.durability);
+  target[finishRow.amount] = plan.amount;
+  target[finishRow.recorded] = recorded === undefined ? 0n : 1n;
+  target[finishRow.lines] = BigInt(lines.length);
+  target.set(begun, finishRow.size);
+  let at = FINISH_WORDS;
+  const put = (numbers) => {
+    if (numbers === undefined) return;
+    target.set(numbers, at);
+    at += TALLY_WORDS;
+  };
+  put(recorded);
+  for (const line of lines) {
+    target[at + lineRow.texts] = pushTexts(texts, LINE_TEXTS, line);
+    target[at + lineRow.flags] = line.amount === undefined ? 0n : BigInt(CALL_LINE_AMOUNT);
+    target[at + lineRow.amount] = line.amount ?? 0n;
+    target[at + lineRow.recorded] = line.recorded === undefined ? 0n : 1n;
+    at += lineRow.size;
+    put(line.recorded);
+  }
+  return target;
+}
+
+/** An empty tally, as the library has it. */
+function emptyTally() {
+  const words = new BigInt64Array(TALLY_WORDS);
+  words[0] = BigInt(tally.size);
+  return words;
+}
+
+/** Reads the texts and numbers of a call that has begun. */
+function bytesOfCall(begun) {
+  return Buffer.from(begun.buffer, begun.byteOffset, begun.byteLength);
+}
+
+/** The key that calls made inside of this one are derived from, or ''. */
+function keyOfCall(begun) {
+  const bytes = bytesOfCall(begun);
+  const end = bytes.indexOf(0, meteredCall.key);
+  const last = meteredCall.key + KEY_BYTES;
+  return bytes.latin1Slice(meteredCall.key, end === -1 || end > last ? last : end);
+}
+
+/** Digits after the point of the call's asset. */
+function scaleOfCall(begun) {
+  return bytesOfCall(begun).readUInt32LE(meteredCall.scale);
 }
 
 /** Charges that go to the library as one call. */
@@ -78,4 +161,19 @@ class Batch {
   }
 }
 
-module.exports = { Batch, CHARGE_TEXTS, Frame, QUOTE_WORDS, RECEIPT_WORDS, ROW_WORDS, WORD, writePlan };
+module.exports = {
+  Batch,
+  CALL_WORDS,
+  CHARGE_TEXTS,
+  Frame,
+  QUOTE_WORDS,
+  RECEIPT_WORDS,
+  ROW_WORDS,
+  WORD,
+  emptyTally,
+  keyOfCall,
+  scaleOfCall,
+  writeBegin,
+  writeFinish,
+  writePlan,
+};

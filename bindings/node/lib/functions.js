@@ -2,10 +2,11 @@
 
 /* Metered C functions: what `Farebox.meterFunction` gives.
  *
- * The engine's metered pointer quotes, reserves, calls and captures; here arguments become C values and results become
- * JavaScript's. A signature is that of farebox.h; `pointer` is left out, for a wrong address would end the process. */
+ * The library meters the pointer; here arguments become C values and results become JavaScript's. A signature is that of
+ * farebox.h; `pointer` is left out, for a wrong address would end the process. */
 
-const { storage } = require('./context');
+const { canonical } = require('./canonical');
+const { Payment, ordinalOf, storage } = require('./context');
 const { refuse } = require('./errors');
 const { Meter, missingPayer } = require('./metering');
 const { durabilityOf, givenFlags, optionsOf } = require('./requests');
@@ -16,6 +17,7 @@ const OPTIONS = new Set([...PRICE, 'library', 'symbol', 'signature', 'usage', 'f
 const KINDS = { number: 0, string: 1, bytes: 2, out: 3 };
 const INTEGERS = { i8: 8, i16: 16, i32: 32, i64: 64, u8: 8, u16: 16, u32: 32, u64: 64 };
 const SIGNATURE = /^\s*(\w+)\s*\((.*)\)\s*$/s;
+const HEAD_SIZE = 2;
 const ARGUMENT_SIZE = 3;
 
 const wrong = (message, field = 'arguments') => refuse('INVALID_ARGUMENT', message, field);
@@ -74,22 +76,28 @@ function resultOf(type, { integer, number, text }) {
 }
 
 /** Makes what turns arguments into a call of a metered function, and what turns its answer into a result. */
-function converters(signature, payer) {
+function converters(engine, tool, signature, payer) {
   const { result, parameters } = signature;
   const call = (args) => {
     if (args.length !== parameters.length) throw wrong(`The function takes ${parameters.length} arguments.`);
-    const context = storage.getStore()?.payment;
-    const paying = typeof payer === 'function' ? payer(...args) : (payer ?? context?.payer);
+    const scope = storage.getStore();
+    // Another ledger's account pays for nothing here.
+    const payment = scope?.payment?.engine === engine ? scope.payment : undefined;
+    const paying = typeof payer === 'function' ? payer(...args) : (payer ?? payment?.payer);
     if (paying == null) throw missingPayer();
-    const numbers = new BigInt64Array(1 + ARGUMENT_SIZE * args.length);
+    const [id, parent] = [scope?.call ?? '', scope?.parent ?? ''];
+    const isNamed = id !== '' || parent !== '';
+    const numbers = new BigInt64Array(HEAD_SIZE + ARGUMENT_SIZE * args.length);
     const doubles = new Float64Array(numbers.buffer);
-    const texts = [paying, context?.run ?? ''];
+    const texts = [paying, payment?.run ?? '', id, parent];
     numbers[0] = BigInt(args.length);
-    args.forEach((value, i) => writeArgument(parameters[i], value, 1 + ARGUMENT_SIZE * i, numbers, doubles, texts));
-    return { numbers, texts, onReceipt: context?.onReceipt };
+    args.forEach((value, i) => writeArgument(parameters[i], value, HEAD_SIZE + ARGUMENT_SIZE * i, numbers, doubles, texts));
+    // Last, so that a call that cannot be made is not counted.
+    if (isNamed) numbers[1] = BigInt(ordinalOf(scope, tool, canonical(args)));
+    return { numbers, texts, payment };
   };
-  const answer = ({ value, receipt }, onReceipt) => {
-    if (receipt !== null) onReceipt?.(receipt);
+  const answer = ({ value, receipt }, payment) => {
+    if (receipt !== null && payment !== undefined) Payment.keep(payment, receipt);
     const returned = resultOf(result, value);
     return value.output === undefined ? returned : { result: returned, output: value.output };
   };
@@ -105,7 +113,7 @@ function named(fn, { parameters }, pricing) {
 }
 
 /** Reads the options: the price, the signature, and the plan of the metered pointer. */
-function read(given) {
+function read(engine, given) {
   const options = optionsOf(given, OPTIONS);
   const signature = signatureOf(options.signature);
   const stated = Object.fromEntries(PRICE.map((name) => [name, options[name]]));
@@ -128,18 +136,18 @@ function read(given) {
     maxCost: maxCost === null ? 0n : toUnits(maxCost, meter.scale(core), 'maxCost'),
     durability: durabilityOf(options.durability),
   });
-  return { meter, planOf, signature, ...converters(signature, payer) };
+  return { meter, planOf, signature, ...converters(engine, tool, signature, payer) };
 }
 
 /** Meters a C function: registers its price, and gives a function whose calls are charged, off the event loop. */
 async function meterFunction(engine, given) {
   const { core } = engine;
-  const { meter, planOf, signature, call, answer } = read(given);
+  const { meter, planOf, signature, call, answer } = read(engine, given);
   if (meter.priced) await engine.registerSkill(meter.manifest(engine));
   const handle = await core.meter(planOf(core));
   const metered = async (...args) => {
-    const { numbers, texts, onReceipt } = call(args);
-    return answer(await core.invoke(handle, numbers, texts), onReceipt);
+    const { numbers, texts, payment } = call(args);
+    return answer(await core.invoke(handle, numbers, texts), payment);
   };
   return named(metered, signature, meter.pricing);
 }
@@ -147,12 +155,12 @@ async function meterFunction(engine, given) {
 /** The same, blocking, and so is the function that it gives. */
 function meterFunctionSync(engine, given) {
   const { core } = engine;
-  const { meter, planOf, signature, call, answer } = read(given);
+  const { meter, planOf, signature, call, answer } = read(engine, given);
   if (meter.priced) engine.registerSkillSync(meter.manifest(engine));
   const handle = core.meterSync(planOf(core));
   const metered = (...args) => {
-    const { numbers, texts, onReceipt } = call(args);
-    return answer(core.invokeSync(handle, numbers, texts), onReceipt);
+    const { numbers, texts, payment } = call(args);
+    return answer(core.invokeSync(handle, numbers, texts), payment);
   };
   return named(metered, signature, meter.pricing);
 }

@@ -28,6 +28,23 @@ export type Money = string | number | bigint;
 /** A count of a meter: whole, except `units`, which may have six digits after the point. A BigInt is a whole count. */
 export type Quantity = number | string | bigint;
 
+/**
+ * What a metered call used: as `Usage`, of any number of digits, which are rounded once, when the call ends. `null` and
+ * `undefined` are not given. Decimals of other libraries count by their `toJSON`.
+ */
+export type RecordedUsage =
+  | Quantity
+  | DecimalLike
+  | null
+  | undefined
+  | { readonly [meter in MeterName]?: Quantity | DecimalLike | null };
+
+/** A decimal of another library. */
+export interface DecimalLike {
+  /** The number, or its text. */
+  toJSON(): string | number;
+}
+
 /** The meters that a price may charge for; `value` is an amount of money that a percentage applies to. */
 export type MeterName =
   | 'requests'
@@ -43,7 +60,7 @@ export type MeterName =
   | 'value';
 
 /** What a call used: counts by meter, or a single number of `units`. */
-export type Usage = Quantity | { readonly [meter in MeterName]?: Quantity };
+export type Usage = Quantity | { readonly [meter in MeterName]?: Quantity | null };
 
 /** A time: a Date, or whole microseconds since 1970. */
 export type Time = Date | number | bigint;
@@ -184,7 +201,7 @@ export class Receipt {
   private constructor();
   /** The status of this item of a batch; 0 otherwise. */
   readonly status: number;
-  /** The bits that `replayed`, `uncommitted`, `final` and `capped` read. */
+  /** The bits that `replayed`, `uncommitted`, `final`, `capped`, `unreported` and `released` read. */
   readonly flags: number;
   /** The number of the record; never 0, unique in the ledger. */
   readonly id: bigint;
@@ -194,6 +211,7 @@ export class Receipt {
   readonly holdRemainingUnits: bigint;
   readonly balanceUnits: bigint;
   readonly availableUnits: bigint;
+  readonly shortfallUnits: bigint;
   /** Microseconds since 1970. */
   readonly time: bigint;
   /** The price that applied; 0 for an explicit amount. */
@@ -225,6 +243,12 @@ export class Receipt {
   get final(): boolean;
   /** Whether the amount is less than the usage's price, because maxCost or the hold bound it. */
   get capped(): boolean;
+  /** Whether a metered call reported no usage, so that what was held for it was charged. */
+  get unreported(): boolean;
+  /** Whether a metered call was charged nothing, and `amount` went back to the payer. */
+  get released(): boolean;
+  /** The part of a metered call's price that the payer could not pay. */
+  get shortfall(): string;
   /** The receipt with its decimals and without BigInts. */
   toJSON(): { [name: string]: string | number | boolean };
 }
@@ -349,6 +373,16 @@ export type WebhookHeaders =
 /** One secret or several, any of which may match; strings as the sender's dashboard shows them. */
 export type Secrets = string | Uint8Array | ReadonlyArray<string | Uint8Array>;
 
+/** How a price list is imported. */
+export interface RatesOptions {
+  /** The card's name; that of the format where absent. */
+  name?: string;
+  /** Where the list comes from, for people. */
+  source?: string;
+  /** Only report what could not be imported. */
+  dryRun?: boolean;
+}
+
 /** How a webhook is verified. */
 export interface WebhookOptions {
   /**
@@ -377,19 +411,28 @@ export interface EngineWebhookOptions extends WebhookOptions {
 export interface PayingOptions {
   /** The run that the calls belong to. */
   run?: string;
-  /** Called with the receipt of each capture. */
+  /** Called with the receipt of each call that was charged, once for each charge. */
   onReceipt?: (receipt: Receipt) => void;
 }
 
-/** Who pays for metered calls, in which run; made by `Farebox.paying`. It may be entered any number of times. */
+/**
+ * Who pays for metered calls, in which run; made by `Farebox.paying`. It may be entered any number of times, also while
+ * it is entered already, nested in others or side by side with them.
+ */
 export class Payment {
   private constructor();
   readonly engine: Farebox;
   readonly payer: string;
   readonly run: string | undefined;
   readonly onReceipt: ((receipt: Receipt) => void) | undefined;
+  /** The receipts of the last 100 calls that this payment was charged for, the newest last. */
+  get receipts(): Receipt[];
+  /** The newest of them, or null. */
+  get receipt(): Receipt | null;
   /** Runs a function whose metered calls this payment pays for, also those in what it awaits; gives its result. */
   enter<A extends unknown[], T>(work: (...args: A) => T, ...args: A): T;
+  /** The payer and the run. */
+  toJSON(): { payer: string; run?: string };
 }
 
 /**
@@ -405,13 +448,15 @@ export class Farebox {
   private constructor();
 
   /**
-   * Opens the ledger at a path or URL: a path, `sqlite:PATH`, `postgresql://...` for a ledger on a server, or `memory:`
-   * for one that lives as long as the engine. The default is `farebox.db`.
+   * Opens the ledger at a path or URL: a path, `sqlite:PATH`, a `file:` URL object, `postgresql://...` for a ledger on a
+   * server, or `memory:` for one that lives as long as the engine. The default is `farebox.db`. With `existing`, a ledger
+   * that can only be read opens for reading.
    */
   static open(url?: string | URLLike, options?: OpenOptions): Promise<Farebox>;
   /** The same, blocking. */
   static openSync(url?: string | URLLike, options?: OpenOptions): Farebox;
 
+  /** The address of the ledger, without a password. */
   readonly url: string;
   /** The asset of amounts that name none. */
   readonly defaultAsset: string;
@@ -419,6 +464,10 @@ export class Farebox {
   readonly defaultOwner: string | null;
   /** Whether it was closed. */
   get closed(): boolean;
+  /** Makes a structured clone of an engine an error; open the ledger again in the other thread. */
+  readonly uncloneable: symbol;
+  /** What may be logged of an engine. */
+  toJSON(): { defaultAsset: string; defaultOwner: string | null; closed: boolean };
 
   /** Waits for the charges that were issued, commits what is relaxed and closes; closing again does nothing. */
   close(): Promise<void>;
@@ -503,6 +552,11 @@ export class Farebox {
   /** The same, blocking. */
   depositSync(account: string, amount: Money, options?: DepositOptions): Operations['account.deposit']['output'];
 
+  /** Adds up what a run cost: what was charged less what was refunded, and how much each tool took. */
+  runCost(run: string, options?: RunCostOptions): Promise<Operations['run.cost']['output']>;
+  /** The same, blocking. */
+  runCostSync(run: string, options?: RunCostOptions): Operations['run.cost']['output'];
+
   /**
    * Registers a skill and the prices of its tools, from a manifest or the path of a JSON manifest, whose numbers count
    * as the digits typed. The same manifest again changes nothing. Errors: StateError `SKILL_EXISTS`.
@@ -510,6 +564,22 @@ export class Farebox {
   registerSkill(manifest: Manifest | string | URLLike): Promise<Operations['skill.register']['output']>;
   /** The same, blocking. */
   registerSkillSync(manifest: Manifest | string | URLLike): Operations['skill.register']['output'];
+
+  /**
+   * Publishes the rates of another project's price list as a rate card, and returns what could not be imported. `data`
+   * is a path, JSON as a Uint8Array, or a value. Errors: RequestError for a list that cannot be read.
+   */
+  importRates(
+    format: 'genai-prices' | 'litellm',
+    data: string | URLLike | Uint8Array | object,
+    options?: RatesOptions,
+  ): Promise<Operations['rate_card.import']['output']>;
+  /** The same, blocking. */
+  importRatesSync(
+    format: 'genai-prices' | 'litellm',
+    data: string | URLLike | Uint8Array | object,
+    options?: RatesOptions,
+  ): Operations['rate_card.import']['output'];
 
   /**
    * Verifies a webhook as the function `verifyWebhook` does, and refuses one that this ledger has seen before.
@@ -580,6 +650,18 @@ export class Farebox {
   paying<T>(payer: string, work: () => T): T;
   paying<T>(payer: string, options: PayingOptions | undefined, work: () => T): T;
   paying(payer: string, options?: PayingOptions): Payment;
+}
+
+/** Which part of a run is added up. */
+export interface RunCostOptions {
+  /** Only what this account was charged. */
+  payer?: string;
+  /** Only the call of this id. */
+  call?: string;
+  /** Only this asset. */
+  asset?: string;
+  /** Nothing before this time. */
+  from?: Time;
 }
 
 /** How a tool of a plugin is called. */
@@ -654,10 +736,11 @@ export interface URLLike {
 /** What `pricing` may say of a tool. `A` are the tool's arguments, `R` is its result, awaited. */
 export interface PricingOptions<A extends unknown[] = any[], R = any> {
   /**
-   * The price of one `per`, or a function of the tool's arguments that gives the amount of each call. Without it the
-   * price is what a manifest registered under the tool's name.
+   * The price of one `per`; or a function of the tool's arguments that gives the amount of each call; or the prices of
+   * several meters, as in `{ input_token: '0.000003', output_token: '0.000015' }`. Without it the price is what a
+   * manifest registered under the tool's name, or that of `rates`.
    */
-  cost?: Money | ((...args: A) => Money);
+  cost?: string | number | ((...args: A) => Money) | { readonly [meter: string]: string | number };
   /** The asset of every amount here; `USD`. */
   currency?: string;
   /**
@@ -665,12 +748,19 @@ export interface PricingOptions<A extends unknown[] = any[], R = any> {
    * unit of your own.
    */
   per?: string;
+  /** A rate card: the price is the one that it has for the call's `model`. */
+  rates?: string;
   /**
-   * Where the usage comes from: a field of the tool's first argument (a number, or text or a collection to measure), or
-   * a function of its arguments.
+   * Which model a call of a tool with `rates` uses: a field of the tool's first argument, or a function of its
+   * arguments. Without it the result says it, as `model` or `modelId`; then give `maxCost`.
    */
-  units?: string | ((...args: A) => Usage);
-  /** No call costs more; where the usage is not known before the call, exactly this is held. */
+  model?: string | ((...args: A) => string);
+  /**
+   * Estimates the usage before the call: a field of the tool's first argument (a number, also as text, or text or a
+   * collection to measure), or a function of its arguments.
+   */
+  units?: string | ((...args: A) => RecordedUsage);
+  /** No call costs more. A price by usage holds exactly this while the tool runs. */
   maxCost?: string | number;
   /** The part of the price that the owner receives, as in `'0.70'`; the rest is the platform's. */
   revenueShare?: string | number;
@@ -680,28 +770,37 @@ export interface PricingOptions<A extends unknown[] = any[], R = any> {
   category?: string;
   /** The tool's name; the function's. */
   name?: string;
+  /** The skill that the tool belongs to; `node.` and the tool's name. */
+  skill?: string;
   /** Who pays: an account, or a function of the tool's arguments; the context says it otherwise. */
   payer?: string | ((...args: A) => string);
   /** The engine, or a function that gives it; the context says it otherwise. */
   engine?: Farebox | (() => Farebox);
-  /** What was really used, told by the result. */
-  measure?: (result: R) => Usage | null | undefined;
-  /** Whether the result is a failure, which releases the hold. */
+  /** What the call really used, told by the result; asked where the tool recorded nothing. */
+  measure?: (result: R) => RecordedUsage;
+  /** Whether the result is a failure, which costs nothing; `isFailedResult`. */
   failed?: (result: R) => boolean;
   /** When the hold expires, in milliseconds; 900,000. */
   holdMs?: number;
-  /** What an excess over the hold does; `overflow`, or `cap` where there is a `maxCost`. */
-  overCapture?: OverCapture;
-  /** When the capture's receipt is returned; the hold has the engine's `holdDurability`. */
+  /** When the charge's receipt is returned; the hold has the engine's `holdDurability`. */
   durability?: Durability;
+  /**
+   * Runs a tool priced by usage though nothing says before the call what it may cost, and charges afterwards what the
+   * payer can pay then.
+   */
+  chargeAfterwards?: boolean;
+  /** A call whose usage is never reported costs nothing, instead of what was held for it. */
+  releaseUnreported?: boolean;
 }
 
 /** What a metered function says about its price; money is exact decimal text in major units of `currency`. */
 export interface ToolPricing {
   readonly tool: string;
-  readonly cost: string | null;
+  /** The price of one `per`, or of each meter. */
+  readonly cost: string | { readonly [meter: string]: string } | null;
   readonly currency: string;
-  readonly per: string;
+  /** Null where each meter has its own price. */
+  readonly per: string | null;
   readonly maxCost: string | null;
   readonly description: string | null;
   readonly category: string | null;
@@ -738,16 +837,17 @@ export interface PricingDecorator {
 }
 
 /**
- * Declares what a tool costs, and meters it: reserve, call, capture; release if it throws or rejects.
+ * Declares what a tool costs, and meters its calls: the price is held before a call, and charged when it ends.
  *
- * Works on plain and async functions, generators and async generators; kind, name and length stay. An async tool uses
- * the promise forms, any other the blocking ones. A refused call throws PaymentRefused before the function runs, and a
- * call that nobody pays for is an error. The tool is registered on its first call.
+ * Works on plain and async functions, generators and async generators; kind, name and length stay. Async functions use
+ * the promise forms of the engine, all others the blocking ones. A refused call throws PaymentRefused before the
+ * function runs, and a call that nobody pays for is an error. The tool is registered on its first call.
  *
- * A generator is held at its first `next` and captured when it ends; closing it early captures too, since the work has
- * begun: a flat price in full, otherwise what was recorded, or else the estimate.
+ * A call that fails, or whose result says that it failed, costs nothing. A result that is a stream (an iterator, an
+ * async iterator, a Readable, a ReadableStream, or a promise of one) is metered to its end: the wrapper delivers the same
+ * items. `docs/metered-calls.md` has the table of what each ending costs.
  *
- * Errors: RequestError at once for what cannot be read; PaymentRefused, StateError, StoreError at a call.
+ * Errors: RequestError at once for what cannot be read; RequestError, PaymentRefused, StateError, StoreError at a call.
  */
 export function pricing<F extends AnyFunction>(
   fn: F,
@@ -761,36 +861,57 @@ export function pricing<F extends AnyFunction>(
 ): TypedPropertyDescriptor<F>;
 export function pricing(options: PricingOptions): PricingDecorator;
 
-/**
- * Meters a tool written by others: the same as `pricing(fn, options)`, and a result that says it failed releases the
- * hold (`failed`, by default `isFailedResult`).
- */
+/** Meters a tool written by others: the same as `pricing(fn, options)`. */
 export function meter<F extends AnyFunction>(
   fn: F,
   options?: PricingOptions<Parameters<F>, Awaited<ReturnType<F>>>,
 ): Metered<F>;
 
-/** Whether a tool's result says that it failed, as MCP results do with `isError` or `is_error`. */
+/** Whether a tool's result says that it failed, as MCP results do with `isError` or `is_error`, also in a Map. */
 export function isFailedResult(result: unknown): boolean;
 
 /**
  * Names the tool call inside `work` by the id that the framework or model gave it, and gives the work's result.
  *
- * With the run's id it makes the idempotency key: the same call of the same run is charged once, however often it is
- * tried. Metered calls inside the named one get its id and their number.
+ * The idempotency key of a call follows from payer, run, id, tool and arguments: the same call is charged once, however
+ * often it is tried. Metered calls inside the named one are told apart by tool, arguments and number. An id may have any
+ * length; an empty one is refused.
  */
 export function callId<A extends unknown[], T>(id: string, work: (...args: A) => T, ...args: A): T;
 
-/**
- * Records what the running metered call really used; the capture charges that instead of the estimate. Counts of the
- * same meter add up. Outside of a metered call it does nothing.
- */
-export function recordUsage(usage: Usage): void;
+/** What `recordUsage` may say beside the usage. */
+export interface UsageOptions {
+  /** The tool whose price applies; the running one. */
+  tool?: string;
+  description?: string;
+}
+
+/** What `recordAmount` may say beside the amount. */
+export interface AmountOptions {
+  /** A tool with a dynamic price, whose owner earns the amount. */
+  tool?: string;
+  /** The account that earns it; `platform`. */
+  payee?: string;
+  description?: string;
+}
 
 /**
- * Estimates the tokens of a call's input: the bytes of all text in its arguments as UTF-8, over four, rounded up. Text
- * is a string or a Uint8Array, also inside arrays, sets, maps and objects; the names in an object of arguments are not
- * counted.
+ * Records what the running metered call really used, which is charged instead of the estimate. Records add up, and null
+ * is not given. With `tool` the usage is charged at the price of another tool, as a line of the same receipt.
+ *
+ * Usage that cannot be read is refused here. Outside of a metered call the usage is charged to nobody, and the process
+ * warns.
+ */
+export function recordUsage(usage: RecordedUsage, options?: UsageOptions): void;
+
+/** Records an amount that the running metered call costs beside its usage, as a line of its receipt. */
+export function recordAmount(amount: Money, options?: AmountOptions): void;
+
+/**
+ * Estimates the tokens of a call's input: the bytes of all text in its arguments as UTF-8, over four, rounded up. Text is
+ * a string, a typed array or a buffer, at any depth of arrays, sets, maps and objects of any class (by their `toJSON`, or
+ * their fields and getters). The names in an object of arguments are not counted. What can be read only once or later,
+ * such as a stream or a promise, is refused.
  */
 export function estimateTokens(...args: unknown[]): number;
 

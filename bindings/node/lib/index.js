@@ -3,7 +3,7 @@
 /* Farebox: the payment engine that lives inside an agent runtime. index.d.ts says what everything here does. */
 
 const { escapeAccount, unescapeAccount } = require('./accounts');
-const { Payment, callId, recordUsage } = require('./context');
+const { Payment, callId, recordAmount, recordUsage } = require('./context');
 const { estimateTokens } = require('./counting');
 const { Farebox, describe, setPluginPolicy } = require('./engine');
 const {
@@ -22,7 +22,8 @@ const {
 } = require('./errors');
 const { Hold } = require('./hold');
 const { libraryPath } = require('./library');
-const { isFailedResult, meter, pricing } = require('./pricing');
+const { isFailedResult } = require('./metering');
+const { meter, pricing } = require('./pricing');
 const { STATUSES } = require('./statuses');
 const { Balance, Quote, QuoteLine, Receipt, ToolResult } = require('./values');
 const { verifyWebhook } = require('./webhooks');
@@ -57,6 +58,7 @@ module.exports = {
   libraryPath,
   meter,
   pricing,
+  recordAmount,
   recordUsage,
   setPluginPolicy,
   unescapeAccount,

@@ -46,6 +46,8 @@ function native() {
     }
     const functions = require(addon);
     loaded = { functions, library: functions.load(find()) };
+    // The module needs this one, so it is looked up when the first question comes.
+    functions.setPayerAsker((tool, args) => require('./payers').payerOf(tool, args));
   }
   return loaded.functions;
 }

@@ -1,67 +1,30 @@
 'use strict';
 
-/* One metered tool: what its price says, and the steps around a call.
- *
- * A step is a generator that yields what the engine is to do; `now` carries it out at once, `later` with promises. So
- * there is one home for what happens when, whatever kind of function the tool is. No money is computed here. */
+/* One metered tool: what its price says, and the two ends of a call of it. The library decides what is held, what the
+ * call's key is and what each ending costs; here it is told what is known before the call and what happened in it. */
 
 const { createHash } = require('node:crypto');
 
-const { CallScope, Payment, storage, uniqueKey } = require('./context');
-const { REQUESTS, counterOf, pricePer } = require('./counting');
-const { FareboxError, PaymentRefused, errorOf, refuse } = require('./errors');
+const { canonical } = require('./canonical');
+const { CallScope, Payment, ordinalOf, storage } = require('./context');
+const { REQUESTS, counterOf, meterOf, pricePer } = require('./counting');
+const { FareboxError, refuse } = require('./errors');
 const { encodeJson } = require('./json');
 const { textOf, toUnits } = require('./money');
-const requests = require('./requests');
-const { usageCounts } = require('./usage');
+const { durabilityOf, millisecondsOf } = require('./requests');
+const { METERS, usageText, word } = require('./usage');
 
-const { AMOUNT_GIVEN, CAPTURE_AMOUNT, CAPTURE_USAGE, durabilityOf, millisecondsOf, overCaptureOf } = requests;
-
-const KEY_MAX = 255;
-const TRIES = 1000;
-const NOTHING_SAID = Object.freeze({ flags: 0, amount: 0n, counts: undefined }); // all that is held
-
-/** Carries out the steps of a generator at once. */
-function now(steps) {
-  let step = steps.next();
-  while (!step.done) {
-    const { core, verb, given } = step.value;
-    let answer;
-    try {
-      answer = core[`${verb}Sync`](...given);
-    } catch (error) {
-      step = steps.throw(error);
-      continue;
-    }
-    step = steps.next(answer);
-  }
-  return step.value;
-}
-
-/** Carries out the steps of a generator off the event loop. */
-async function later(steps) {
-  let step = steps.next();
-  while (!step.done) {
-    const { core, verb, given } = step.value;
-    let answer;
-    try {
-      answer = await core[verb](...given);
-    } catch (error) {
-      step = steps.throw(error);
-      continue;
-    }
-    step = steps.next(answer);
-  }
-  return step.value;
-}
+const CALL_AMOUNT_GIVEN = 1;
+const CALL_MAX_COST_GIVEN = 2;
+const CALL_CHARGE_AFTERWARDS = 4;
+const CALL_RELEASE_UNREPORTED = 8;
+const FINISH_DELIVERED = 1;
+const FINISH_AMOUNT = 2;
+const ENDING = { RETURNED: 0, REPORTED_FAILURE: 1, FAILED: 2, LEFT: 3 };
 
 function missingPayer() {
   const message = 'Nobody pays for this call: call it inside engine.paying(account, fn), or give payer and engine.';
   return refuse('MISSING_FIELD', message, 'payer');
-}
-
-function fitted(key) {
-  return Buffer.byteLength(key) <= KEY_MAX ? key : createHash('sha256').update(key).digest('hex');
 }
 
 function stated(fields) {
@@ -75,10 +38,64 @@ function functionOrNone(value, field) {
   return value;
 }
 
-/** One metered tool: its price metadata, and the three steps around a call. */
+function flagOf(value, field) {
+  if (value !== undefined && typeof value !== 'boolean') {
+    throw refuse('INVALID_ARGUMENT', `${field} is true or false.`, field);
+  }
+  return value === true;
+}
+
+function stringOrNone(value, field) {
+  if (value !== undefined && (typeof value !== 'string' || value === '')) {
+    throw refuse('INVALID_ARGUMENT', `${field} is a string that is not empty.`, field);
+  }
+  return value;
+}
+
+function warn(message) {
+  process.emitWarning(message, { type: 'FareboxWarning', code: 'FAREBOX_CALL' });
+}
+
+function said(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Whether a tool's result says that it failed, as MCP results do with `isError` or `is_error`. */
+function isFailedResult(result) {
+  if (result === null || typeof result !== 'object') return false;
+  try {
+    if (result.isError === true || result.is_error === true) return true;
+    return result instanceof Map && (result.get('isError') === true || result.get('is_error') === true);
+  } catch {
+    return false; // it does not let itself be asked
+  }
+}
+
+/* Names the meter of a price with several of them. */
+function meterNamed(name) {
+  const meter = meterOf(name);
+  if (name === 'token' || name === 'tokens') {
+    const message = `A price with several meters names the class of each token, such as input_token and output_token.`;
+    throw refuse('INVALID_ARGUMENT', message, `cost.${name}`);
+  }
+  return word(meter);
+}
+
+/* The costs of a price with several meters, as text by their names. */
+function costsOf(cost) {
+  const costs = Object.entries(cost).filter(([, value]) => value != null);
+  const meters = costs.map(([name]) => meterNamed(name));
+  if (costs.length === 0 || new Set(meters).size < meters.length) {
+    const message = `A price with several meters has one cost for each: ${METERS.map(word).join(', ')}.`;
+    throw refuse('INVALID_ARGUMENT', message, 'cost');
+  }
+  return Object.freeze(Object.fromEntries(costs.map(([name, value]) => [name, textOf(value, `cost.${name}`)])));
+}
+
+/** One metered tool: its price metadata, and the two ends of a call. */
 class Meter {
   constructor(fn, options) {
-    const { cost, currency = 'USD', per = 'request', maxCost, units } = options;
+    const { cost, currency = 'USD', per = 'request', maxCost, units, rates, model } = options;
     const tool = options.name ?? (typeof fn.name === 'string' ? fn.name.replace(/^(bound )+/, '') : undefined);
     if (typeof tool !== 'string' || tool === '') {
       throw refuse('MISSING_FIELD', 'This function has no name: give name.', 'name');
@@ -86,175 +103,215 @@ class Meter {
     for (const [field, value] of Object.entries({ currency, per })) {
       if (typeof value !== 'string') throw refuse('INVALID_ARGUMENT', `${field} is a string.`, field);
     }
-    const dynamic = typeof cost === 'function';
     const text = (value, field) => (value == null ? null : textOf(value, field));
+    const severalMeters = cost !== null && typeof cost === 'object';
+    const computed = typeof cost === 'function';
+    if (severalMeters && options.per !== undefined) {
+      throw refuse('INVALID_ARGUMENT', 'A price with several meters has no per: each meter has its own cost.', 'per');
+    }
+    this.#readRates(options, rates, model);
     this.pricing = Object.freeze({
       tool,
-      cost: dynamic ? null : text(cost, 'cost'),
+      cost: computed ? null : severalMeters ? costsOf(cost) : text(cost, 'cost'),
       currency,
-      per,
+      per: severalMeters || rates !== undefined ? null : per,
       maxCost: text(maxCost, 'maxCost'),
       description: options.description ?? null,
       category: options.category ?? null,
       revenueShare: text(options.revenueShare, 'revenueShare'),
       owner: options.owner ?? null,
-      dynamic,
+      dynamic: computed,
     });
-    this.priced = cost != null;
-    this.costOf = dynamic ? cost : undefined;
-    const counted = !dynamic && (!REQUESTS.has(per) || units !== undefined);
-    this.usageOf = counted ? counterOf(per, units) : undefined;
+    this.skill = stringOrNone(options.skill, 'skill');
+    this.currency = options.currency;
+    this.costOf = computed ? cost : undefined;
+    // A model that only the result names is charged as a line of a call whose own price is the maximum.
+    this.isLate = rates !== undefined && model === undefined;
+    this.priced = cost != null || this.isLate;
+    const counted = !computed && (severalMeters || !REQUESTS.has(per) || units !== undefined);
+    this.counter = counted ? counterOf(severalMeters ? Object.keys(this.pricing.cost) : [per], units) : undefined;
     this.engine = options.engine;
     this.payer = options.payer;
     this.measure = functionOrNone(options.measure, 'measure');
     this.failed = functionOrNone(options.failed, 'failed');
     this.expiresInMs = options.holdMs == null ? 0 : Math.max(1, millisecondsOf(options.holdMs, 'holdMs'));
-    this.overCapture = overCaptureOf(options.overCapture ?? (maxCost == null ? 'overflow' : 'cap'));
     this.durability = durabilityOf(options.durability);
-    this.registered = new WeakSet();
+    this.flags =
+      (computed || this.isLate ? CALL_AMOUNT_GIVEN : 0) |
+      (maxCost == null ? 0 : CALL_MAX_COST_GIVEN) |
+      (flagOf(options.chargeAfterwards, 'chargeAfterwards') ? CALL_CHARGE_AFTERWARDS : 0) |
+      (flagOf(options.releaseUnreported, 'releaseUnreported') ? CALL_RELEASE_UNREPORTED : 0);
+    this.tools = new WeakMap();
   }
 
-  // ---- The three steps ----
+  #readRates(options, rates, model) {
+    this.rates = stringOrNone(rates, 'rates');
+    if (rates === undefined) {
+      if (model !== undefined) throw refuse('INVALID_ARGUMENT', 'A model is for rates: give rates.', 'model');
+      return;
+    }
+    for (const field of ['cost', 'per', 'revenueShare', 'owner', 'skill']) {
+      if (options[field] != null) {
+        throw refuse('INVALID_ARGUMENT', `A tool with rates has the price of its rate card: leave ${field} out.`, field);
+      }
+    }
+    if (model !== undefined && typeof model !== 'string' && typeof model !== 'function') {
+      throw refuse('INVALID_ARGUMENT', "model is a field's name, or a function of the tool's arguments.", 'model');
+    }
+    if (model === undefined && options.maxCost == null) {
+      const message = 'Only the result names the model, so its price is not known before the call: give maxCost.';
+      throw refuse('MISSING_FIELD', message, 'maxCost');
+    }
+    this.modelOf = typeof model === 'string' ? (first) => first?.[model] : model;
+  }
+
+  // ---- The two ends of a call ----
 
   /** Holds the price of a call that is about to run, and gives its scope. */
-  *begin(receiver, args) {
-    const outer = storage.getStore();
-    const payment = this.resolve(outer, receiver, args);
-    const scope = new CallScope(payment, outer?.nextCall());
-    const { core } = payment.engine;
-    if (this.costOf !== undefined) {
-      scope.amount = this.units(core, this.costOf.apply(receiver, args), 'cost');
-    } else if (this.usageOf !== undefined) {
-      scope.counts = usageCounts([this.usageOf.apply(receiver, args)], () => this.scale(core));
+  beginSync(receiver, args) {
+    const call = this.#call(receiver, args);
+    const { core } = call.scope;
+    if (call.manifest !== undefined) {
+      core.callSync('skill.register', call.manifest);
+      this.#registered(call);
     }
-    if (this.priced && !this.registered.has(payment.engine)) {
-      const body = encodeJson({ manifest: this.manifest(payment.engine) });
-      yield { core, verb: 'call', given: ['skill.register', body] };
-      core.toolAssets.clear();
-      this.registered.add(payment.engine);
-    }
-    const first = scope.call === undefined ? uniqueKey() : this.key(payment, scope.call);
-    for (let attempt = 1; attempt < TRIES; attempt++) {
-      scope.key = attempt === 1 ? first : fitted(`${first}#${attempt}`);
-      const receipt = yield { core, verb: 'reserve', given: [this.reservation(scope)] };
-      scope.hold = BigInt(receipt.hold);
-      if (!receipt.replayed) return scope;
-      const hold = yield { core, verb: 'call', given: ['hold.get', `{"hold":${receipt.hold}}`] };
-      if (hold.state === 'captured') scope.settled = true; // an earlier try of this call was paid for
-      if (hold.state === 'captured' || hold.state === 'open') return scope;
-    }
-    throw errorOf(600, 'This call was tried a thousand times.', { field: 'call' });
+    call.scope.begun = core.beginSync(call);
+    return call.scope;
   }
 
-  /** Captures the hold of a call that ran, or releases it if the result says that the tool failed. */
-  *finish(scope, result) {
-    if (scope.settled) return;
-    let used;
-    try {
-      if (this.failed !== undefined && this.failed(result)) {
-        yield* this.abort(scope);
-        return;
-      }
-      used = this.used(scope, result);
-    } catch (error) {
-      yield* this.abort(scope);
-      throw error;
+  /** The same, off the event loop. */
+  async begin(receiver, args) {
+    const call = this.#call(receiver, args);
+    const { core } = call.scope;
+    if (call.manifest !== undefined) {
+      await core.call('skill.register', call.manifest);
+      this.#registered(call);
     }
-    const receipt = yield* this.settle(scope, used);
-    scope.settled = true;
-    if (receipt !== undefined) scope.payment.onReceipt?.(receipt);
+    call.scope.begun = await core.begin(call);
+    return call.scope;
   }
 
-  /** Captures what was used, or does what is right where that cannot be; gives the receipt if there is one. */
-  *settle(scope, used) {
-    try {
-      return yield this.capture(scope, used);
-    } catch (error) {
-      if (!(error instanceof PaymentRefused)) return yield* this.recover(scope, error);
-      if (error.code === 'UNPRICEABLE') {
-        // The tool and its price do not agree: nobody pays for that.
-        yield* this.abort(scope);
-        throw error;
-      }
-    }
-    // The excess over the hold was refused: take what is held, since the work is done.
-    return yield this.capture(scope, NOTHING_SAID);
+  /** Tells the library how a call ended. What is said of a `result` counts where it was returned. */
+  finishSync(scope, ending, delivered, result) {
+    const plan = this.#ending(scope, ending, delivered, result);
+    this.#receive(scope, scope.core.finishSync(plan));
   }
 
-  /** Releases the hold of a call that failed; a release that fails is left to the hold's expiry. */
-  *abort(scope) {
-    if (scope.settled) return;
-    scope.settled = true;
-    const plan = { hold: scope.hold, flags: 0, amount: 0n, maxCost: 0n, durability: 0 };
+  /** The same, off the event loop. */
+  async finish(scope, ending, delivered, result) {
+    const plan = this.#ending(scope, ending, delivered, result);
+    this.#receive(scope, await scope.core.finish(plan));
+  }
+
+  /** Tells the library that a call failed or was left. The error of the tool is what the caller is to see. */
+  abandonSync(scope, ending, delivered) {
     try {
-      yield { core: scope.payment.engine.core, verb: 'release', given: [plan] };
+      this.finishSync(scope, ending, delivered);
     } catch (error) {
-      if (!(error instanceof FareboxError)) throw error;
+      this.#lost(error);
     }
+  }
+
+  /** The same, off the event loop. */
+  async abandon(scope, ending, delivered) {
+    try {
+      await this.finish(scope, ending, delivered);
+    } catch (error) {
+      this.#lost(error);
+    }
+  }
+
+  #lost(error) {
+    if (!(error instanceof FareboxError)) throw error;
+    warn(`The end of a call of ${this.pricing.tool} could not be recorded: ${error.message}`);
   }
 
   // ---- What they are made of ----
 
-  reservation(scope) {
-    const { payment } = scope;
+  /** Says what is known of a call before it runs. */
+  #call(receiver, args) {
+    const outer = storage.getStore();
+    const payment = this.resolve(outer, receiver, args);
     const { core } = payment.engine;
-    const capped = this.pricing.maxCost !== null && (this.usageOf !== undefined || this.costOf !== undefined);
+    const { tool, manifest } = this.#tool(payment.engine, receiver, args);
+    const { maxCost } = this.pricing;
+    const scaleOf = () => core.scale(this.#currency(core, tool));
+    const units = (value, field) => toUnits(value, typeof value === 'bigint' ? 0 : scaleOf(), field);
+    const maximum = maxCost === null ? 0n : units(maxCost, 'maxCost');
+    const amount = this.costOf === undefined ? 0n : units(this.costOf.apply(receiver, args), 'cost');
+    const { meter, count } = this.counter ?? {};
+    const expected = count && usageText(count.apply(receiver, args), meter, scaleOf, 'units');
+    const parent = outer?.parent;
+    const isNamed = outer?.call !== undefined || parent !== undefined;
+    const given = isNamed ? canonical(args) : undefined;
     return {
+      scope: new CallScope(payment, outer?.call),
+      manifest,
       payer: payment.payer,
-      tool: this.pricing.tool,
-      key: scope.key,
+      tool,
       run: payment.run,
-      call: scope.call,
-      flags: this.costOf !== undefined ? AMOUNT_GIVEN : 0,
-      amount: scope.amount,
-      maxCost: capped ? this.units(core, this.pricing.maxCost, 'maxCost') : 0n,
-      counts: scope.counts,
-      durability: 0,
+      call: outer?.call,
+      parent,
+      arguments: given,
+      expected,
+      flags: this.flags,
+      amount: this.isLate ? maximum : amount,
+      maxCost: maximum,
       expiresInMs: this.expiresInMs,
-      overCapture: this.overCapture,
+      ordinal: isNamed ? ordinalOf(outer, tool, given) : 0,
     };
   }
 
-  /** Says what to capture: flags, amount and counts; neither flag is all that is held. */
-  used(scope, result) {
-    if (this.costOf !== undefined) return { flags: CAPTURE_AMOUNT, amount: scope.amount, counts: undefined };
-    if (this.usageOf !== undefined || !this.priced) {
-      const measured = scope.usages === undefined ? this.measure?.(result) : undefined;
-      const usages = scope.usages ?? (measured == null ? undefined : [measured]);
-      if (usages !== undefined) {
-        scope.counts = usageCounts(usages, () => this.scale(scope.payment.engine.core));
-      }
-      if (scope.counts !== undefined) return { flags: CAPTURE_USAGE, amount: 0n, counts: scope.counts };
-    }
-    return NOTHING_SAID;
-  }
-
-  capture(scope, used) {
-    const plan = { hold: scope.hold, maxCost: 0n, durability: this.durability, ...used };
-    return { core: scope.payment.engine.core, verb: 'capture', given: [plan] };
-  }
-
-  /** A hold that expired while the tool ran is charged anew. */
-  *recover(scope, error) {
-    const { payment } = scope;
-    // The same call, tried twice at once, is paid for.
-    if (error.code === 'HOLD_CAPTURED' && scope.call !== undefined) return undefined;
-    // A named call's hold is also released when another try of it fails; anybody else who released it meant to.
-    const late = error.code === 'HOLD_EXPIRED' || (error.code === 'HOLD_RELEASED' && scope.call !== undefined);
-    if (!late) throw error;
+  /** Says how a call ended. */
+  #ending(scope, ending, delivered, result) {
+    const isFailure = ending === ENDING.RETURNED && this.#isFailure(scope, result);
+    if (ending === ENDING.RETURNED && !isFailure && scope.recorded === undefined) this.#measure(scope, result);
+    scope.ended = true;
     const plan = {
-      payer: payment.payer,
-      tool: this.pricing.tool,
-      key: fitted(`${scope.key}#late`),
-      run: payment.run,
-      call: scope.call,
-      flags: this.costOf !== undefined ? AMOUNT_GIVEN : 0,
-      amount: scope.amount,
-      maxCost: 0n,
-      counts: scope.counts,
+      ending: isFailure ? ENDING.REPORTED_FAILURE : ending,
+      flags: delivered ? FINISH_DELIVERED : 0,
       durability: this.durability,
+      amount: 0n,
+      begun: scope.begun,
+      recorded: scope.recorded,
+      lines: scope.lines,
     };
-    return yield { core: payment.engine.core, verb: 'charge', given: [plan] };
+    if (this.isLate && scope.recorded !== undefined) this.#asLine(plan, result);
+    return plan;
+  }
+
+  /* What was used of the model that the result names is a line at its rate; the call itself costs nothing then. */
+  #asLine(plan, result) {
+    const model = result?.model ?? result?.modelId ?? result?.response?.modelId;
+    if (typeof model !== 'string' || model === '') return;
+    plan.lines = [...(plan.lines ?? []), { tool: `${this.rates}/${model}`, recorded: plan.recorded }];
+    plan.recorded = undefined;
+    plan.flags |= FINISH_AMOUNT;
+  }
+
+  #isFailure(scope, result) {
+    if (this.failed === undefined) return isFailedResult(result);
+    try {
+      const answer = this.failed(result);
+      if (typeof answer?.then !== 'function') return Boolean(answer);
+      warn(`failed of ${this.pricing.tool} gave a promise, which says nothing; isError of the result decides.`);
+    } catch (error) {
+      warn(`failed of ${this.pricing.tool} threw: ${said(error)}; isError of the result decides.`);
+    }
+    return isFailedResult(result);
+  }
+
+  #measure(scope, result) {
+    if (this.measure === undefined) return;
+    try {
+      scope.record(this.measure(result), 'measure');
+    } catch (error) {
+      warn(`The usage that measure of ${this.pricing.tool} gave cannot be read: ${said(error)}`);
+    }
+  }
+
+  #receive(scope, receipt) {
+    if (!receipt.released) Payment.keep(scope.payment, receipt);
   }
 
   /** Finds who pays: what the options say, else the context. */
@@ -268,34 +325,61 @@ class Meter {
     return new Payment(engine, payer, context?.run, undefined);
   }
 
+  // ---- The tool's name and price ----
+
+  /** The name that the library knows this tool by, and where it is not registered yet, the request that does it. */
+  #tool(engine, receiver, args) {
+    if (this.rates !== undefined && !this.isLate) {
+      const model = this.modelOf.apply(receiver, args);
+      if (typeof model !== 'string' || model === '') {
+        throw refuse('MISSING_FIELD', 'The call names no model, so its rate is not known.', 'model');
+      }
+      return { tool: `${this.rates}/${model}` };
+    }
+    if (!this.priced) return { tool: this.pricing.tool };
+    const known = this.tools.get(engine);
+    if (known !== undefined) return { tool: known };
+    const manifest = this.manifest(engine);
+    const tool = `${manifest.id}@${manifest.version}#${this.pricing.tool}`;
+    if (engine.core.skills.has(tool)) {
+      this.tools.set(engine, tool);
+      return { tool };
+    }
+    return { tool, manifest: encodeJson({ manifest, keep_current: true }) };
+  }
+
+  #registered({ scope, tool }) {
+    scope.core.toolAssets.clear();
+    scope.core.knowSkill(tool);
+    this.tools.set(scope.payment.engine, tool);
+  }
+
+  /* The asset of the amounts here: what is stated, else that of a price that others registered. */
+  #currency(core, tool) {
+    return this.currency ?? (this.priced ? this.pricing.currency : core.toolAsset(tool));
+  }
+
   /** Returns the skill manifest that registers this tool with an engine, its version derived from its content. */
   manifest(engine) {
-    const { tool, cost, currency, per, maxCost, revenueShare, description, category, owner, dynamic } = this.pricing;
-    const pricing = stated({
-      cost,
-      currency,
-      per: dynamic ? null : pricePer(per),
-      components: dynamic ? [{ model: 'dynamic' }] : null,
-      max_cost: maxCost,
-    });
+    const { tool, currency, maxCost, revenueShare, description, category, owner } = this.pricing;
+    const pricing = stated({ ...this.#price(), currency, max_cost: maxCost });
     const entry = stated({ name: tool, pricing, revenue_share: revenueShare, description, category });
-    const id = `node.${tool.replace(/[^A-Za-z0-9._:/-]/g, '')}`.slice(0, 128);
+    const id = this.skill ?? `node.${tool.replace(/[^A-Za-z0-9._:/-]/g, '')}`.slice(0, 128);
     const content = stated({ id, owner: owner ?? engine.defaultOwner, tools: [entry] });
     const digest = createHash('sha256').update(JSON.stringify(content)).digest('hex');
     return { version: `0.0.0+${digest.slice(0, 16)}`, ...content };
   }
 
+  #price() {
+    const { cost, per, dynamic } = this.pricing;
+    if (dynamic || this.isLate) return { components: [{ model: 'dynamic' }] };
+    if (cost === null || typeof cost !== 'object') return { cost, per: pricePer(per) };
+    return { components: Object.entries(cost).map(([name, rate]) => ({ meter: meterNamed(name), rate })) };
+  }
+
   scale(core) {
     return core.scale(this.pricing.currency);
   }
-
-  units(core, value, field) {
-    return toUnits(value, typeof value === 'bigint' ? 0 : this.scale(core), field);
-  }
-
-  key(payment, call) {
-    return fitted(`${payment.run ?? payment.payer}/${call}/${this.pricing.tool}`);
-  }
 }
 
-module.exports = { Meter, later, missingPayer, now };
+module.exports = { ENDING, Meter, isFailedResult, missingPayer };

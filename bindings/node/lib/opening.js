@@ -2,11 +2,12 @@
 
 /* How a ledger is opened: the options of `Farebox.open`, as the addon takes them. */
 
+const { fileURLToPath } = require('node:url');
+
 const { refuse } = require('./errors');
 const { microsecondsOf } = require('./json');
 const { durabilityOf, millisecondsOf, optionsOf } = require('./requests');
 
-const SCHEMES = /^(sqlite|memory|postgres|postgresql):/;
 const OPEN_EXCLUSIVE = 1;
 const OPEN_EXISTING = 2;
 const OPEN = new Set([
@@ -22,11 +23,10 @@ const OPEN = new Set([
   'clock',
 ]);
 
-/** Reads a URL and options: the URL as the library takes it, its numbers, and a clock that cannot throw. */
+/** Reads a URL and options: the URL as it was given, the numbers of the library, and a clock that cannot throw. */
 function openCall(given, givenOptions) {
   const options = optionsOf(givenOptions, OPEN);
-  const text = given instanceof URL ? given.href : given;
-  if (typeof text !== 'string') throw refuse('INVALID_ARGUMENT', 'The url is a path or a URL.', 'url');
+  const url = addressOf(given);
   const { clock, defaultAsset = 'USD', defaultOwner = null, paymentUrl = '' } = options;
   if (clock !== undefined && typeof clock !== 'function') {
     throw refuse('INVALID_ARGUMENT', 'A clock is a function.', 'clock');
@@ -46,8 +46,19 @@ function openCall(given, givenOptions) {
     bytesOf(options.keyMemoryBytes, 'keyMemoryBytes'),
     timeoutOf(options.busyTimeoutMs),
   );
-  const url = SCHEMES.test(text) ? text : `sqlite:${text}`;
   return { url, texts: [url, place], options, numbers, defaultAsset, clock: clock && guarded(clock) };
+}
+
+/* A URL of a file is a path, as it is to node:fs. */
+function addressOf(given) {
+  if (typeof given === 'string') return given;
+  if (!(given instanceof URL)) throw refuse('INVALID_ARGUMENT', 'The url is a path or a URL.', 'url');
+  if (given.protocol !== 'file:') return given.href;
+  try {
+    return fileURLToPath(given);
+  } catch {
+    throw refuse('INVALID_ARGUMENT', 'A URL of a file has no host and no escaped slash.', 'url');
+  }
 }
 
 /* 0 would be the library's default. */

@@ -523,7 +523,7 @@ export interface Operations {
       run?: string;
       /** Only what belongs to the call of this id. */
       call?: string;
-      /** Only this kind: charge, reserve, capture, release, expire, refund, transfer ... */
+      /** Only this kind: charge, reserve, increase, capture, release, expire, refund, transfer ... */
       kind?: string;
       /** Not before this time. */
       from?: number | bigint | string | Date;
@@ -1785,6 +1785,19 @@ export interface Operations {
       sealed?: number | bigint | null;
     };
   };
+  /** Tells how this engine was opened, without waiting for anybody. */
+  'engine.describe': {
+    input: {
+    };
+    output: {
+      /** Where the ledger is kept: a `sqlite:`, `postgresql:` or `memory:` address without a password. */
+      address?: string | null;
+      /** Whether this process holds the ledger alone. */
+      exclusive?: boolean | null;
+      /** Whether the ledger can only be read. */
+      read_only?: boolean | null;
+    };
+  };
   /** Tells what this engine has done since it was opened, and how it stands, without waiting for anybody. */
   'engine.metrics': {
     input: {
@@ -1841,7 +1854,7 @@ export interface Operations {
   /** Copies this ledger as it is now to an empty place and verifies the copy, while other calls go on. */
   'ledger.backup': {
     input: {
-      /** Where to: `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address. */
+      /** Where to: a path or `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address. */
       to: string;
     };
     output: {
@@ -1860,7 +1873,7 @@ export interface Operations {
     input: {
       /** The address of the ledger; only its journal is read. */
       from: string;
-      /** Where to: `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address. */
+      /** Where to: a path or `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address. */
       to: string;
     };
     output: {

@@ -1,6 +1,6 @@
 'use strict';
 
-/* `pricing` and `meter`: tools that are reserved, run and captured. */
+/* `pricing` and `meter`: tools whose calls are metered. */
 
 const { refuse } = require('./errors');
 const { Meter } = require('./metering');
@@ -23,16 +23,15 @@ const OPTIONS = new Set([
   'measure',
   'failed',
   'holdMs',
-  'overCapture',
   'durability',
+  'skill',
+  'rates',
+  'model',
+  'chargeAfterwards',
+  'releaseUnreported',
 ]);
 
-/** Whether a tool's result says that it failed, as MCP results do with `isError` or `is_error`. */
-function isFailedResult(result) {
-  return result?.isError === true || result?.is_error === true;
-}
-
-/** Declares what a tool costs, and meters it: reserve, call, capture; release if it throws. */
+/** Declares what a tool costs, and meters it. */
 function pricing(first, ...rest) {
   if (typeof first === 'function') {
     if (isContext(rest[0])) return decorate({}, first, rest);
@@ -46,9 +45,9 @@ function pricing(first, ...rest) {
   return (value, ...more) => decorate(options, value, more);
 }
 
-/** Meters a tool written by others: the same as `pricing`; a result that says it failed releases the hold. */
+/** Meters a tool written by others: the same as `pricing`, with the function first. */
 function meter(fn, options) {
-  return metered(fn, { failed: isFailedResult, ...optionsOf(options, OPTIONS) });
+  return metered(fn, optionsOf(options, OPTIONS));
 }
 
 function metered(fn, options) {
@@ -80,4 +79,4 @@ function decorate(options, value, [second, descriptor]) {
   return metered(value, options);
 }
 
-module.exports = { isFailedResult, meter, pricing };
+module.exports = { meter, pricing };

@@ -123,7 +123,7 @@ function chargePlan(core, payer, given, known = CHARGE) {
     flags: givenFlags(amount, maxCost),
     amount: amount == null ? 0n : unitsOf(amount, scaleOf, 'amount'),
     maxCost: maxCost == null ? 0n : unitsOf(maxCost, scaleOf, 'maxCost'),
-    counts: usage == null ? undefined : usageCounts([usage], scaleOf),
+    counts: usage == null ? undefined : usageCounts(usage, scaleOf),
     durability: durabilityOf(options.durability),
   };
 }
@@ -182,7 +182,7 @@ function capturePlan(core, hold, given) {
     flags,
     amount: amount == null ? 0n : unitsOf(amount, scaleOf, 'amount'),
     maxCost: 0n,
-    counts: usage == null ? undefined : usageCounts([usage], scaleOf),
+    counts: usage == null ? undefined : usageCounts(usage, scaleOf),
     durability: durabilityOf(options.durability),
   };
 }
@@ -205,7 +205,7 @@ function pricePlan(core, tool, given) {
     flags: givenFlags(undefined, maxCost),
     amount: 0n,
     maxCost: maxCost == null ? 0n : unitsOf(maxCost, scaleOf, 'maxCost'),
-    counts: usage == null ? undefined : usageCounts([usage], scaleOf),
+    counts: usage == null ? undefined : usageCounts(usage, scaleOf),
     durability: 0,
     at: at == null ? 0n : microsecondsOf(at, 'at'),
   };

@@ -120,7 +120,7 @@ export type StatusName =
   | 'STORE_IO'
   /** Another process held the store for longer than the busy timeout. */
   | 'STORE_BUSY'
-  /** The store has no room left; nothing was changed. */
+  /** The store has no room left; nothing was changed. Free some space. */
   | 'STORE_FULL'
   /** The store's content is not what was written; restore a backup. */
   | 'STORE_CORRUPT'
@@ -142,6 +142,12 @@ export type StatusName =
   | 'STORE_EXISTS'
   /** A copy into this store was not finished; make the copy again. */
   | 'STORE_UNFINISHED'
+  /** The server refused the user or the password; correct the address or the server's settings. */
+  | 'STORE_AUTHENTICATION'
+  /** The process or the role has no permission to use the store; the message names the file, schema or database. */
+  | 'STORE_DENIED'
+  /** The clock is further ahead than it can be right; nothing was changed. Set the clock and repeat the call. */
+  | 'CLOCK_AHEAD'
   /** A fault of the library's own; the message helps its developers. */
   | 'INTERNAL'
   /** The process has no memory left. */

@@ -12,7 +12,10 @@ const REPLAYED = 1;
 const UNCOMMITTED = 2;
 const FINAL = 4;
 const CAPPED = 8;
+const UNREPORTED = 16;
+const RELEASED = 32;
 const REFUSAL = 256;
+const FLAGS = ['replayed', 'uncommitted', 'final', 'capped', 'unreported', 'released'];
 const inspect = Symbol.for('nodejs.util.inspect.custom');
 
 /* `scale` is null where it could not be asked for, such as after the engine was closed. */
@@ -39,7 +42,9 @@ function shown(value, names, depth, options, show) {
 
 /** Proof of a charge, hold, capture or release. */
 class Receipt {
-  constructor(status, flags, id, hold, amount, holdRemaining, balance, available, time, priceVersion, asset, scale) {
+  constructor(
+    status, flags, id, hold, amount, holdRemaining, balance, available, time, priceVersion, asset, scale, shortfall,
+  ) {
     this.status = status;
     this.flags = flags;
     this.id = id;
@@ -52,6 +57,7 @@ class Receipt {
     this.priceVersion = priceVersion;
     this.asset = asset;
     this.scale = scale;
+    this.shortfallUnits = shortfall;
   }
 
   get ok() {
@@ -103,15 +109,28 @@ class Receipt {
     return (this.flags & CAPPED) !== 0;
   }
 
+  get unreported() {
+    return (this.flags & UNREPORTED) !== 0;
+  }
+
+  get released() {
+    return (this.flags & RELEASED) !== 0;
+  }
+
+  get shortfall() {
+    return decimal(this.shortfallUnits, this.scale);
+  }
+
   toJSON() {
     const names = ['status', 'id', 'hold', 'amount', 'holdRemaining', 'balance', 'available', 'asset', 'time'];
-    return plain(this, [...names, 'priceVersion', 'replayed', 'uncommitted', 'final', 'capped']);
+    return plain(this, [...names, 'priceVersion', ...FLAGS, 'shortfall']);
   }
 
   [inspect](depth, options, show) {
-    const flags = ['replayed', 'uncommitted', 'final', 'capped'].filter((name) => this[name]);
-    const hold = this.hold === 0n ? [] : ['hold', 'holdRemaining'];
-    const names = ['id', 'amount', 'asset', ...hold, 'balance', 'available', 'at', ...flags];
+    const flags = FLAGS.filter((name) => this[name]);
+    const hold = this.hold === 0 ? [] : ['hold', 'holdRemaining'];
+    const shortfall = this.shortfallUnits === 0n ? [] : ['shortfall'];
+    const names = ['id', 'amount', 'asset', ...hold, 'balance', 'available', 'at', ...flags, ...shortfall];
     return shown(this, this.ok ? names : ['status', 'error'], depth, options, show);
   }
 }

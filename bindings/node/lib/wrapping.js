@@ -1,9 +1,10 @@
 'use strict';
 
-/* Wrappers around each kind of function: plain, async, generator, async generator. */
+/* Wrappers around each kind of function. What a result is decides how its call ends, and not what its function is. */
 
 const { storage } = require('./context');
-const { later, now } = require('./metering');
+const { ENDING } = require('./metering');
+const { Running, asyncIterator, isAborted, iterator } = require('./streams');
 
 /** Returns the metered function, of the same kind, name and length. */
 function wrap(meter, fn) {
@@ -17,120 +18,97 @@ function wrap(meter, fn) {
 
 const WRAPPERS = { AsyncFunction: asynchronous, GeneratorFunction: generator, AsyncGeneratorFunction: asyncGenerator };
 
+function streamOf(meter, scope, args, result) {
+  return result !== null && typeof result === 'object' ? new Running(meter, scope, args).stream(result) : undefined;
+}
+
+function endingOf(args, error) {
+  return isAborted(args, error) ? ENDING.LEFT : ENDING.FAILED;
+}
+
 function plain(meter, fn) {
   return function metered(...args) {
-    const scope = now(meter.begin(this, args));
-    let result;
+    const scope = meter.beginSync(this, args);
+    let result, stream;
     try {
       result = storage.run(scope, () => fn.apply(this, args));
+      if (typeof result?.then === 'function') return settled(meter, scope, args, result);
+      stream = streamOf(meter, scope, args, result);
     } catch (error) {
-      now(meter.abort(scope));
+      meter.abandonSync(scope, endingOf(args, error), false);
       throw error;
     }
-    if (typeof result?.then === 'function') return settled(meter, scope, result);
-    now(meter.finish(scope, result));
+    if (stream !== undefined) return stream;
+    meter.finishSync(scope, ENDING.RETURNED, false, result);
     return result;
   };
 }
 
-/* What a plain function that gives a promise comes to. */
-async function settled(meter, scope, promise) {
-  let result;
+/* What a promise of a result comes to. */
+async function settled(meter, scope, args, promise) {
+  let result, stream;
   try {
     result = await promise;
+    stream = streamOf(meter, scope, args, result);
   } catch (error) {
-    await later(meter.abort(scope));
+    await meter.abandon(scope, endingOf(args, error), false);
     throw error;
   }
-  await later(meter.finish(scope, result));
+  if (stream !== undefined) return stream;
+  await meter.finish(scope, ENDING.RETURNED, false, result);
   return result;
 }
 
 function asynchronous(meter, fn) {
   return async function metered(...args) {
-    const scope = await later(meter.begin(this, args));
-    return settled(meter, scope, storage.run(scope, () => fn.apply(this, args)));
+    const scope = await meter.begin(this, args);
+    return settled(meter, scope, args, storage.run(scope, () => fn.apply(this, args)));
   };
 }
 
-/* Gives what the caller answers to a value; a caller that closes the generator leaves through `finally`. */
-function* asked(value, close) {
-  let closed = true;
-  try {
-    const answer = yield value;
-    closed = false;
-    return { thrown: false, value: answer };
-  } catch (error) {
-    closed = false;
-    return { thrown: true, error };
-  } finally {
-    if (closed) close();
-  }
+/* A generator begins its call at its first step, and the payer is that of the context in which it was made: it may be
+ * consumed anywhere. */
+function made(store) {
+  return store?.payment === undefined ? (work) => work() : (work) => storage.run(store, work);
 }
 
-async function* askedAsync(value, close) {
-  let closed = true;
-  try {
-    const answer = yield value;
-    closed = false;
-    return { thrown: false, value: answer };
-  } catch (error) {
-    closed = false;
-    return { thrown: true, error };
-  } finally {
-    if (closed) await close();
-  }
+/* Gives a function the kind of another, as `constructor.name` and `Symbol.toStringTag` tell it. */
+function likewise(fn, metered) {
+  return Object.setPrototypeOf(metered, Object.getPrototypeOf(fn));
 }
 
-/* What the caller does between two steps is outside of the tool, so each step enters the scope by itself. */
 function generator(meter, fn) {
-  return function* metered(...args) {
-    const scope = now(meter.begin(this, args));
-    const inside = (work) => storage.run(scope, work);
-    let step;
+  const steps = function* (receiver, args, there) {
+    const call = new Running(meter, there(() => meter.beginSync(receiver, args)), args);
+    let inner;
     try {
-      const inner = inside(() => fn.apply(this, args));
-      step = inside(() => inner.next());
-      while (!step.done) {
-        const given = yield* asked(step.value, () => {
-          inside(() => inner.return());
-          now(meter.finish(scope));
-        });
-        step = inside(() => (given.thrown ? inner.throw(given.error) : inner.next(given.value)));
-      }
-
+      inner = call.inside(() => fn.apply(receiver, args));
     } catch (error) {
-      now(meter.abort(scope));
+      call.failSync(error);
       throw error;
     }
-    now(meter.finish(scope, step.value));
-    return step.value;
+    return yield* iterator(call, inner);
   };
+  return likewise(fn, function metered(...args) {
+    return steps(this, args, made(storage.getStore()));
+  });
 }
 
 function asyncGenerator(meter, fn) {
-  return async function* metered(...args) {
-    const scope = await later(meter.begin(this, args));
-    const inside = (work) => storage.run(scope, work);
-    let step;
+  const steps = async function* (receiver, args, there) {
+    const call = new Running(meter, await there(() => meter.begin(receiver, args)), args);
+    let inner;
     try {
-      const inner = inside(() => fn.apply(this, args));
-      step = await inside(() => inner.next());
-      while (!step.done) {
-        const given = yield* askedAsync(step.value, async () => {
-          await inside(() => inner.return());
-          await later(meter.finish(scope));
-        });
-        step = await inside(() => (given.thrown ? inner.throw(given.error) : inner.next(given.value)));
-      }
-
+      inner = call.inside(() => fn.apply(receiver, args));
     } catch (error) {
-      await later(meter.abort(scope));
+      await call.fail(error);
       throw error;
     }
-    await later(meter.finish(scope, step.value));
-    return step.value;
+    return yield* asyncIterator(call, inner);
   };
+  return likewise(fn, function metered(...args) {
+    return steps(this, args, made(storage.getStore()));
+  });
 }
 
 module.exports = { wrap };

@@ -5,6 +5,8 @@
 #include "calls.h"
 #include "job.h"
 #include "library.h"
+#include "payers.h"
+#include "requests.h"
 
 typedef struct constant {
     const char *name;
@@ -27,6 +29,54 @@ static const constant receipt_layout[] = {
     AT(farebox_receipt, time),
     AT(farebox_receipt, price_version),
     AT(farebox_receipt, asset),
+    AT(farebox_receipt, shortfall),
+    {NULL, 0},
+};
+
+static const constant metered_layout[] = {
+    SIZE(farebox_metered_call),
+    AT(farebox_metered_call, flags),
+    AT(farebox_metered_call, scale),
+    AT(farebox_metered_call, asset),
+    AT(farebox_metered_call, key),
+    {NULL, 0},
+};
+
+static const constant tally_layout[] = {
+    SIZE(farebox_tally),
+    {NULL, 0},
+};
+
+static const constant begin_layout[] = {
+    {"size", BEGIN_SIZE},
+    {"texts", BEGIN_TEXTS},
+    {"flags", BEGIN_FLAGS},
+    {"amount", BEGIN_AMOUNT},
+    {"max_cost", BEGIN_MAX_COST},
+    {"durability", BEGIN_DURABILITY},
+    {"expires_in_ms", BEGIN_EXPIRES_IN_MS},
+    {"ordinal", BEGIN_ORDINAL},
+    {NULL, 0},
+};
+
+static const constant finish_layout[] = {
+    {"size", FINISH_SIZE},
+    {"texts", FINISH_TEXTS},
+    {"flags", FINISH_FLAGS},
+    {"ending", FINISH_ENDING},
+    {"durability", FINISH_DURABILITY},
+    {"amount", FINISH_AMOUNT},
+    {"recorded", FINISH_RECORDED},
+    {"lines", FINISH_LINES},
+    {NULL, 0},
+};
+
+static const constant call_line_layout[] = {
+    {"size", LINE_SIZE},
+    {"texts", LINE_TEXTS},
+    {"flags", LINE_FLAGS},
+    {"amount", LINE_AMOUNT},
+    {"recorded", LINE_RECORDED},
     {NULL, 0},
 };
 
@@ -98,6 +148,19 @@ static const constant flags[] = {
     {"RECEIPT_UNCOMMITTED", FAREBOX_RECEIPT_UNCOMMITTED},
     {"RECEIPT_FINAL", FAREBOX_RECEIPT_FINAL},
     {"RECEIPT_CAPPED", FAREBOX_RECEIPT_CAPPED},
+    {"RECEIPT_UNREPORTED", FAREBOX_RECEIPT_UNREPORTED},
+    {"RECEIPT_RELEASED", FAREBOX_RECEIPT_RELEASED},
+    {"CALL_AMOUNT_GIVEN", FAREBOX_CALL_AMOUNT_GIVEN},
+    {"CALL_MAX_COST_GIVEN", FAREBOX_CALL_MAX_COST_GIVEN},
+    {"CALL_CHARGE_AFTERWARDS", FAREBOX_CALL_CHARGE_AFTERWARDS},
+    {"CALL_RELEASE_UNREPORTED", FAREBOX_CALL_RELEASE_UNREPORTED},
+    {"CALL_LINE_AMOUNT", FAREBOX_CALL_LINE_AMOUNT},
+    {"FINISH_DELIVERED", FAREBOX_FINISH_DELIVERED},
+    {"FINISH_AMOUNT", FAREBOX_FINISH_AMOUNT},
+    {"ENDING_RETURNED", FAREBOX_ENDING_RETURNED},
+    {"ENDING_REPORTED_FAILURE", FAREBOX_ENDING_REPORTED_FAILURE},
+    {"ENDING_FAILED", FAREBOX_ENDING_FAILED},
+    {"ENDING_LEFT", FAREBOX_ENDING_LEFT},
     {"RECEIPT_REFUSAL", FAREBOX_RECEIPT_REFUSAL},
     {"VERSION_NUMBER", FAREBOX_VERSION_NUMBER},
     {NULL, 0},
@@ -124,9 +187,15 @@ NAPI_MODULE_INIT()
     if (!engines_close_at_end(env)
         || napi_create_function(env, "load", NAPI_AUTO_LENGTH, library_load, NULL, &load) != napi_ok
         || napi_set_named_property(env, exports, "load", load) != napi_ok || !calls_export(env, exports)
-        || !charges_export(env, exports) || !webhooks_export(env, exports) || !plugins_export(env, exports)
-        || !functions_export(env, exports)
+        || !charges_export(env, exports) || !metered_export(env, exports) || !webhooks_export(env, exports)
+        || !plugins_export(env, exports) || !functions_export(env, exports)
+        || !payers_export(env, exports)
         || !export_constants(env, exports, "receipt", receipt_layout)
+        || !export_constants(env, exports, "meteredCall", metered_layout)
+        || !export_constants(env, exports, "tally", tally_layout)
+        || !export_constants(env, exports, "beginRow", begin_layout)
+        || !export_constants(env, exports, "finishRow", finish_layout)
+        || !export_constants(env, exports, "lineRow", call_line_layout)
         || !export_constants(env, exports, "balanceResult", balance_layout)
         || !export_constants(env, exports, "tickResult", tick_layout)
         || !export_constants(env, exports, "quote", quote_layout)

@@ -11,6 +11,9 @@ bool calls_export(napi_env env, napi_value exports);
 /* Charges and holds. */
 bool charges_export(napi_env env, napi_value exports);
 
+/* Metered calls. */
+bool metered_export(napi_env env, napi_value exports);
+
 /* Webhooks. */
 bool webhooks_export(napi_env env, napi_value exports);
 

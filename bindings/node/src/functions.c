@@ -136,6 +136,9 @@ static void release_meter(job *job)
 /* Numbers of an argument. */
 enum { ARGUMENT_KIND, ARGUMENT_INTEGER, ARGUMENT_DOUBLE, ARGUMENT_SIZE };
 
+/* Numbers before the arguments: how many there are, and the ordinal of the call. */
+enum { INVOKE_HEAD = 2 };
+
 /* Kinds of arguments. */
 enum { KIND_NUMBER, KIND_STRING, KIND_BYTES, KIND_OUT };
 
@@ -189,7 +192,7 @@ static bool prepare_invoke(job *job)
 {
     farebox_value *values;
     job->out.invoke.receipt = (farebox_receipt)FAREBOX_RECEIPT_INIT;
-    if (!job_has(job, lib.invoke != NULL && lib.metered != NULL && lib.pay != NULL)) {
+    if (!job_has(job, lib.invoke != NULL && lib.metered != NULL && lib.set_payer_resolver != NULL)) {
         return false;
     }
     job->in.invoke.function = function_of(job->env, job->other);
@@ -201,7 +204,7 @@ static bool prepare_invoke(job *job)
         return job_fail(job, FAREBOX_NO_MEMORY, "", "There is no memory for the call.");
     }
     const int64_t count = job->numbers[0];
-    if (count < 0 || count > PARAMETERS_MAX || job->number_count < 1 + (size_t)count * ARGUMENT_SIZE) {
+    if (count < 0 || count > PARAMETERS_MAX || job->number_count < INVOKE_HEAD + (size_t)count * ARGUMENT_SIZE) {
         return job_fail(job, FAREBOX_INVALID_ARGUMENT, "arguments", "A function has at most 16 parameters.");
     }
     job->count = (size_t)count;
@@ -210,32 +213,32 @@ static bool prepare_invoke(job *job)
     if (values == NULL) {
         return job_fail(job, FAREBOX_NO_MEMORY, "", "There is no memory for the call.");
     }
-    if (!job_text(job, "payer", false, &job->in.invoke.payer) || !job_text(job, "run", false, &job->in.invoke.run)) {
+    invocation *call = &job->in.invoke.call;
+    *call = (invocation){.engine = job_handle(job)};
+    if (!job_uint32(job, job->numbers[1], "ordinal", &call->ordinal) || !job_text(job, "payer", false, &call->payer)
+        || !job_text(job, "run", false, &call->run) || !job_text(job, "call", false, &call->call)
+        || !job_text(job, "parent", false, &call->parent)) {
         return false;
     }
     for (size_t i = 0; i < job->count; i++) {
-        if (!read_argument(job, (int)i, job->numbers + 1 + i * ARGUMENT_SIZE, &values[i])) {
+        if (!read_argument(job, (int)i, job->numbers + INVOKE_HEAD + i * ARGUMENT_SIZE, &values[i])) {
             return false;
         }
     }
     return true;
 }
 
-/* The payer is the thread's, so it is named, used and forgotten within one job. */
 static void run_invoke(job *job)
 {
     function *function = job->in.invoke.function;
-    const farebox_str signature = {function->signature, function->signature_size}, nobody = {NULL, 0};
-    job->status = lib.pay(job->in.invoke.payer, job->in.invoke.run, &job->error);
-    if (job->status != FAREBOX_OK) {
-        return;
-    }
+    const farebox_str signature = {function->signature, function->signature_size};
+    payers_enter(&job->in.invoke.call);
     job->status = lib.invoke(function->metered, signature, job->items, job->count, &job->out.invoke.result,
                              &job->error);
+    payers_leave(&job->in.invoke.call);
     if (job->status == FAREBOX_OK) {
         job->status = lib.metered(&job->out.invoke.receipt, &job->error);
     }
-    lib.pay(nobody, nobody, NULL);
 }
 
 /* Gives {integer, number, text, output}: which of them counts follows from the signature. */
@@ -276,7 +279,7 @@ static void release_invoke(job *job)
 
 static const verb verbs[] = {
     {"meter", ENGINE_NEEDED, ROW_SIZE, prepare_meter, run_meter, finish_meter, release_meter, false},
-    {"invoke", ENGINE_NEEDED, 1, prepare_invoke, run_invoke, finish_invoke, release_invoke, false},
+    {"invoke", ENGINE_NEEDED, INVOKE_HEAD, prepare_invoke, run_invoke, finish_invoke, release_invoke, false},
 };
 
 bool functions_export(napi_env env, napi_value exports)

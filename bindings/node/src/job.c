@@ -179,8 +179,8 @@ static bool job_prepare(job *job, napi_callback_info info)
         return job_fail(job, FAREBOX_INVALID_ARGUMENT, "texts", "The texts are an array.");
     }
     /* A copy: reading the texts may run code of the caller's, which may change or detach the array. */
-    int64_t few[2 * ROW_SIZE];
-    int64_t *numbers = length <= 2 * ROW_SIZE ? few : malloc(length * sizeof *numbers);
+    int64_t few[NUMBERS_FEW];
+    int64_t *numbers = length <= NUMBERS_FEW ? few : malloc(length * sizeof *numbers);
     if (numbers == NULL) {
         return job_fail(job, FAREBOX_NO_MEMORY, "", "There is no memory for the request.");
     }

@@ -7,8 +7,9 @@
 
 #include "engine.h"
 #include "farebox.h"
+#include "payers.h"
 
-enum { ARENA_BYTES = 4096 };
+enum { ARENA_BYTES = 4096, NUMBERS_FEW = 96 };
 
 /* The numbers of a request, in a BigInt64Array; one layout for every function of the typed door. */
 enum {
@@ -74,14 +75,25 @@ struct job {
         } extend;
         farebox_tool_args tool;
         farebox_meter_args meter;
+        farebox_begin_args begin;
         struct {
-            farebox_str payer, run;
+            farebox_tally tally;
+            farebox_str usage;
+        } record;
+        struct {
+            farebox_metered_call call;
+            farebox_finish_args args;
+            farebox_tally recorded;
+        } finish;
+        struct {
+            invocation call;
             struct function *function;
             int out; /* the argument that is written, or -1 */
         } invoke;
     } in;
     union {
         farebox_receipt receipt;
+        farebox_metered_call metered;
         farebox_balance_result balance;
         farebox_tick_result tick;
         farebox_quote quote;

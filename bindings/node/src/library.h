@@ -21,6 +21,9 @@
     X(capture)                                                                                                         \
     X(release)                                                                                                         \
     X(extend)                                                                                                          \
+    X(begin)                                                                                                           \
+    X(record)                                                                                                          \
+    X(finish)                                                                                                          \
     X(balance)                                                                                                         \
     X(verify_webhook)                                                                                                  \
     X(escape_account)                                                                                                  \
@@ -34,7 +37,7 @@
     X(call_tool)                                                                                                       \
     X(meter)                                                                                                           \
     X(unmeter)                                                                                                         \
-    X(pay)                                                                                                             \
+    X(set_payer_resolver)                                                                                              \
     X(metered)                                                                                                         \
     X(invoke)
 

@@ -14,6 +14,35 @@ typedef struct text_field {
 
 #define TEXT(type, name, field) {name, offsetof(type, field)}
 
+/* The numbers of a metered call: its begin, its end, and each line of the end. */
+enum {
+    BEGIN_TEXTS, /* bit i: the i-th text is given; so in all three */
+    BEGIN_FLAGS,
+    BEGIN_AMOUNT,
+    BEGIN_MAX_COST,
+    BEGIN_DURABILITY,
+    BEGIN_EXPIRES_IN_MS,
+    BEGIN_ORDINAL,
+    BEGIN_SIZE
+};
+enum {
+    FINISH_TEXTS,
+    FINISH_FLAGS,
+    FINISH_ENDING,
+    FINISH_DURABILITY,
+    FINISH_AMOUNT,
+    FINISH_RECORDED, /* 1: a tally follows the call */
+    FINISH_LINES,    /* how many lines follow */
+    FINISH_SIZE
+};
+enum {
+    LINE_TEXTS,
+    LINE_FLAGS,
+    LINE_AMOUNT,
+    LINE_RECORDED, /* 1: a tally follows the line */
+    LINE_SIZE
+};
+
 /* Reads the counts of a row; `micro` are millionths of a unit. */
 void request_usage(const int64_t *row, farebox_usage *usage, uint32_t micro);
 

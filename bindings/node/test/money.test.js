@@ -6,7 +6,7 @@ const assert = require('node:assert/strict');
 const test = require('node:test');
 
 const { decimalOf, textOf, toUnits } = require('../lib/money');
-const { usageCounts } = require('../lib/usage');
+const { usageCounts, usageText } = require('../lib/usage');
 const { codeOf, errorOf } = require('./support');
 
 const MAX = 2n ** 63n - 1n;
@@ -144,18 +144,28 @@ test('text of a monstrous exponent is refused', async () => {
   assert.equal(await codeOf(() => textOf(5n, 'cost')), 'INVALID_AMOUNT');
 });
 
-test('a usage becomes counts, and usages add up', () => {
+test('a usage becomes counts', () => {
   const scale = () => 9;
-  const counts = usageCounts(
-    [{ inputTokens: 3, units: '1.5', value: '0.25' }, { inputTokens: 4n, units: 0.75 }, 2],
-    scale,
-  );
+  const counts = usageCounts({ inputTokens: 7n, units: '4.25', value: '0.25', images: null }, scale);
   assert.deepEqual(counts.slice(0, 3), [0n, 4n, 7n]);
   assert.equal(counts[10], 250_000_000n);
   assert.equal(counts[11], 250_000n);
-  assert.equal(usageCounts([{ value: 7n }], scale)[10], 7n);
-  assert.equal(usageCounts([{ images: undefined }], scale)[9], 0n);
-  assert.equal(usageCounts(['1e3'], scale)[1], 1000n);
+  assert.equal(usageCounts({ value: 7n }, scale)[10], 7n);
+  assert.equal(usageCounts({ images: undefined }, scale)[9], 0n);
+  assert.equal(usageCounts('1e3', scale)[1], 1000n);
+  assert.equal(usageCounts(2, scale)[1], 2n);
+});
+
+test('a usage becomes the text that the library reads', async () => {
+  const text = (usage, meter = 'units') => usageText(usage, meter, () => 9);
+  assert.equal(text(1.2345678912), '{"units":1.2345678912}');
+  assert.equal(text('12', 'inputTokens'), '{"input_tokens":"12"}');
+  assert.equal(text({ inputTokens: 5n, images: null, value: 7n }), '{"input_tokens":5,"value":"0.000000007"}');
+  assert.equal(text(new Map([['cacheReadTokens', 1e-7]])), '{"cache_read_tokens":1e-7}');
+  assert.deepEqual([text(null), text(undefined), text({}), text({ units: null })], Array(4).fill(undefined));
+  for (const usage of [NaN, [1], Promise.resolve(1), () => 1, { units: {} }, new Map([[1, 2]])]) {
+    assert.equal(await codeOf(() => text(usage)), 'INVALID_ARGUMENT');
+  }
 });
 
 test('what is no count is refused, and its meter named', async () => {
@@ -166,7 +176,7 @@ test('what is no count is refused, and its meter named', async () => {
     [{ inputTokens: 1.5 }, 'INVALID_ARGUMENT', 'usage.inputTokens'],
     [{ units: true }, 'INVALID_ARGUMENT', 'usage.units'],
     [{ units: -0.5 }, 'INVALID_ARGUMENT', 'usage.units'],
-    [{ units: null }, 'INVALID_ARGUMENT', 'usage.units'],
+    [{ units: '' }, 'INVALID_ARGUMENT', 'usage.units'],
     [[1], 'INVALID_ARGUMENT', 'usage'],
     [{ wishes: 3 }, 'UNKNOWN_FIELD', 'usage.wishes'],
     [{ constructor: 3 }, 'UNKNOWN_FIELD', 'usage.constructor'],
@@ -174,8 +184,8 @@ test('what is no count is refused, and its meter named', async () => {
     [{ images: '1e60' }, 'OVERFLOW', 'usage.images'],
     [{ value: '0.0000000001' }, 'TOO_PRECISE', 'usage.value'],
   ]) {
-    const error = await errorOf(() => usageCounts([usage], scale));
+    const error = await errorOf(() => usageCounts(usage, scale));
     assert.deepEqual([error.code, error.field], [code, field], String(usage));
   }
-  assert.equal(await codeOf(() => usageCounts([{ images: MAX }, { images: 1 }], scale)), 'OVERFLOW');
+  assert.equal(usageCounts({ images: MAX }, scale)[9], MAX);
 });

@@ -50,9 +50,10 @@ test('meters, flags and choices are those of the header', () => {
   const fields = [...struct.matchAll(/int64_t (\w+);/g)].map(([, name]) => name);
   assert.deepEqual(METERS.map((name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)), fields);
   const sources = fs.readdirSync(LIB).filter((name) => name.endsWith('.js')).map((name) => read(LIB, name)).join('\n');
-  const names = 'OPEN_\\w+|AMOUNT_GIVEN|MAX_COST_GIVEN|CAPTURE_(?!TEXTS)\\w+|TOOL_UNCHARGED|REPLAYED|UNCOMMITTED|FINAL|CAPPED';
+  const names = 'OPEN_\\w+|AMOUNT_GIVEN|MAX_COST_GIVEN|CAPTURE_(?!TEXTS)\\w+|TOOL_UNCHARGED|REPLAYED|UNCOMMITTED|FINAL|CAPPED|UNREPORTED|RELEASED|'
+    + 'REFUSAL|CALL_(?!WORDS)\\w+|FINISH_(?!WORDS)\\w+';
   const stated = [...sources.matchAll(new RegExp(`^const (${names}) = (\\d+);`, 'gm'))];
-  assert.equal(stated.length, 12);
+  assert.equal(stated.length, 22);
   for (const [, name, value] of stated) {
     assert.equal(Number(value), native().flags[name] ?? native().flags[`RECEIPT_${name}`], name);
   }
@@ -60,6 +61,7 @@ test('meters, flags and choices are those of the header', () => {
     ['DURABILITY', 'DURABILITY_'],
     ['OVER_CAPTURE', 'OVER_CAPTURE_'],
     ['SCHEMES', 'WEBHOOK_'],
+    ['ENDING', 'ENDING_'],
   ]) {
     const rows = new RegExp(`^const ${table} = \\{ (.*) \\};`, 'm').exec(sources)[1].split(', ');
     for (const row of rows) {
@@ -124,7 +126,7 @@ test('each verb has both forms, and each is documented', () => {
   const methods = declared('Farebox');
   for (const name of methods) {
     const blocking = `${name}Sync`;
-    if (/Sync$|^(paying|constructor|closed|url|default\w+|\[.*)$/.test(name)) continue;
+    if (/Sync$|^(paying|constructor|closed|uncloneable|toJSON|url|default\w+|\[.*)$/.test(name)) continue;
     assert.ok(methods.has(blocking), blocking);
   }
   for (const [, doc, line] of types.matchAll(/(\*\/\n)?^ {2}(?:static )?(\w+(?:<[^>]*>)?\()/gm)) {

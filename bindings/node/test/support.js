@@ -25,8 +25,9 @@ class ManualClock {
 }
 
 /** A test with a ledger in memory where user:ana has 10 USD, user:bob has 0.05 and dev:eve has nothing. */
-function withEngine(name, work) {
-  test(name, async (context) => {
+function withEngine(name, ...rest) {
+  const [options, work] = rest.length === 1 ? [{}, rest[0]] : rest;
+  test(name, options, async (context) => {
     const clock = new ManualClock();
     const engine = Farebox.openSync('memory:', { clock: () => clock.now });
     try {
@@ -80,6 +81,20 @@ function usd(text) {
   return BigInt(whole + fraction.padEnd(9, '0'));
 }
 
+/** Collects the warnings that work makes. */
+async function warnings(work) {
+  const told = [];
+  const listener = (warning) => told.push(warning);
+  process.on('warning', listener);
+  try {
+    await work();
+    await new Promise((resolve) => setImmediate(resolve));
+  } finally {
+    process.off('warning', listener);
+  }
+  return told.filter((one) => one.name === 'FareboxWarning');
+}
+
 /** Runs a program to its end: {code, signal, stdout, stderr}. */
 async function run(file, args, options = {}) {
   try {
@@ -94,4 +109,4 @@ function loadVectors(name) {
   return JSON.parse(fs.readFileSync(path.join(ROOT, 'Tests', 'Vectors', name), 'utf8'));
 }
 
-module.exports = { PROJECT, ROOT, ManualClock, codeOf, errorOf, loadVectors, run, spent, usd, withEngine, withFolder };
+module.exports = { PROJECT, ROOT, ManualClock, codeOf, errorOf, loadVectors, run, spent, usd, warnings, withEngine, withFolder };

@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict');
 const test = require('node:test');
 
-const { Farebox, FareboxError, STATUSES, verifyWebhook } = require('..');
+const { Farebox, FareboxError, RequestError, STATUSES, escapeAccount, unescapeAccount, verifyWebhook } = require('..');
 const { decimalOf, shifted, toUnits } = require('../lib/money');
 const { loadVectors } = require('./support');
 
@@ -158,4 +158,14 @@ test('prices of tools through the typed door', () => {
   });
   engine.closeSync();
   assert.ok(compared > 50);
+});
+
+test('ids of identity providers are names or have one escape', () => {
+  const vectors = loadVectors('account_names.json');
+  for (const { id, name } of vectors.cases) {
+    assert.equal(escapeAccount(id), name);
+    assert.equal(unescapeAccount(name), id);
+  }
+  for (const name of vectors.refused) assert.throws(() => unescapeAccount(name), RequestError, name);
+  assert.throws(() => escapeAccount(5), RequestError);
 });

@@ -136,3 +136,51 @@ withEngine('the engine refuses a webhook it has seen', async (engine) => {
   const again = await errorOf(() => engine.verifyWebhookSync(ROBUTLER_BODY, ROBUTLER, 'secret', { eventId: 'evt_1' }));
   assert.equal(again.code, 'WEBHOOK_REPLAYED');
 });
+
+test('headers are found as servers give them', async () => {
+  const svix = Object.fromEntries(Object.entries(STANDARD).map(([name, value]) => [name.replace('webhook', 'svix'), value]));
+  const raw = Object.entries(svix).flat();
+  for (const headers of [
+    svix,
+    new Headers(svix),
+    Object.fromEntries(Object.entries(svix).map(([name, value]) => [name.toUpperCase(), [value]])),
+    { ...svix, 'webhook-signature': 'v1,AAAA' },
+    { ...STANDARD, 'svix-signature': 'v1,AAAA' },
+    Object.entries(STANDARD),
+    Object.entries(STANDARD).map(([name, value]) => [Buffer.from(name), Buffer.from(value)]),
+    raw,
+    [...raw, 'X-Other', '1', 'X-Other', '2', ...raw],
+    { ...STANDARD, 'webhook-id': [STANDARD['webhook-id'], STANDARD['webhook-id']] },
+  ]) {
+    verifyWebhook(STANDARD_BODY, headers, STANDARD_SECRET, at(1614265330));
+  }
+  for (const headers of [
+    [...raw, 'svix-id', 'other'],
+    { ...STANDARD, 'Webhook-Id': 'other' },
+    { ...STANDARD, 'webhook-signature': [STANDARD['webhook-signature'], 'v1,AAAA'] },
+  ]) {
+    assert.equal(await refusal(STANDARD_BODY, headers, STANDARD_SECRET, at(1614265330)), 'SIGNATURE_MALFORMED');
+  }
+  for (const headers of [['webhook-id'], [['webhook-id', 'x'], 'y'], 5, null]) {
+    assert.ok((await errorOf(() => verifyWebhook(STANDARD_BODY, headers, STANDARD_SECRET))) instanceof RequestError);
+  }
+});
+
+withEngine('two senders may use one id', async (engine) => {
+  const send = (secret, sender, secrets = secret) => {
+    const signature = createHmac('sha256', secret).update(ROBUTLER_BODY).digest('hex');
+    const options = { eventId: 'evt', ...(sender && { sender }) };
+    return engine.verifyWebhook(ROBUTLER_BODY, { 'X-Robutler-Signature': signature }, secrets, options);
+  };
+  const replayed = async (...given) => {
+    const error = await send(...given).then(() => undefined, (failure) => failure);
+    return error?.code === 'WEBHOOK_REPLAYED' || (assert.equal(error, undefined), false);
+  };
+  const found = [];
+  for (const given of [['one'], ['two'], ['one', 'a'], ['one', 'b']]) found.push(await replayed(...given));
+  assert.deepEqual(found, [false, false, false, false]);
+  for (const given of [['one'], ['two'], ['two', 'a'], ['new', undefined, ['new', 'one']]]) {
+    assert.ok(await replayed(...given));
+  }
+  assert.ok((await errorOf(() => send('one', 'x'.repeat(256)))) instanceof RequestError);
+});

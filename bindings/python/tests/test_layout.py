@@ -117,9 +117,20 @@ def test_constants_equal_the_header(compiled: dict[str, int]) -> None:
         "CAPTURE_AMOUNT",
         "CAPTURE_USAGE",
         "METERED_CHECK_ONLY",
+        "CALL_AMOUNT_GIVEN",
+        "CALL_MAX_COST_GIVEN",
+        "CALL_CHARGE_AFTERWARDS",
+        "CALL_RELEASE_UNREPORTED",
+        "CALL_LINE_AMOUNT",
+        "FINISH_DELIVERED",
+        "FINISH_AMOUNT",
+        "ENDING_RETURNED",
+        "ENDING_REPORTED_FAILURE",
+        "ENDING_FAILED",
+        "ENDING_LEFT",
     ):
         assert getattr(layout, name) == compiled[f"FAREBOX_{name}"]
-    for name in ("REPLAYED", "UNCOMMITTED", "FINAL", "CAPPED"):
+    for name in ("REPLAYED", "UNCOMMITTED", "FINAL", "CAPPED", "UNREPORTED", "RELEASED"):
         assert getattr(layout, f"RECEIPT_{name}") == compiled[f"FAREBOX_RECEIPT_{name}"]
 
 
@@ -135,6 +146,9 @@ def test_the_frame_areas_do_not_overlap() -> None:
         (frames.FIRST, layout.STR.size),
         (frames.SECOND, layout.STR.size),
         (frames.LINES, frames.LINE_CAPACITY * layout.QUOTE_LINE.size),
+        (frames.CALL, layout.METERED_CALL.size),
+        (frames.FINISH, layout.FINISH.size),
+        (frames.TALLY, ctypes.sizeof(layout.Tally)),
         (frames.ARENA, 0),
     ]
     for (start, size), (following, _) in zip(areas, areas[1:]):

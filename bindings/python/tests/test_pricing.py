@@ -237,7 +237,8 @@ def test_a_generator_does_not_leak_its_scope(engine: Farebox) -> None:
 
     with engine.paying("user:ana"):
         for _ in outer():
-            farebox.record_usage(input_tokens=1000)  # outside of the tool: nothing to record for
+            with pytest.warns(RuntimeWarning):
+                farebox.record_usage(input_tokens=1000)  # outside of the tool: nothing to record for
     assert spent(engine) == Decimal("0.007")
 
 
@@ -297,17 +298,17 @@ def test_what_was_really_used_replaces_the_estimate(engine: Farebox) -> None:
         assert spent(engine) == Decimal("0.025")
         measured("hello")  # more than was held: the excess is charged too
     assert spent(engine) == Decimal("0.075")
-    farebox.record_usage(input_tokens=1)  # outside of a call it does nothing
 
 
-def test_an_excess_that_is_refused_takes_what_is_held(engine: Farebox) -> None:
+def test_what_the_payer_cannot_pay_of_an_excess_is_told(engine: Farebox) -> None:
     @pricing(cost=0.01, per="unit", measure=lambda result: result)
     def work() -> int:
         return 100
 
-    with engine.paying("user:bob"):
+    with engine.paying("user:bob") as payment:
         assert work() == 100
-    assert spent(engine, "user:bob", "0.05") == Decimal("0.01")
+    assert spent(engine, "user:bob", "0.05") == Decimal("0.05")
+    assert payment.receipt is not None and payment.receipt.shortfall == Decimal("0.95")
 
 
 @pytest.mark.parametrize(
@@ -548,18 +549,12 @@ def test_usage_that_the_price_does_not_cover_is_an_error_and_costs_nothing(engin
     def misspelt() -> None:
         farebox.record_usage(imagse=3)
 
-    @pricing(cost="0.01", per="unit", name="unmeasurable", measure=lambda result: 1 / result)
-    def unmeasurable() -> int:
-        return 0
-
     with engine.paying("user:ana"):
         with pytest.raises(PaymentRefused) as caught:
             narrow("some text")
         assert caught.value.code == status.UNPRICEABLE
         with pytest.raises(RequestError):
             misspelt()
-        with pytest.raises(ZeroDivisionError):
-            unmeasurable()
     assert spent(engine) == 0
 
 
@@ -644,7 +639,6 @@ def test_prices_that_cannot_be_read_are_refused_at_decoration() -> None:
     for options in (
         {"cost": "free"},
         {"cost": float("nan")},
-        {"cost": "0.01", "over_capture": "maybe"},
         {"cost": "0.01", "durability": "somewhat"},
         {"cost": "0.01", "units": "absent", "per": "unit"},
         {"cost": "0.01", "revenue_share": "x"},

@@ -56,7 +56,7 @@ def test_a_maximum_of_0_is_a_maximum(engine: Farebox) -> None:
         lambda: engine.charge_many([{"payer": "user:ana", "amount": 5, "max_cost": 0}])[0].require(),
     ):
         with pytest.raises(PaymentRefused) as caught:
-            refused()
+            refused()  # type: ignore[no-untyped-call]
         assert caught.value.name == "OVER_MAX_COST"
     quote = engine.price_tool("flat", max_cost=0)
     assert quote.total == 0 and quote.capped

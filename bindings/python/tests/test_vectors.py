@@ -160,3 +160,13 @@ def test_prices_of_tools_through_the_typed_door(engine: Farebox) -> None:
             assert line.rate is None or line.rate == Decimal(expected["rate"]), case["name"]
         compared += 1
     assert compared > 50
+
+
+def test_ids_of_identity_providers_are_names_or_have_one_escape() -> None:
+    vectors = load("account_names.json")
+    for case in vectors["cases"]:
+        assert farebox.escape_account(case["id"]) == case["name"]
+        assert farebox.unescape_account(case["name"]) == case["id"]
+    for name in vectors["refused"]:
+        with pytest.raises(farebox.RequestError):
+            farebox.unescape_account(name)

@@ -52,7 +52,7 @@ def test_headers_match_in_any_case_and_type() -> None:
     )
     farebox.verify_webhook(
         STANDARD_BODY,
-        {name.title().encode(): value.encode() for name, value in STANDARD.items()},  # type: ignore[misc]
+        {name.title().encode(): value.encode() for name, value in STANDARD.items()},
         (b"whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", STANDARD_SECRET),
         now=1614265330.5,
     )
@@ -128,6 +128,92 @@ def test_the_engine_refuses_a_webhook_it_has_seen(engine: Farebox) -> None:
     engine.verify_webhook(ROBUTLER_BODY, ROBUTLER, "secret", event_id="evt_1")
     with pytest.raises(WebhookError):
         engine.verify_webhook(ROBUTLER_BODY, ROBUTLER, "secret", event_id="evt_1")
+
+
+SVIX = {name.replace("webhook", "svix"): value for name, value in STANDARD.items()}
+ENVIRON = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in STANDARD.items()}
+PAIRS = [(name.encode(), value.encode()) for name, value in STANDARD.items()]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        SVIX,
+        {name.title(): value for name, value in SVIX.items()},
+        {**SVIX, "webhook-signature": "v1,AAAA"},
+        {**STANDARD, "svix-signature": "v1,AAAA"},
+        {**ENVIRON, "wsgi.input": object(), "CONTENT_LENGTH": "20", "HTTP_HOST": "example.com"},
+        {**ENVIRON, "HTTP_SVIX_ID": None},
+        PAIRS,
+        tuple(PAIRS),
+        iter([*PAIRS, (b"x-other", b"\xff"), (b"x-other", b"2")]),
+        [(name.decode().upper(), value.decode()) for name, value in PAIRS],
+        [*PAIRS, *PAIRS],
+        {name: [value, value] for name, value in STANDARD.items()},
+    ],
+    ids=lambda headers: type(headers).__name__,
+)
+def test_headers_are_found_as_servers_give_them(headers: Any) -> None:
+    farebox.verify_webhook(STANDARD_BODY, headers, STANDARD_SECRET, now=1614265330)
+
+
+def test_headers_of_an_email_message_are_a_mapping() -> None:
+    from email.message import Message
+
+    message = Message()
+    for name, value in SVIX.items():
+        message[name] = value
+    farebox.verify_webhook(STANDARD_BODY, message, STANDARD_SECRET, now=1614265330)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [*PAIRS, (b"webhook-id", b"other")],
+        {**STANDARD, "Webhook-Id": "other"},
+        {**STANDARD, "webhook-signature": [STANDARD["webhook-signature"], "v1,AAAA"]},
+        {**STANDARD, **ENVIRON, "HTTP_WEBHOOK_TIMESTAMP": "1614265331"},
+    ],
+)
+def test_a_header_with_two_values_is_malformed(headers: Any) -> None:
+    assert code_of(STANDARD_BODY, headers, STANDARD_SECRET, now=1614265330) == status.SIGNATURE_MALFORMED
+
+
+@pytest.mark.parametrize("headers", [5, None, "webhook-id", [("webhook-id",)], [5], {"webhook-id": 5}])
+def test_headers_of_another_form_are_the_callers_fault(headers: Any) -> None:
+    with pytest.raises(RequestError):
+        farebox.verify_webhook(STANDARD_BODY, headers, STANDARD_SECRET, now=1614265330)
+
+
+def test_half_a_set_of_headers_is_not_completed_from_the_other() -> None:
+    mixed = {"webhook-signature": STANDARD["webhook-signature"], "svix-id": SVIX["svix-id"]}
+    mixed["svix-timestamp"] = SVIX["svix-timestamp"]
+    assert code_of(STANDARD_BODY, mixed, STANDARD_SECRET, now=1614265330) == status.SIGNATURE_MALFORMED
+
+
+def test_two_senders_may_use_one_id(engine: Farebox) -> None:
+    def send(secret: str, sender: str | None = None, secrets: Any = None) -> None:
+        signature = hmac.new(secret.encode(), ROBUTLER_BODY, hashlib.sha256).hexdigest()
+        headers = {"X-Robutler-Signature": signature}
+        engine.verify_webhook(ROBUTLER_BODY, headers, secrets or secret, event_id="evt", sender=sender)
+
+    def replayed(*arguments: Any) -> bool:
+        try:
+            send(*arguments)
+        except WebhookError as error:
+            assert error.code == status.WEBHOOK_REPLAYED
+            return True
+        return False
+
+    assert not replayed("one") and not replayed("two") and not replayed("one", "a") and not replayed("one", "b")
+    assert replayed("one") and replayed("two") and replayed("one", "a") and replayed("two", "b")
+    # The secret is rotated: the old and the new one belong to one sender.
+    assert replayed("new", None, ["new", "one"])
+    assert not replayed("new") and replayed("one", None, ["one", "new"])
+    with pytest.raises(RequestError):
+        send("one", "x" * 256)
+    with pytest.raises(RequestError):
+        send("one", 5)  # type: ignore[arg-type]
 
 
 def test_no_secret_stays_in_a_reused_buffer() -> None:

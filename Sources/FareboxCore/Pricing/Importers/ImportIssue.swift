@@ -43,4 +43,11 @@ public struct ImportIssue: Hashable, Sendable {
 public enum RateCardImporter {
   /// A card and what was lost on the way.
   public typealias Result = (card: RateCard, issues: [ImportIssue])
+
+  /// Whether a text can be a name on a card; a number sign would part a skill from its tool.
+  static func isName(_ text: String) -> Bool {
+    !text.isEmpty && text.utf8.count <= RateCard.longestName && !text.utf8.contains(UInt8(ascii: "#"))
+  }
+
+  static let noName = "a name on a card has from 1 to \(RateCard.longestName) bytes and no number sign"
 }

@@ -34,7 +34,7 @@ extension RateCardImporter {
   private static func named(_ card: RateCard) -> RateCard {
     let entries = card.entries.map { entry in
       let names = [entry.name] + (entry.match?.listed ?? [])
-      let aliases = names.filter { $0 != entry.fullName && card.entry(for: $0, customer: nil) == entry }
+      let aliases = names.filter { $0 != entry.fullName && isName($0) && card.entry(for: $0, customer: nil) == entry }
       return RateCard.Entry(
         name: entry.name, provider: entry.provider, aliases: Array(aliases.prefix(RateCard.mostAliases)),
         match: entry.match, versions: entry.versions)
@@ -103,6 +103,11 @@ private struct GenaiProvider {
         ImportIssue(model: id, field: "models", what: .skipped, detail: "a model of the provider has no id"))
     }
     var draft = ModelDraft(model: "\(id)/\(name)")
+    guard RateCardImporter.isName("\(id)/\(name)") else {
+      draft.note("id", .skipped, RateCardImporter.noName)
+      issues += draft.issues
+      return
+    }
     noteUnknown(in: model, &draft)
     let match = match(model["match"], &draft)
     let versions = versions(model["prices"], &draft)

@@ -26,7 +26,7 @@ extension RateCardImporter {
       }
       let price = model.price(fields)
       let names = (own["aliases"]?.array ?? []).compactMap(\.string)
-      let aliases = names.filter { models[$0] == nil && !$0.isEmpty && $0.utf8.count <= RateCard.longestName }
+      let aliases = names.filter { models[$0] == nil && isName($0) }
       entries.append(
         RateCard.Entry(
           name: member.key, aliases: aliases, vendor: fields["litellm_provider"]?.string,
@@ -77,6 +77,10 @@ private struct LiteLLMModel {
   mutating func fields(_ own: JSONObject, in models: JSONObject) -> JSONObject? {
     if let what = LiteLLMModel.reserved[draft.model] {
       draft.note("", .skipped, what)
+      return nil
+    }
+    guard RateCardImporter.isName(draft.model) else {
+      draft.note("", .skipped, RateCardImporter.noName)
       return nil
     }
     guard let target = own["alias_of"]?.string else { return own }

@@ -13,6 +13,7 @@ import {
   estimateTokens,
   meter,
   pricing,
+  recordAmount,
   recordUsage,
   setPluginPolicy,
   verifyWebhook,
@@ -94,7 +95,7 @@ async function engineTypes(): Promise<void> {
 function pricingTypes(engine: Farebox): void {
   const search = pricing({ cost: '0.02' })((query: string) => query.length);
   const found: number = search('tides');
-  const price: string | null = search.farebox.cost;
+  const price: string | { readonly [meter: string]: string } | null = search.farebox.cost;
   const direct = pricing(async (query: string) => query, { cost: (query) => query.length, measure: (r) => r.length });
   const text: Promise<string> = direct('x');
   const stream = pricing({ cost: 1, per: 'unit', units: 'pages' })(function* pages(options: { pages: number }) {
@@ -105,6 +106,25 @@ function pricingTypes(engine: Farebox): void {
   const answer: boolean = callId('call_1', () => foreign(1)).isError;
   recordUsage({ inputTokens: 812, outputTokens: 93n });
   recordUsage('1.5');
+  recordUsage({ inputTokens: null, units: { toJSON: () => '0.5' } }, { tool: 'other' });
+  recordUsage(null);
+  recordAmount('0.25', { payee: 'dev:eve', description: 'postage' });
+  const complete = pricing({
+    cost: { input_token: '0.000003', output_token: '0.000015' },
+    skill: 'models',
+    maxCost: '0.10',
+    releaseUnreported: true,
+  })(async (prompt: string) => prompt);
+  const rated = meter(async (request: { model: string }) => request, {
+    name: 'chat',
+    rates: 'llm',
+    model: (request) => request.model,
+    chargeAfterwards: true,
+  });
+  const payment = engine.paying('user:ana', { run: 'run-1' });
+  const last: string | undefined = payment.receipt?.shortfall;
+  const all: number = payment.receipts.filter((one) => one.unreported || one.released).length;
+  void [complete, rated, last, all];
   const tokens: number = estimateTokens('a', ['b']);
   void [found, price, text, generated, answer, tokens];
 
@@ -118,6 +138,10 @@ function pricingTypes(engine: Farebox): void {
   pricing(async (query: string) => query, { cost: (query: number) => query });
   // @ts-expect-error a usage has known meters
   recordUsage({ wishes: 1 });
+  // @ts-expect-error a usage is no flag
+  recordUsage(true);
+  // @ts-expect-error what goes beyond the hold is no choice any more
+  pricing({ cost: 1, overCapture: 'cap' });
 }
 
 class Skill {

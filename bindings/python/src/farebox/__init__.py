@@ -8,14 +8,14 @@
     with farebox.Farebox.open("farebox.db") as engine, engine.paying("user:ana", run="run-1"):
         search("tides")
 
-Each call of ``search`` is reserved, run and captured on a double-entry ledger, or released if it raises.
+Each call of ``search`` is held, run and charged on a double-entry ledger, or released if it raises.
 """
 
 from __future__ import annotations
 
 from ._library import library_path
 from .accounts import escape_account, unescape_account
-from .context import Payment, call_id, record_usage
+from .context import Payment, call_id, record_amount, record_usage
 from .engine import Farebox, Hold, describe
 from .errors import (
     FareboxError,
@@ -74,6 +74,7 @@ __all__ = [
     "meter",
     "metered",
     "pricing",
+    "record_amount",
     "record_usage",
     "set_plugin_policy",
     "unescape_account",

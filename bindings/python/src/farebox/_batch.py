@@ -74,7 +74,7 @@ def fill(engine: Farebox, batch: Batch, items: Sequence[ChargeRequest | Mapping[
     index = 0
     try:
         for index, item in enumerate(items):
-            meters: Mapping[str, Quantity] = {}
+            meters: Mapping[str, Quantity | None] = {}
             if type(item) is ChargeRequest:
                 request: Any = item
             else:
@@ -175,7 +175,7 @@ def _fields(
     return payer, tool, amount, asset, payee, usage, key, run, call, description, metadata, max_cost, durability
 
 
-def _request(index: int, item: Any) -> tuple[ChargeRequest, Mapping[str, Quantity]]:
+def _request(index: int, item: Any) -> tuple[ChargeRequest, Mapping[str, Quantity | None]]:
     if isinstance(item, ChargeRequest):
         return item, {}
     try:
@@ -189,7 +189,7 @@ def _request(index: int, item: Any) -> tuple[ChargeRequest, Mapping[str, Quantit
     if "payer" not in item:
         raise RequestError(status.MISSING_FIELD, "A request needs a payer.", field=f"requests[{index}].payer")
     known: dict[str, Any] = {}
-    meters: dict[str, Quantity] = {}
+    meters: dict[str, Quantity | None] = {}
     for name, value in item.items():
         if name in ChargeRequest._fields:
             known[name] = value

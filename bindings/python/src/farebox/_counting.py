@@ -1,73 +1,130 @@
-"""Where a call's usage comes from: its arguments, counted as the price's unit says."""
+"""Where a call's usage comes from before it runs: its arguments, counted as the price's unit says."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Callable, Union
 
 from . import _layout as layout
 from . import _statuses as status
+from ._text import text_size, utf8_size
 from .errors import RequestError
 from .values import Usage
 
-UnitsOf = Union[str, Callable[..., Usage]]
+UnitsOf = Union[str, Callable[..., Union[Usage, None]]]
 """Where a call's usage comes from: an argument's name, or a callable of the tool's arguments."""
 
 _INPUT_TOKENS = ("token", "tokens", "input_token", "input_tokens")
 _CHARACTERS = ("character", "characters")
+_TEXTS: dict[str, Callable[[str], int]] = {
+    **dict.fromkeys(_CHARACTERS, len),
+    **dict.fromkeys(("byte", "bytes"), utf8_size),
+    **dict.fromkeys(("word", "words"), lambda text: len(text.split())),
+}
+"""Units that text itself is measured in."""
+
+_NUMBER = re.compile(r"\s*([0-9]+(\.[0-9]+)?)\s*", re.ASCII)
 
 
 def estimate_tokens(*args: Any, **kwargs: Any) -> int:
     """Estimates the tokens of a call's input: the bytes of all text in its arguments as UTF-8, over four, rounded up.
 
-    Text is a str or bytes, also inside lists, tuples, sets and mappings; other values count nothing.
+    Text is a str or bytes, also inside mappings (with their keys), collections, dataclasses, models and objects. Other
+    values count nothing.
 
     Units: tokens.
     Threads: any.
+    Errors: RequestError for what may hold text and cannot be read, such as a generator or a file.
     """
-    size = _text_size(args, _utf8_size) + _text_size(kwargs, _utf8_size, keys=False)
+    size = text_size(args, utf8_size) + text_size(list(kwargs.values()), utf8_size)
     return (size + 3) // 4
 
 
-def counter_of(per: str, units: UnitsOf | None, parameters: list[inspect.Parameter]) -> Callable[..., Usage]:
-    """Makes the function of a tool's arguments that gives the usage of a call.
+def counter_of(
+    per: str, units: UnitsOf | None, parameters: list[inspect.Parameter], skipped: bool = False
+) -> Callable[..., Usage | None]:
+    """Makes the function of a tool's arguments that gives the usage of a call, or None where it cannot be known before.
+
+    ``skipped`` says that the first argument is ``self`` or ``cls``, which holds no text.
 
     Errors: RequestError for an argument that the tool does not have.
     """
-    given_by = units if callable(units) else None
-    if isinstance(units, str):
-        names = {parameter.name for parameter in parameters}
-        if units not in names:
-            raise RequestError(status.INVALID_ARGUMENT, f"The tool has no argument {units!r}.", field="units")
-        given_by = argument(units, parameters)
     meter_name = meter_of(per)
+    if units is None:
+        return _counted(per, meter_name, 1 if skipped else 0)
+    if callable(units):
+        asked = units
 
-    def count(*args: Any, **kwargs: Any) -> Usage:
-        if given_by is None:
-            if per in _INPUT_TOKENS:
-                return {meter_name: estimate_tokens(*args, **kwargs)}
-            if per in _CHARACTERS:
-                return {meter_name: _text_size(args, len) + _text_size(kwargs, len, keys=False)}
-            return {meter_name: 0 if meter_name.endswith("_tokens") or meter_name == "value" else 1}
-        given: Any = given_by(*args, **kwargs)
-        if callable(units):  # it gives a usage; an argument may also be what is to be measured
-            return given if isinstance(given, Mapping) else {meter_name: given}
-        if isinstance(given, (int, float, Decimal)):
-            return {meter_name: given}
-        if per in _INPUT_TOKENS:
-            return {meter_name: estimate_tokens(given)}
-        if per in _CHARACTERS:
-            return {meter_name: _text_size(given, len)}
-        try:
-            return {meter_name: len(given)}
-        except TypeError:
+        def called(*args: Any, **kwargs: Any) -> Usage | None:
+            given = asked(*args, **kwargs)
+            return given if given is None or isinstance(given, Mapping) else {meter_name: given}
+
+        return called
+    if units not in {parameter.name for parameter in parameters}:
+        raise RequestError(status.INVALID_ARGUMENT, f"The tool has no argument {units!r}.", field="units")
+    name, value_of = units, argument(units, parameters)
+
+    def read(*args: Any, **kwargs: Any) -> Usage | None:
+        given = _measured(value_of(*args, **kwargs), per, name)
+        return None if given is None else {meter_name: given}
+
+    return read
+
+
+def _counted(per: str, meter_name: str, skip: int) -> Callable[..., Usage | None]:
+    """Counts the text of all arguments, or one unit; tokens that the tool makes are not known before it runs."""
+
+    def tokens(*args: Any, **kwargs: Any) -> Usage:
+        return {meter_name: estimate_tokens(*args[skip:], **kwargs)}
+
+    def texts(*args: Any, **kwargs: Any) -> Usage:
+        size = _TEXTS[per]
+        return {meter_name: text_size(args[skip:], size) + text_size(list(kwargs.values()), size)}
+
+    def one(*args: Any, **kwargs: Any) -> Usage:
+        return {meter_name: 1}
+
+    def unknown(*args: Any, **kwargs: Any) -> None:
+        return None
+
+    if per in _INPUT_TOKENS:
+        return tokens
+    if per in _CHARACTERS:
+        return texts
+    return unknown if meter_name.endswith("_tokens") or meter_name == "value" else one
+
+
+def _measured(value: Any, per: str, name: str) -> Any:
+    """Reads the argument that ``units`` names: a number, or what is to be measured."""
+    if value is None or isinstance(value, (int, float, Decimal)):
+        return value
+    if per in _INPUT_TOKENS:
+        return estimate_tokens(value)
+    size = _TEXTS.get(per)
+    if size is not None:
+        return text_size(value, size)
+    if isinstance(value, str):
+        number = _NUMBER.fullmatch(value)
+        if number is None:
             raise RequestError(
-                status.INVALID_ARGUMENT, f"{type(given).__name__} is not a usage.", field="units"
-            ) from None
-
-    return count
+                status.INVALID_ARGUMENT,
+                f"The argument {name!r} is a number of {per}, and {value[:40]!r} is not one.",
+                field="units",
+            )
+        return number.group(1)
+    if getattr(value, "shape", None) == () or not hasattr(type(value), "__len__"):
+        if hasattr(type(value), "__index__") or hasattr(type(value), "__float__"):
+            return value  # a number of NumPy
+    else:
+        return len(value)
+    raise RequestError(
+        status.INVALID_ARGUMENT,
+        f"The argument {name!r} gives the number of {per}, and a {type(value).__name__} has none.",
+        field="units",
+    )
 
 
 def meter_of(per: str) -> str:
@@ -87,10 +144,16 @@ def price_per(per: str) -> str:
 
 def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """Returns the parameters of a callable, none where it does not tell them."""
+    signature = signature_of(function)
+    return [] if signature is None else list(signature.parameters.values())
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature | None:
+    """Returns the signature of a callable, or None where it does not tell it."""
     try:
-        return list(inspect.signature(function).parameters.values())
+        return inspect.signature(function)
     except (TypeError, ValueError):
-        return []
+        return None
 
 
 def argument(name: str, parameters: list[inspect.Parameter]) -> Callable[..., Any]:
@@ -98,8 +161,13 @@ def argument(name: str, parameters: list[inspect.Parameter]) -> Callable[..., An
     position, parameter = next((place, one) for place, one in enumerate(parameters) if one.name == name)
     positional = parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     default = parameter.default
+    named = {one.name for one in parameters if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
 
     def value(*args: Any, **kwargs: Any) -> Any:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            return args[position:]
+        if parameter.kind is parameter.VAR_KEYWORD:
+            return {key: item for key, item in kwargs.items() if key not in named}
         if positional and position < len(args):
             return args[position]
         if name in kwargs:
@@ -109,20 +177,3 @@ def argument(name: str, parameters: list[inspect.Parameter]) -> Callable[..., An
         raise TypeError(f"missing argument: {name!r}")
 
     return value
-
-
-def _utf8_size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-def _text_size(value: Any, size: Callable[[str], int], keys: bool = True) -> int:
-    if isinstance(value, str):
-        return size(value)
-    if isinstance(value, (bytes, bytearray)):
-        return len(value)
-    if isinstance(value, Mapping):
-        total = sum(_text_size(item, size) for item in value.values())
-        return total + sum(_text_size(key, size) for key in value) if keys else total
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return sum(_text_size(item, size) for item in value)
-    return 0

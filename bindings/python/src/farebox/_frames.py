@@ -26,14 +26,19 @@ FIRST: Final = 5272
 SECOND: Final = 5288
 LINES: Final = 5376
 LINE_CAPACITY: Final = 64
-ARENA: Final = LINES + LINE_CAPACITY * 32
+CALL: Final = LINES + LINE_CAPACITY * 32
+FINISH: Final = CALL + 320
+TALLY: Final = FINISH + 128
+ARENA: Final = TALLY + 320
 
 _ERROR_SIZE: Final = ctypes.sizeof(layout.Error)
 _RECEIPT_SIZE: Final = ctypes.sizeof(layout.Receipt)
+_CALL_SIZE: Final = ctypes.sizeof(layout.MeteredCall)
 _FRAME_SIZE: Final = 16384
 _KEPT: Final = 64
 
 assert ERROR + _ERROR_SIZE <= FIRST
+assert CALL + _CALL_SIZE <= FINISH
 
 
 class Grow(Exception):
@@ -47,8 +52,8 @@ class Grow(Exception):
 class Frame:
     """A buffer at a fixed address.
 
-    ``raw`` is the buffer itself; ``args``, ``capture``, ``receipt``, ``quote``, ``error`` and ``arena`` are addresses
-    inside it; ``first`` and ``second`` are views of two ``farebox_str`` in it, for functions that take them by value.
+    ``raw`` is the buffer itself; ``args``, ``capture``, ``receipt``, ``quote``, ``error``, ``call``, ``finish``,
+    ``tally`` and ``arena`` are addresses inside it; ``first`` and ``second`` are views of two ``farebox_str`` in it, for functions that take them by value.
 
     Ownership: whoever took it from ``take`` until ``give``.
     Threads: one at a time.
@@ -63,6 +68,9 @@ class Frame:
         "receipt",
         "quote",
         "error",
+        "call",
+        "finish",
+        "tally",
         "arena",
         "first",
         "second",
@@ -79,11 +87,15 @@ class Frame:
         self.receipt = self.base + RECEIPT
         self.quote = self.base + QUOTE
         self.error = self.base + ERROR
+        self.call = self.base + CALL
+        self.finish = self.base + FINISH
+        self.tally = self.base + TALLY
         self.arena = self.base + ARENA
         self.first = layout.Str.from_buffer(self.raw, FIRST)
         self.second = layout.Str.from_buffer(self.raw, SECOND)
         self.raw[RECEIPT : RECEIPT + 4] = _RECEIPT_SIZE.to_bytes(4, "little")
         self.raw[ERROR : ERROR + 4] = _ERROR_SIZE.to_bytes(4, "little")
+        self.raw[CALL : CALL + 4] = _CALL_SIZE.to_bytes(4, "little")
 
     def failure(self, code: int) -> FareboxError:
         """Reads the exception of a call that answered ``code``."""

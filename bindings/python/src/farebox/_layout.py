@@ -46,7 +46,20 @@ RECEIPT_REPLAYED: Final = 1
 RECEIPT_UNCOMMITTED: Final = 2
 RECEIPT_FINAL: Final = 4
 RECEIPT_CAPPED: Final = 8
+RECEIPT_UNREPORTED: Final = 16
+RECEIPT_RELEASED: Final = 32
 RECEIPT_REFUSAL: Final = 256
+CALL_AMOUNT_GIVEN: Final = 1
+CALL_MAX_COST_GIVEN: Final = 2
+CALL_CHARGE_AFTERWARDS: Final = 4
+CALL_RELEASE_UNREPORTED: Final = 8
+CALL_LINE_AMOUNT: Final = 1
+FINISH_DELIVERED: Final = 1
+FINISH_AMOUNT: Final = 2
+ENDING_RETURNED: Final = 0
+ENDING_REPORTED_FAILURE: Final = 1
+ENDING_FAILED: Final = 2
+ENDING_LEFT: Final = 3
 
 
 class Str(ctypes.Structure):
@@ -202,7 +215,8 @@ class Receipt(ctypes.Structure):
         ("time", c_int64),
         ("price_version", c_uint64),
         ("asset", c_char * 24),
-        ("reserved", c_uint8 * 32),
+        ("shortfall", c_int64),
+        ("reserved", c_uint8 * 24),
     ]
 
 
@@ -245,6 +259,92 @@ class CaptureArgs(ctypes.Structure):
         ("usage", Usage),
         ("durability", c_int32),
         ("reserved", c_uint8 * 28),
+    ]
+
+
+class BeginArgs(ctypes.Structure):
+    """``farebox_begin_args``: a metered call that is about to run."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("payer", Str),
+        ("tool", Str),
+        ("run", Str),
+        ("call", Str),
+        ("parent", Str),
+        ("arguments", Str),
+        ("idempotency_key", Str),
+        ("expected", Str),
+        ("ordinal", c_uint32),
+        ("durability", c_int32),
+        ("amount", c_int64),
+        ("max_cost", c_int64),
+        ("expires_in_ms", c_int64),
+        ("reserved", c_uint8 * 32),
+    ]
+
+
+class MeteredCall(ctypes.Structure):
+    """``farebox_metered_call``: a metered call that has begun."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("hold", c_uint64),
+        ("held", c_int64),
+        ("maximum", c_int64),
+        ("price_version", c_uint64),
+        ("amount", c_int64),
+        ("expected", Usage),
+        ("terms", c_uint32),
+        ("scale", c_uint32),
+        ("asset", c_char * 24),
+        ("key", c_char * 40),
+        ("reserved", c_uint8 * 32),
+    ]
+
+
+class Tally(ctypes.Structure):
+    """``farebox_tally``: what a call has used so far."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("meters", c_uint32),
+        ("micro", c_int64 * 16),
+        ("fraction", c_int64 * 16),
+    ]
+
+
+class CallLine(ctypes.Structure):
+    """``farebox_call_line``: what a call is charged for beside its own usage."""
+
+    _fields_ = [
+        ("tool", Str),
+        ("payee", Str),
+        ("description", Str),
+        ("recorded", c_void_p),
+        ("amount", c_int64),
+        ("flags", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class FinishArgs(ctypes.Structure):
+    """``farebox_finish_args``: how a metered call ended."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("ending", c_int32),
+        ("durability", c_int32),
+        ("recorded", c_void_p),
+        ("lines", c_void_p),
+        ("line_count", c_size_t),
+        ("description", Str),
+        ("metadata", Str),
+        ("amount", c_int64),
+        ("reserved", c_uint8 * 32),
     ]
 
 
@@ -321,6 +421,23 @@ class MeterArgs(ctypes.Structure):
     ]
 
 
+class Payer(ctypes.Structure):
+    """``farebox_payer``: who pays for one call of a metered C function."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("ordinal", c_uint32),
+        ("tool", Str),
+        ("arguments", Str),
+        ("engine", c_void_p),
+        ("payer", Str),
+        ("run", Str),
+        ("call", Str),
+        ("parent", Str),
+        ("reserved", c_uint8 * 32),
+    ]
+
+
 class Value(ctypes.Structure):
     """``farebox_value``: an argument or result of a C function."""
 
@@ -341,10 +458,16 @@ STRUCTS: Final[dict[str, type[ctypes.Structure]]] = {
     "farebox_receipt": Receipt,
     "farebox_reserve_args": ReserveArgs,
     "farebox_capture_args": CaptureArgs,
+    "farebox_begin_args": BeginArgs,
+    "farebox_metered_call": MeteredCall,
+    "farebox_tally": Tally,
+    "farebox_call_line": CallLine,
+    "farebox_finish_args": FinishArgs,
     "farebox_balance_result": BalanceResult,
     "farebox_webhook_args": WebhookArgs,
     "farebox_tool_args": ToolArgs,
     "farebox_meter_args": MeterArgs,
+    "farebox_payer": Payer,
     "farebox_value": Value,
 }
 """Every struct of the header by its C name."""
@@ -361,7 +484,11 @@ PRICE: Final = struct.Struct(f"<2I 4Q {_USAGE} 2q 32x")
 USAGE: Final = struct.Struct(f"<{_USAGE}")
 TOOL: Final = struct.Struct("<2I 12Q q Ii 32x")
 WEBHOOK: Final = struct.Struct("<Ii 8Q 2Q 2q 2Q 16x")
-RECEIPT: Final = struct.Struct("<IiI4x 2Q 5q Q 24s 32x")
+BEGIN: Final = struct.Struct("<2I 16Q I i 3q 32x")
+METERED_CALL: Final = struct.Struct(f"<2I Q 2q Q q {_USAGE} 2I 24s 40s 32x")
+CALL_LINE: Final = struct.Struct("<6Q Q q I 4x")
+FINISH: Final = struct.Struct("<2I 2i 3Q 4Q q 32x")
+RECEIPT: Final = struct.Struct("<IiI4x 2Q 5q Q 24s q 24x")
 QUOTE: Final = struct.Struct("<2I Q 2I q Q 24s 32x")
 QUOTE_LINE: Final = struct.Struct("<2i 3q")
 BALANCE: Final = struct.Struct("<2I 4q 24s 32x")
@@ -375,6 +502,10 @@ FORMATS: Final[dict[str, struct.Struct]] = {
     "farebox_usage": USAGE,
     "farebox_tool_args": TOOL,
     "farebox_webhook_args": WEBHOOK,
+    "farebox_begin_args": BEGIN,
+    "farebox_metered_call": METERED_CALL,
+    "farebox_call_line": CALL_LINE,
+    "farebox_finish_args": FINISH,
     "farebox_receipt": RECEIPT,
     "farebox_balance_result": BALANCE,
     "farebox_quote": QUOTE,

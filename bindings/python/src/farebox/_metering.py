@@ -1,38 +1,37 @@
-"""One metered tool: what its price says, and the steps around a call."""
+"""One metered tool: what its price says, and the two steps around a call, ``farebox_begin`` and ``farebox_finish``.
+
+Nothing about money is decided here: what is known goes to the library, and what it answers is returned or raised.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import inspect
-import re
 import struct
+import warnings
 import weakref
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any, Callable, Union, cast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Callable, NamedTuple, Union
 
 from . import _frames as frames
 from . import _layout as layout
 from . import _statuses as status
-from ._counting import UnitsOf, argument, counter_of, parameters_of, price_per
+from . import context
+from ._arguments import canonical
+from ._counting import UnitsOf, argument, counter_of, meter_of, price_per, signature_of
 from ._encoding import given, manifest_of
-from .context import (
-    Borrowed,
-    CallScope,
-    Payment,
-    Scope,
-    call_key,
-    fitted_key,
-    missing_payer,
-    scope_variable,
-    unique,
-)
+from ._identity import skill_of
+from ._quantities import usage_json, usage_texts
+from ._waiting import elsewhere
+from .context import Borrowed, CallScope, Payment, Scope, missing_payer
 from .engine import Farebox
-from .errors import FareboxError, PaymentRefused, RequestError, error_of
+from .errors import FareboxError, RequestError, StateError
 from .money import Money, text_of, to_units
-from .values import ZERO_USAGE, Quantity, Usage, usage_counts
+from .values import Usage
 
-Cost = Union[Money, Callable[..., Money]]
-"""A price: a decimal for one of ``per``, or a callable of the tool's arguments that gives the amount."""
+Cost = Union[Money, Mapping[str, Money], Callable[..., Money]]
+"""A price: a decimal for one of ``per``, decimals by meter, or a callable of the tool's arguments that gives the amount."""
 
 EngineOf = Union[None, Farebox, Callable[[], Farebox]]
 """The engine that meters a tool: itself, a function that gives it, or None for that of the context."""
@@ -40,26 +39,40 @@ EngineOf = Union[None, Farebox, Callable[[], Farebox]]
 PayerOf = Union[None, str, Callable[..., str]]
 """Who pays: an account, an argument's name, a callable of the tool's arguments, or None for that of the context."""
 
-_RESERVE_SIZE = layout.RESERVE.size
-_CAPTURE_SIZE = layout.CAPTURE.size
+ModelOf = Union[None, str, Callable[..., Union[str, None]]]
+"""Which rate of a rate card applies: an argument's name, a callable of the tool's arguments, or None for the result's."""
+
+_BEGIN_SIZE = layout.BEGIN.size
+_FINISH_SIZE = layout.FINISH.size
+_LINE_SIZE = layout.CALL_LINE.size
+_RECEIPT_SIZE = layout.RECEIPT.size
 _ARENA = frames.ARENA
-_CAPTURE_AT = frames.CAPTURE
-_CAPTURE_END = frames.CAPTURE + _CAPTURE_SIZE
-_KEY_AT = layout.offset(layout.ReserveArgs, "idempotency_key")
-_CALL_AT = layout.offset(layout.ReserveArgs, "call")
-_AMOUNT_AT = layout.offset(layout.ReserveArgs, "amount")
-_USAGE_AT = layout.offset(layout.ReserveArgs, "usage")
-_HOLD_AT = frames.CAPTURE + layout.offset(layout.CaptureArgs, "hold")
-_FLAGS_AT = frames.RECEIPT + layout.offset(layout.Receipt, "flags")
-_RECEIPT_HOLD_AT = frames.RECEIPT + layout.offset(layout.Receipt, "hold")
+_CALL = frames.CALL
+_CALL_END = frames.CALL + layout.METERED_CALL.size
+_FINISH = frames.FINISH
+_FINISH_END = frames.FINISH + _FINISH_SIZE
+_RECEIPT = frames.RECEIPT
+_RECEIPT_END = frames.RECEIPT + _RECEIPT_SIZE
+_BEGIN_TEXTS = {
+    name: layout.offset(layout.BeginArgs, name) for name in ("tool", "call", "parent", "arguments", "expected")
+}
+_ORDINAL_AT = layout.offset(layout.BeginArgs, "ordinal")
+_AMOUNT_AT = layout.offset(layout.BeginArgs, "amount")
+_MAX_COST_AT = layout.offset(layout.BeginArgs, "max_cost")
+_BEGIN_FLAGS_AT = layout.offset(layout.BeginArgs, "flags")
+_FLAGS_AT = layout.offset(layout.Receipt, "flags")
+_TALLY_SIZE = ctypes.sizeof(layout.Tally)
 
 _pack_text = layout.STR.pack_into
-_pack_hold = struct.Struct("<Q").pack_into
+_pack_ordinal = struct.Struct("<I").pack_into
 _pack_amount = struct.Struct("<q").pack_into
 _read_flags = struct.Struct("<I").unpack_from
-_read_hold = struct.Struct("<Q").unpack_from
+_read_amount = struct.Struct("<q").unpack_from
+_MAXIMUM = -1
+"""An amount that stands for the call's maximum."""
 
-_current_scope = scope_variable.get
+_get_scope = context.get_scope
+_open_generators = context.open_generators
 _free = frames.free_list
 
 
@@ -67,12 +80,15 @@ _free = frames.free_list
 class ToolPricing:
     """What a decorated function says about its price: ``function.__farebox__``.
 
-    Units: ``cost`` and ``max_cost`` in major units of ``currency``, as exact decimal text.
+    Units: ``cost``, ``costs`` (by meter) and ``max_cost`` in major units of ``currency``, as exact decimal text.
     Threads: immutable.
     """
 
     tool: str
+    skill: str
     cost: str | None
+    costs: Mapping[str, str] | None
+    rates: str | None
     currency: str
     per: str
     max_cost: str | None
@@ -81,307 +97,482 @@ class ToolPricing:
     revenue_share: str | None
     owner: str | None
     dynamic: bool
-    meter: Meter = field(repr=False, compare=False)
+
+
+class Opening(NamedTuple):
+    """A call that is about to begin: everything that its arguments and its context say."""
+
+    payment: Payment
+    template: bytes
+    texts: dict[str, bytes]
+    amount: int | None
+    ordinal: int
+    call: str | None
+    named: Any
+    model: str | None
+
+
+class Ending(NamedTuple):
+    """A call that has ended: everything that the library is told."""
+
+    scope: CallScope
+    ending: int
+    flags: int
+    tally: bytes | bytearray | None
+    tallies: dict[str, bytes | bytearray]
+    amounts: list[tuple[int, str | None, str | None]]
+    fallback: Ending | None = None
 
 
 class Meter:
-    """One metered tool: its price metadata, and the three steps around a call.
+    """One metered tool: its price metadata, and the steps around a call.
+
+    It can be pickled where its function and its options can.
 
     Threads: any; what it caches for a payment is built once and then only read.
     """
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        *,
-        cost: Cost | None,
-        currency: str,
-        per: str,
-        max_cost: Money | None,
-        description: str | None,
-        category: str | None,
-        revenue_share: Money | None,
-        owner: str | None,
-        name: str | None,
-        units: UnitsOf | None,
-        engine: EngineOf,
-        payer: PayerOf,
-        measure: Callable[[Any], Usage | None] | None,
-        failed: Callable[[Any], bool] | None,
-        hold_seconds: float | None,
-        over_capture: str | None,
-        durability: str | None,
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], skill: str | None, options: dict[str, Any]) -> None:
+        self.function = function
+        name = options["name"]
         tool = name if name is not None else getattr(function, "__name__", None)
         if not isinstance(tool, str) or not tool:
             raise RequestError(status.MISSING_FIELD, "This callable has no name: give name=.", field="name")
+        self._set_up(tool, skill if skill is not None else skill_of(function, tool), skill is not None, options)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.function, self.pricing.tool, self.pricing.skill, self._skill_given, self._options
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.function = state[0]
+        self._set_up(*state[1:])
+
+    def _set_up(self, tool: str, skill: str, skill_given: bool, options: dict[str, Any]) -> None:
+        self._options = options
+        self._skill_given = skill_given
+        cost, rates, per, units = options["cost"], options["rates"], options["per"], options["units"]
+        max_cost, description = options["max_cost"], options["description"]
         if description is None:
-            document = inspect.getdoc(function) if inspect.isroutine(function) else None
+            document = inspect.getdoc(self.function) if inspect.isroutine(self.function) else None
             description = document.strip().split("\n\n")[0].replace("\n", " ")[:500] if document else None
+        costs = None
+        if isinstance(cost, Mapping):
+            if not cost:
+                raise RequestError(status.INVALID_ARGUMENT, "cost= has no meter.", field="cost")
+            costs = {meter: text_of(rate, f"cost.{meter}") for meter, rate in cost.items()}
+        if rates is not None and cost is not None:
+            raise RequestError(status.INVALID_ARGUMENT, "Give either cost= or rates=.", field="rates")
         self.dynamic = callable(cost)
         self.pricing = ToolPricing(
             tool=tool,
-            cost=None if cost is None or callable(cost) else text_of(cost, "cost"),
-            currency=currency,
+            skill=skill,
+            cost=None if cost is None or callable(cost) or costs is not None else text_of(cost, "cost"),
+            costs=costs,
+            rates=rates,
+            currency=options["currency"],
             per=per,
             max_cost=None if max_cost is None else text_of(max_cost, "max_cost"),
             description=description,
-            category=category,
-            revenue_share=None if revenue_share is None else text_of(revenue_share, "revenue_share"),
-            owner=owner,
+            category=options["category"],
+            revenue_share=None
+            if options["revenue_share"] is None
+            else text_of(options["revenue_share"], "revenue_share"),
+            owner=options["owner"],
             dynamic=self.dynamic,
-            meter=self,
         )
         self._cost = cost
-        self._skill = _skill_id(function, tool)
-        self._tool_text = Borrowed(frames.text_bytes(tool, "name"))
-        self._counted = not self.dynamic and (per not in ("request", "requests") or units is not None)
-        parameters = parameters_of(function)
-        self._usage_of = counter_of(per, units, parameters) if self._counted else None
-        self._engine = engine
-        self._payer = payer
+        self._signature = signature_of(self.function)
+        parameters = [] if self._signature is None else list(self._signature.parameters.values())
+        self._usage_of: Callable[..., Usage | None] | None = None
+        if costs is not None:
+            self._usage_of = _estimate_of(costs, units, parameters)
+        elif not self.dynamic and (units is not None or (rates is None and per not in ("request", "requests"))):
+            self._usage_of = counter_of(per, units, parameters, _has_self(parameters))
+        self._engine: EngineOf = options["engine"]
+        self._payer: PayerOf = options["payer"]
         self._payer_of: Callable[..., str] | None = None
-        if callable(payer):
-            self._payer_of = payer
-        elif payer is not None and any(one.name == payer for one in parameters):
-            self._payer_of = argument(payer, parameters)
-        self._from_context = engine is None and payer is None
-        self._measure = measure
-        self._failed = failed
-        self._plain = measure is None and failed is None and not self._counted and not self.dynamic
-        self._fixed = self._plain and cost is not None
-        self._hold_milliseconds = 0 if hold_seconds is None else max(1, round(hold_seconds * 1000))
-        policy = over_capture if over_capture is not None else "overflow" if max_cost is None else "cap"
-        if policy not in layout.OVER_CAPTURE:
+        if callable(self._payer):
+            self._payer_of = self._payer
+        elif self._payer is not None and any(one.name == self._payer for one in parameters):
+            self._payer_of = argument(self._payer, parameters)
+        self._from_context = self._engine is None and self._payer is None
+        self._rates: str | None = rates
+        model: ModelOf = options["model"]
+        if model is not None and rates is None:
+            raise RequestError(status.INVALID_ARGUMENT, "model= belongs to rates=.", field="model")
+        if isinstance(model, str):
+            if not any(one.name == model for one in parameters):
+                raise RequestError(status.INVALID_ARGUMENT, f"The tool has no argument {model!r}.", field="model")
+            self._model_of: Callable[..., str | None] | None = argument(model, parameters)
+        else:
+            self._model_of = model
+        if rates is not None and model is None and max_cost is None and not options["charge_afterwards"]:
             raise RequestError(
-                status.INVALID_ARGUMENT, "over_capture is 'reject', 'cap' or 'overflow'.", field="over_capture"
+                status.MISSING_FIELD,
+                "The model, and with it the rate, is known only from the result. Give max_cost=, which is held until "
+                "then, or model=.",
+                field="max_cost",
             )
-        self._over_capture = layout.OVER_CAPTURE[policy]
+        self.measure: Callable[[Any], Usage | None] | None = options["measure"]
+        self.failed: Callable[[Any], bool] | None = options["failed"]
+        self.looks = self.measure is not None or rates is not None
+        self._asks = self.failed is not None
+        self._always_asks = self._asks and self.failed is not is_failed_result
+        self._plain = self._usage_of is None and not self.dynamic and rates is None
+        hold_seconds, durability = options["hold_seconds"], options["durability"]
+        self._hold_milliseconds = 0 if hold_seconds is None else max(1, round(hold_seconds * 1000))
         if durability is not None and durability not in layout.DURABILITY:
             raise RequestError(
                 status.INVALID_ARGUMENT, "durability is 'full', 'normal' or 'relaxed'.", field="durability"
             )
-        self._durability = durability
-        self._durability_code = 0 if durability is None else layout.DURABILITY[durability]
-        self._capture_all = layout.CAPTURE.pack(_CAPTURE_SIZE, 0, 0, *(0,) * 6, 0, *ZERO_USAGE, self._durability_code)
-        self._registered: weakref.WeakKeyDictionary[Farebox, bool] = weakref.WeakKeyDictionary()
+        self._durability = 0 if durability is None else layout.DURABILITY[durability]
+        self._returned = layout.FINISH.pack(_FINISH_SIZE, 0, layout.ENDING_RETURNED, self._durability, *(0,) * 8)
+        self._flags = (layout.CALL_CHARGE_AFTERWARDS if options["charge_afterwards"] else 0) | (
+            layout.CALL_RELEASE_UNREPORTED if options["release_unreported"] else 0
+        )
+        self._tools: weakref.WeakKeyDictionary[Farebox, Borrowed] = weakref.WeakKeyDictionary()
+        self._ref = weakref.ref(self)
 
-    # ---- The three steps ----
+    # ---- Begin ----
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CallScope:
-        """Holds the price of a call that is about to run.
+        """Holds money for a call that is about to run.
 
-        Errors: PaymentRefused and those of ``Farebox.reserve``; nothing is held then.
+        Errors: those of ``farebox_begin``, PaymentRefused among them; nothing is held then.
         """
-        scope = _current_scope()
-        if self._from_context and scope is not None and scope.payment is not None:
+        scope = _get_scope()
+        if (
+            self._from_context
+            and scope is not None
+            and scope.payment is not None
+            and not scope.source.left
+            and not _open_generators
+        ):
             payment = scope.payment
         else:
-            payment = self._resolve(scope, args, kwargs)
-        template = payment.templates.get(self)
+            scope, payment = self._resolve(args, kwargs)
+        template = payment.templates.get(self._ref)
         if template is None:
             template = self._prepare(payment)
-        call = scope.next_call() if scope is not None else None
-        if call is not None or not self._plain:
-            return self._begin_slowly(payment, template, call, args, kwargs)
-        key = b"%032x" % unique.next()
+        if not self._plain or (scope is not None and scope.call is not None):
+            return self.send(self._opening(scope, payment, template, args, kwargs))
         try:
             frame = _free.pop()
         except IndexError:
             frame = frames.take()
         raw = frame.raw
-        raw[0:_RESERVE_SIZE] = template
-        raw[_ARENA : _ARENA + 32] = key
-        _pack_text(raw, _KEY_AT, frame.arena, 32)
+        raw[0:_BEGIN_SIZE] = template
         engine = payment.engine
-        code = engine._library.reserve(engine._handle, frame.base, frame.receipt, frame.error)
+        code = engine._library.begin(engine._handle, frame.base, frame.call, frame.error)
         if code:
             error = frame.failure(code)
             frames.give(frame)
             raise error
-        result = CallScope(payment, None, _read_hold(raw, _RECEIPT_HOLD_AT)[0])
-        result.key = key
+        result = CallScope(payment, raw[_CALL:_CALL_END])
         _free.append(frame)
         return result
 
-    def finish(self, scope: CallScope, result: Any = None) -> None:
-        """Captures the hold of a call that ran, or releases it if the result says that the tool failed.
+    def waits(self) -> bool:
+        """Whether the store of the next call may keep it waiting, so that an event loop should not wait with it."""
+        if isinstance(self._engine, Farebox):
+            return self._engine._waits
+        scope = _get_scope()
+        if self._engine is None:
+            return scope is not None and scope.payment is not None and scope.payment.engine._waits
+        return True
 
-        Errors: those of ``Farebox.capture``. A hold that expired while the tool ran is charged anew.
+    def plan(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], CallScope]:
+        """Reads arguments and context, and returns the function that begins the call, on any thread."""
+        scope, payment = self._resolve(args, kwargs)
+        opening = self._opening(scope, payment, payment.templates.get(self._ref, b""), args, kwargs)
+
+        def work() -> CallScope:
+            return self.send(opening if opening.template else opening._replace(template=self._prepare(payment)))
+
+        return work
+
+    def _opening(
+        self,
+        scope: Scope | None,
+        payment: Payment,
+        template: bytes,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Opening:
+        engine = payment.engine
+        texts: dict[str, bytes] = {}
+        amount: int | None = None
+        model = None
+        if self.dynamic:
+            assert callable(self._cost)
+            amount = to_units(self._cost(*args, **kwargs), engine._scale(self.pricing.currency), "cost")
+        elif self._usage_of is not None:
+            usage = self._usage_of(*args, **kwargs)
+            if usage is not None:
+                texts["expected"] = usage_json(usage)
+        if self._rates is not None:
+            model = None if self._model_of is None else self._model_of(*args, **kwargs)
+            if model:
+                texts["tool"] = frames.text_bytes(f"{self._rates}/{model}", "model")
+            else:
+                amount = _MAXIMUM  # the model is in the result: then its rate is a line of the call
+        call, ordinal = None, 0
+        named = context.Scope.named
+        if scope is not None and scope.named.left:
+            scope = context.current_scope()
+        if scope is not None and scope.call is not None:
+            call, named = scope.call, scope.named
+            texts["call"] = frames.text_bytes(call, "call")
+            if scope.inside:
+                texts["parent"] = scope.inside.encode("ascii")
+            texts["arguments"] = canonical(self._signature, args, kwargs)
+            ordinal = scope.next_ordinal((self.pricing.skill, self.pricing.tool, texts["arguments"]))
+        return Opening(payment, template, texts, amount, ordinal, call, named, model)
+
+    def send(self, opening: Opening) -> CallScope:
+        """Begins a call."""
+        payment, texts = opening.payment, opening.texts
+        engine = payment.engine
+        frame = frames.take_for(sum(map(len, texts.values())))
+        try:
+            raw = frame.raw
+            raw[0:_BEGIN_SIZE] = opening.template
+            at = _ARENA
+            for name, text in texts.items():
+                raw[at : at + len(text)] = text
+                _pack_text(raw, _BEGIN_TEXTS[name], frame.base + at, len(text))
+                at += len(text)
+            _pack_ordinal(raw, _ORDINAL_AT, opening.ordinal)
+            amount = opening.amount
+            if amount is not None:
+                if amount == _MAXIMUM:
+                    amount = _read_amount(raw, _MAX_COST_AT)[0]
+                raw[_BEGIN_FLAGS_AT] |= layout.CALL_AMOUNT_GIVEN
+                _pack_amount(raw, _AMOUNT_AT, amount)
+            code = engine._library.begin(engine._handle, frame.base, frame.call, frame.error)
+            if code:
+                raise frame.failure(code)
+            scope = CallScope(payment, raw[_CALL:_CALL_END])
+        finally:
+            frames.give(frame)
+        if opening.call is not None:
+            scope.call, scope.named, scope.ordinals, scope.inside = opening.call, opening.named, {}, scope.key
+        scope.model = opening.model
+        return scope
+
+    # ---- Finish ----
+
+    def finish(self, scope: CallScope, result: Any = None) -> None:
+        """Ends a call that has returned, or whose stream was consumed to its end.
+
+        Errors: those of ``farebox_finish``.
         """
         payment = scope.payment
-        if not self._fixed or scope.settled or payment.on_receipt is not None:
-            self._finish_slowly(scope, result)
+        if (
+            self.looks
+            or scope.delivered
+            or scope.tally is not None
+            or scope.amounts is not None
+            or scope.tallies is not None
+            or payment.on_receipt is not None
+            or (self._asks and type(result) not in _SIMPLE)
+            or self._always_asks
+        ):
+            ending = self.ending(scope, layout.ENDING_RETURNED, result)
+            if ending is not None:
+                self.tell(scope, self.settle(ending))
             return
+        scope.ended = True
         try:
             frame = _free.pop()
         except IndexError:
             frame = frames.take()
         raw = frame.raw
-        raw[_CAPTURE_AT:_CAPTURE_END] = self._capture_all
-        _pack_hold(raw, _HOLD_AT, scope.hold)
+        raw[_CALL:_CALL_END] = scope.raw
+        raw[_FINISH:_FINISH_END] = self._returned
         engine = payment.engine
-        code = engine._library.capture(engine._handle, frame.capture, frame.receipt, frame.error)
+        code = engine._library.finish(engine._handle, frame.call, frame.finish, frame.receipt, frame.error)
         if code:
             error = frame.failure(code)
             frames.give(frame)
-            self._recover(scope, error)
-            return
+            raise error
+        receipt = raw[_RECEIPT:_RECEIPT_END]
         _free.append(frame)
+        if not receipt[_FLAGS_AT] & layout.RECEIPT_RELEASED:
+            payment.keep(receipt)
 
-    def abort(self, scope: CallScope) -> None:
-        """Releases the hold of a call that failed; a release that fails is left to the hold's expiry."""
-        if scope.settled:
+    def broken(self, scope: CallScope, left: bool) -> None:
+        """Ends a call that failed, or that nobody waits for any more; a charge that fails is warned about."""
+        ending = self.ending(scope, layout.ENDING_LEFT if left else layout.ENDING_FAILED)
+        if ending is not None:
+            self.settle_quietly(ending)
+
+    async def begin_elsewhere(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> CallScope:
+        """Begins a call without keeping the event loop waiting; a call whose task is cancelled meanwhile is left."""
+        return await elsewhere(self.plan(args, kwargs), lambda scope: self.broken(scope, True))
+
+    async def finish_elsewhere(self, scope: CallScope, result: Any = None) -> None:
+        """Ends a call as ``finish``, without keeping the event loop waiting."""
+        if not scope.payment.engine._waits:
+            self.finish(scope, result)
             return
-        engine = scope.payment.engine
-        frame = frames.take()
-        try:
-            engine._library.release(engine._handle, scope.hold, frame.receipt, frame.error)
-        finally:
-            frames.give(frame)
+        ending = self.ending(scope, layout.ENDING_RETURNED, result)
+        if ending is not None:
+            ready = ending
+            self.tell(scope, await elsewhere(lambda: self.settle(ready), lambda receipt: self.tell(scope, receipt)))
 
-    def _begin_slowly(
-        self, payment: Payment, template: bytes, call: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> CallScope:
-        scope = CallScope(payment, call, 0)
-        engine = payment.engine
-        if self.dynamic:
-            cost = cast(Callable[..., Money], self._cost)
-            scope.amount = to_units(cost(*args, **kwargs), engine._scale(self.pricing.currency), "cost")
-        elif self._usage_of is not None:
-            scope.counts = usage_counts(self._usage_of(*args, **kwargs), {}, lambda: self._scale(engine))
-        call_text = None if call is None else frames.text_bytes(call, "call")
-        first = b"%032x" % unique.next() if call is None else self._key(payment, call)
-        for attempt in range(1, 1000):
-            key = first if attempt == 1 else fitted_key(b"%s#%d" % (first, attempt))
-            frame = frames.take_for(len(key) + len(call_text or b""))
-            try:
-                raw = frame.raw
-                raw[0:_RESERVE_SIZE] = template
-                raw[_ARENA : _ARENA + len(key)] = key
-                _pack_text(raw, _KEY_AT, frame.arena, len(key))
-                if call_text is not None:
-                    at = _ARENA + len(key)
-                    raw[at : at + len(call_text)] = call_text
-                    _pack_text(raw, _CALL_AT, frame.base + at, len(call_text))
-                if scope.counts is not None:
-                    layout.USAGE.pack_into(raw, _USAGE_AT, *scope.counts)
-                elif self.dynamic:
-                    _pack_amount(raw, _AMOUNT_AT, scope.amount)
-                code = engine._library.reserve(engine._handle, frame.base, frame.receipt, frame.error)
-                if code:
-                    raise frame.failure(code)
-                scope.key = key
-                scope.hold = _read_hold(raw, _RECEIPT_HOLD_AT)[0]
-                replayed = _read_flags(raw, _FLAGS_AT)[0] & layout.RECEIPT_REPLAYED
-            finally:
-                frames.give(frame)
-            if not replayed:
-                return scope
-            state = engine.call("hold.get", hold=scope.hold)["state"]
-            if state == "captured":  # an earlier try of this call was paid for
-                scope.settled = True
-                return scope
-            if state == "open":
-                return scope
-        raise error_of(status.KEY_CONFLICT, "This call was tried a thousand times.", field="call")
-
-    def _finish_slowly(self, scope: CallScope, result: Any) -> None:
-        if scope.settled:
+    async def broken_elsewhere(self, scope: CallScope, left: bool, error: BaseException) -> None:
+        """Ends a call as ``broken``, without keeping the event loop waiting."""
+        if not scope.payment.engine._waits or isinstance(error, GeneratorExit):
+            self.broken(scope, left)
             return
+        ending = self.ending(scope, layout.ENDING_LEFT if left else layout.ENDING_FAILED)
+        if ending is not None:
+            ready = ending
+            await elsewhere(lambda: self.settle_quietly(ready))
+
+    def settle_quietly(self, ending: Ending) -> None:
+        """Ends a call whose exception or cancellation goes on; a charge that fails is warned about."""
         try:
-            if self._failed is not None and self._failed(result):
-                self.abort(scope)
-                return
-            flags, amount, counts = self._used(scope, result)
-        except BaseException:
-            self.abort(scope)
-            raise
-        try:
-            self._capture(scope, flags, amount, counts)
-        except PaymentRefused as refused:
-            if refused.code == status.UNPRICEABLE:  # the tool and its price do not agree: nobody pays for that
-                self.abort(scope)
-                raise
-            # The excess over the hold was refused: take what is held, since the work is done.
-            self._capture(scope, 0, 0, ZERO_USAGE)
+            receipt = self.settle(ending)
         except FareboxError as error:
-            self._recover(scope, error)
+            if not ending.scope.payment.engine.closed:
+                warnings.warn(f"The end of a call of {self.pricing.tool!r} was not booked: {error}", RuntimeWarning, 3)
+            return
+        self.tell(ending.scope, receipt)
 
-    def _used(self, scope: CallScope, result: Any) -> tuple[int, int, tuple[int, ...]]:
-        """Says what to capture: flags, amount and counts; neither flag is all that is held."""
-        if self.dynamic:
-            return layout.CAPTURE_AMOUNT, scope.amount, ZERO_USAGE
-        if self._counted or self._cost is None:
-            recorded: Usage | None = scope.usage
-            if recorded is None and self._measure is not None:
-                recorded = self._measure(result)
-            if recorded is not None:
-                engine = scope.payment.engine
-                scope.counts = usage_counts(recorded, {}, lambda: self._scale(engine))
-            if scope.counts is not None:
-                return layout.CAPTURE_USAGE, 0, scope.counts
-        return 0, 0, ZERO_USAGE
+    def ending(self, scope: CallScope, ending: int, result: Any = None) -> Ending | None:
+        """Reads what a call's result says; None where the call has ended before."""
+        returned = ending == layout.ENDING_RETURNED
+        if scope.ended:
+            return None
+        if returned and self.failed is not None and self._says_failed(result):
+            ending = layout.ENDING_REPORTED_FAILURE
+            returned = False
+        if returned and self.looks:
+            self._look(scope, result if result is not None else scope.last)
+        if not scope.end():
+            return None
+        tallies, amounts = scope.tallies or {}, scope.amounts or []
+        flags = layout.FINISH_DELIVERED if scope.delivered else 0
+        found = Ending(scope, ending, flags, scope.tally, tallies, amounts)
+        if self._rates is None or scope.model is None or not scope.late_model or scope.tally is None:
+            return found
+        line = {f"{self._rates}/{scope.model}": scope.tally, **tallies}
+        return Ending(scope, ending, flags | layout.FINISH_AMOUNT, None, line, amounts, found._replace(tally=None))
 
-    def _capture(self, scope: CallScope, flags: int, amount: int, counts: tuple[int, ...]) -> None:
-        payment = scope.payment
-        engine = payment.engine
-        receipt = None
-        frame = frames.take()
+    def settle(self, ending: Ending) -> bytearray:
+        """Ends a call in the ledger, on any thread; returns the receipt."""
         try:
-            layout.CAPTURE.pack_into(
-                frame.raw,
-                _CAPTURE_AT,
-                _CAPTURE_SIZE,
-                flags,
-                scope.hold,
-                *(0,) * 6,
-                amount,
-                *counts,
-                self._durability_code,
+            return self._settle(ending)
+        except StateError as error:
+            if ending.fallback is None:
+                raise
+            warnings.warn(
+                f"The model of a call of {self.pricing.tool!r} has no rate, so its hold is charged: {error}",
+                RuntimeWarning,
+                stacklevel=3,
             )
-            code = engine._library.capture(engine._handle, frame.capture, frame.receipt, frame.error)
+            return self._settle(ending.fallback)
+
+    def _settle(self, ending: Ending) -> bytearray:
+        scope = ending.scope
+        engine = scope.payment.engine
+        count = len(ending.tallies) + len(ending.amounts)
+        texts = [(frames.text_bytes(tool, "tool"), b"", b"") for tool in ending.tallies] + [
+            (b"", (payee or "").encode("utf-8", "surrogatepass"), (note or "").encode("utf-8", "surrogatepass"))
+            for _, payee, note in ending.amounts
+        ]
+        used = sum(len(text) for line in texts for text in line)
+        frame = frames.take_for(count * (_LINE_SIZE + _TALLY_SIZE) + used)
+        try:
+            raw, base = frame.raw, frame.base
+            raw[_CALL:_CALL_END] = scope.raw
+            if ending.tally is not None:
+                raw[frames.TALLY : frames.TALLY + _TALLY_SIZE] = ending.tally
+            at = _ARENA + count * _LINE_SIZE
+            tallies = at
+            for tally in ending.tallies.values():
+                raw[at : at + _TALLY_SIZE] = tally
+                at += _TALLY_SIZE
+            for index, line in enumerate(texts):
+                pointers: list[int] = []
+                for text in line:
+                    raw[at : at + len(text)] = text
+                    pointers += (base + at if text else 0, len(text))
+                    at += len(text)
+                place = index - len(ending.tallies)
+                layout.CALL_LINE.pack_into(
+                    raw,
+                    _ARENA + index * _LINE_SIZE,
+                    *pointers,
+                    base + tallies + index * _TALLY_SIZE if place < 0 else 0,
+                    0 if place < 0 else ending.amounts[place][0],
+                    0 if place < 0 else layout.CALL_LINE_AMOUNT,
+                )
+            layout.FINISH.pack_into(
+                raw,
+                _FINISH,
+                _FINISH_SIZE,
+                ending.flags,
+                ending.ending,
+                self._durability,
+                frame.tally if ending.tally is not None else 0,
+                frame.arena if count else 0,
+                count,
+                *(0,) * 5,
+            )
+            code = engine._library.finish(engine._handle, frame.call, frame.finish, frame.receipt, frame.error)
             if code:
                 raise frame.failure(code)
-            if payment.on_receipt is not None:
-                receipt = engine._receipt(frame.raw)
+            return raw[_RECEIPT:_RECEIPT_END]
         finally:
             frames.give(frame)
-        if receipt is not None and payment.on_receipt is not None:
-            payment.on_receipt(receipt)
 
-    def _recover(self, scope: CallScope, error: FareboxError) -> None:
-        if error.code == status.HOLD_CAPTURED and scope.call is not None:
-            return  # the same call, tried twice at once, is paid for
-        # A named call's hold is also released when another try of it fails; anybody else who released it meant to.
-        if error.code != status.HOLD_EXPIRED and (error.code != status.HOLD_RELEASED or scope.call is None):
-            raise error
+    def tell(self, scope: CallScope, receipt: bytearray) -> None:
+        """Gives the receipt of a call that was charged to its payment."""
+        if _read_flags(receipt, _FLAGS_AT)[0] & layout.RECEIPT_RELEASED:
+            return
         payment = scope.payment
-        key = fitted_key(b"%s#late" % (scope.key or b"")).decode()
-        usage: dict[str, Quantity] = {}
-        if scope.counts is not None:
-            usage = {meter: count for meter, count in zip(layout.METERS, scope.counts) if count}
-            if scope.counts[11]:
-                usage["units"] = Decimal(scope.counts[1]) + Decimal(scope.counts[11]).scaleb(-6)
-            value = usage.pop("value", None)
-            if value is not None:
-                usage["value"] = Decimal(value).scaleb(-self._scale(payment.engine))
-        receipt = payment.engine.charge(
-            payment.payer,
-            self.pricing.tool,
-            amount=Decimal(scope.amount).scaleb(-self._scale(payment.engine)) if self.dynamic else None,
-            usage=usage or None,
-            key=key,
-            run=payment.run,
-            call=scope.call,
-            durability=self._durability,
-        )
+        payment.keep(receipt)
         if payment.on_receipt is not None:
-            payment.on_receipt(receipt)
+            payment.on_receipt(payment.engine._receipt_at(receipt, 0))
+
+    def _says_failed(self, result: Any) -> bool:
+        assert self.failed is not None
+        try:
+            return bool(self.failed(result))
+        except Exception as error:
+            warnings.warn(
+                f"failed= of {self.pricing.tool!r} raised {error!r}: the call counts as one that succeeded.",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+            return False
+
+    def _look(self, scope: CallScope, result: Any) -> None:
+        """Records what a result says of its usage and model; the result is never lost for what cannot be read."""
+        if self._rates is not None and scope.model is None:
+            model = _member(result, "model")
+            if isinstance(model, str) and model:
+                scope.model = model
+                scope.late_model = True
+        if self.measure is None or scope.tally is not None:
+            return
+        try:
+            usage = self.measure(result)
+            texts = usage_texts(usage, {})
+            if texts:
+                scope.record(None, texts)
+        except Exception as error:
+            warnings.warn(
+                f"The usage of a call of {self.pricing.tool!r} cannot be read: {error!r}", RuntimeWarning, stacklevel=4
+            )
 
     # ---- What is built once ----
 
-    def _resolve(self, scope: Scope | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Payment:
+    def _resolve(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Scope | None, Payment]:
+        scope = context.current_scope()
         outer = scope.payment if scope is not None else None
         engine: Farebox | None
         if self._engine is None:
@@ -391,74 +582,141 @@ class Meter:
         else:
             engine = self._engine()
         if self._payer_of is not None:
-            payer: str | None = self._payer_of(*args, **kwargs)
+            payer: Any = self._payer_of(*args, **kwargs)
         elif self._payer is not None:
-            payer = cast(str, self._payer)
+            payer = self._payer
         else:
-            payer = outer.payer if outer is not None else None
+            payer = outer.payer if outer is not None and outer.engine is engine else None
         if engine is None or payer is None:
             raise missing_payer()
         if outer is not None and outer.engine is engine and outer.payer == payer:
-            return outer
-        return engine._payment(payer, outer.run if outer is not None else None)
+            return scope, outer
+        return scope, engine._payment(payer, outer.run if outer is not None else None)
 
     def _prepare(self, payment: Payment) -> bytes:
+        """Registers the tool, and makes the ``farebox_begin_args`` of its calls for one payment."""
         engine = payment.engine
-        if engine not in self._registered:
-            if self._cost is not None:
-                engine.register_skill(self.manifest(engine))
-            self._registered[engine] = True
-        maximum = 0
-        if self.pricing.max_cost is not None and (self._counted or self.dynamic):
-            maximum = to_units(self.pricing.max_cost, self._scale(engine), "max_cost")
-        payer, tool, run = payment.payer_text, self._tool_text, payment.run_text
-        template = payment.templates[self] = layout.RESERVE.pack(
-            _RESERVE_SIZE,
-            layout.AMOUNT_GIVEN if self.dynamic else 0,
+        stated = self.pricing
+        tool = self._tools.get(engine)
+        if tool is None:
+            # Of two threads the first one's text counts: a template holds its address.
+            tool = self._tools.setdefault(engine, Borrowed(frames.text_bytes(self._reference(engine), "name")))
+        flags, maximum = self._flags, 0
+        if stated.max_cost is not None:
+            listed = self._cost is None and self._rates is None
+            asset = engine._tool_asset(stated.tool) if listed else stated.currency
+            maximum = to_units(stated.max_cost, engine._scale(asset), "max_cost")
+            flags |= layout.CALL_MAX_COST_GIVEN
+        payer, run = payment.payer_text, payment.run_text
+        template = layout.BEGIN.pack(
+            _BEGIN_SIZE,
+            flags,
             payer.address,
             payer.size,
             tool.address,
             tool.size,
-            *(0,) * 6,
             run.address if run is not None else 0,
             run.size if run is not None else 0,
-            *(0,) * 6,
+            *(0,) * 10,
+            0,
+            0,
             0,
             maximum,
-            *ZERO_USAGE,
             self._hold_milliseconds,
-            self._over_capture,
-            0,
         )
+        payment.templates[weakref.ref(self, _forgetting(payment))] = template
         return template
+
+    def _reference(self, engine: Farebox) -> str:
+        """What the tool is called in the ledger: pinned to its content where it has a price of its own."""
+        stated = self.pricing
+        if self._cost is None and self._rates is None:
+            return f"{stated.skill}#{stated.tool}" if self._skill_given else stated.tool
+        manifest = self.manifest(engine)
+        engine._keep_skill(manifest)
+        return f"{manifest['id']}@{manifest['version']}#{stated.tool}"
 
     def manifest(self, engine: Farebox) -> dict[str, Any]:
         """Returns the skill manifest that registers this tool with an engine, its version derived from its content."""
         stated = self.pricing
+        components: list[dict[str, Any]] | None = None
+        if stated.dynamic or stated.rates is not None:
+            components = [{"model": "dynamic"}]
+        elif stated.costs is not None:
+            components = [{"meter": meter_of(meter), "rate": rate} for meter, rate in stated.costs.items()]
         tool = given(
             name=stated.tool,
             pricing=given(
                 cost=stated.cost,
                 currency=stated.currency,
-                per=None if stated.dynamic else price_per(stated.per),
-                components=[{"model": "dynamic"}] if stated.dynamic else None,
+                per=None if components is not None else price_per(stated.per),
+                components=components,
                 max_cost=stated.max_cost,
             ),
             revenue_share=stated.revenue_share,
             description=stated.description,
             category=stated.category,
         )
-        return manifest_of(self._skill, stated.owner if stated.owner is not None else engine.default_owner, tool)
-
-    def _scale(self, engine: Farebox) -> int:
-        return engine._scale(self.pricing.currency)
-
-    def _key(self, payment: Payment, call: str) -> bytes:
-        owner = payment.run if payment.run is not None else payment.payer
-        return call_key(owner, call, self.pricing.tool)
+        return manifest_of(stated.skill, stated.owner if stated.owner is not None else engine.default_owner, tool)
 
 
-def _skill_id(function: Callable[..., Any], tool: str) -> str:
-    module = getattr(function, "__module__", None) or "python"
-    place = getattr(function, "__qualname__", None) or tool
-    return re.sub(r"[^A-Za-z0-9._:/-]", "", f"{module}.{place}".replace("<locals>.", ""))[-128:]
+_SIMPLE = frozenset((type(None), str, int, float, bool, list, tuple, bytes))
+"""Types of results that cannot say that they failed."""
+
+
+def is_failed_result(result: Any) -> bool:
+    """Whether a tool's result says that it failed: ``isError`` or ``is_error`` is true, as attribute or in a mapping.
+
+    Threads: any.
+    """
+    return _member(result, "isError") is True or _member(result, "is_error") is True
+
+
+def _member(value: Any, name: str) -> Any:
+    try:
+        return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    except Exception:
+        return None
+
+
+def _has_self(parameters: list[inspect.Parameter]) -> bool:
+    return bool(parameters) and parameters[0].name in ("self", "cls")
+
+
+def _estimate_of(
+    costs: Mapping[str, str], units: UnitsOf | None, parameters: list[inspect.Parameter]
+) -> Callable[..., Usage | None]:
+    """Estimates the usage of a price of several meters, where each of them can be counted before the call."""
+    skipped = _has_self(parameters)
+    if units is not None:
+        if not callable(units) and len(costs) > 1:
+            raise RequestError(
+                status.INVALID_ARGUMENT,
+                "An argument counts one meter, and this price has several. Give units= a function of the arguments that "
+                "gives the counts by meter.",
+                field="units",
+            )
+        return counter_of(next(iter(costs)) if len(costs) == 1 else "unit", units, parameters, skipped)
+    counters = [counter_of(meter, None, parameters, skipped) for meter in costs]
+
+    def estimate(*args: Any, **kwargs: Any) -> Usage | None:
+        found: dict[str, Any] = {}
+        for counter in counters:
+            usage = counter(*args, **kwargs)
+            if not isinstance(usage, Mapping):
+                return None
+            found.update(usage)
+        return found
+
+    return estimate
+
+
+def _forgetting(payment: Payment) -> Callable[[weakref.ref[Meter]], None]:
+    owner = weakref.ref(payment)
+
+    def forget(reference: weakref.ref[Meter]) -> None:
+        found = owner()
+        if found is not None:
+            found.templates.pop(reference, None)
+
+    return forget

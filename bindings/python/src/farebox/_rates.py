@@ -87,7 +87,9 @@ def _literal(text: bytes) -> bytes:
             if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
                 (target,) = statement.targets
             if isinstance(target, ast.Name) and target.id == "providers":
-                return json.dumps(_value(statement.value)).encode()  # type: ignore[attr-defined]
+                found = _value(statement.value)  # type: ignore[attr-defined]
+                if isinstance(found, list):
+                    return json.dumps(found).encode()
         raise ValueError("it has no list of providers")
     except (SyntaxError, TypeError, ValueError, RecursionError) as error:
         raise RequestError(

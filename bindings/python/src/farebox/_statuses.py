@@ -82,6 +82,9 @@ STORE_OUTCOME_UNKNOWN = 809
 STORE_UNTRUSTED = 810
 STORE_EXISTS = 811
 STORE_UNFINISHED = 812
+STORE_AUTHENTICATION = 813
+STORE_DENIED = 814
+CLOCK_AHEAD = 815
 INTERNAL = 900
 NO_MEMORY = 901
 UNSUPPORTED = 902
@@ -164,7 +167,7 @@ STATUSES: Dict[int, Status] = {
     706: Status('SECRET_INVALID', 'webhook', False, 'A webhook secret is empty or not of the form its scheme requires.'),
     800: Status('STORE_IO', 'store', True, 'The store could not read or write; nothing was changed.'),
     801: Status('STORE_BUSY', 'store', True, 'Another process held the store for longer than the busy timeout.'),
-    802: Status('STORE_FULL', 'store', True, 'The store has no room left; nothing was changed.'),
+    802: Status('STORE_FULL', 'store', False, 'The store has no room left; nothing was changed. Free some space.'),
     803: Status('STORE_CORRUPT', 'store', False, "The store's content is not what was written; restore a backup."),
     804: Status('STORE_READ_ONLY', 'store', False, 'The store may only be read.'),
     805: Status('STORE_NEWER', 'store', False, 'The store was written by a newer version of Farebox.'),
@@ -175,6 +178,9 @@ STATUSES: Dict[int, Status] = {
     810: Status('STORE_UNTRUSTED', 'store', False, 'The store broke a promise, by a failed flush or a lost record; look at it, then close the engine and open it again.'),
     811: Status('STORE_EXISTS', 'store', False, 'There is something where a copy was to be made; nothing was changed.'),
     812: Status('STORE_UNFINISHED', 'store', False, 'A copy into this store was not finished; make the copy again.'),
+    813: Status('STORE_AUTHENTICATION', 'store', False, "The server refused the user or the password; correct the address or the server's settings."),
+    814: Status('STORE_DENIED', 'store', False, 'The process or the role has no permission to use the store; the message names the file, schema or database.'),
+    815: Status('CLOCK_AHEAD', 'store', True, 'The clock is further ahead than it can be right; nothing was changed. Set the clock and repeat the call.'),
     900: Status('INTERNAL', 'internal', False, "A fault of the library's own; the message helps its developers."),
     901: Status('NO_MEMORY', 'internal', True, 'The process has no memory left.'),
     902: Status('UNSUPPORTED', 'internal', False, 'This build or this store does not have the feature.'),

@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Callable
+from typing import Any, Callable, NoReturn
 
 from . import _frames as frames
 from . import _layout as layout
@@ -39,6 +39,7 @@ from ._encoding import (
 from ._frames import Frame, text_bytes
 from ._library import Library, library
 from ._rates import Rates, rates_json
+from ._waiting import async_form, elsewhere
 from .context import Payment
 from .errors import RequestError
 from .functions import meter_c
@@ -74,7 +75,7 @@ _pack_quote = struct.Struct("<2I Q 2I").pack_into
 _unpack_quote = layout.QUOTE.unpack_from
 _unpack_line = layout.QUOTE_LINE.unpack_from
 _unpack_receipt = layout.RECEIPT.unpack_from
-_SCHEMES = ("sqlite:", "memory:", "postgres:", "postgresql:")
+_SKILLS_KEPT = 1024
 
 
 class Farebox:
@@ -85,7 +86,12 @@ class Farebox:
     gets HandleError FORKED and opens its own.
     """
 
-    def __init__(self, handle: int, url: str, default_asset: str, default_owner: str | None, clock: Any) -> None:
+    url: str
+    """The address of the ledger, without a password."""
+
+    def __init__(
+        self, handle: int, default_asset: str, default_owner: str | None, clock: Any, waits: bool = True
+    ) -> None:
         self._library: Library = library()
         self._handle = handle
         self._clock = clock
@@ -93,10 +99,12 @@ class Farebox:
         self._tool_assets: dict[str, str] = {}
         self._assets: dict[bytes, tuple[str, int]] = {bytes(24): ("", 0)}
         self._payments: dict[tuple[str, str | None], Payment] = {}
-        self.url = url
+        self._skills: set[str] = set()
+        self._waits = waits
         self.default_asset = default_asset
         self.default_owner = default_owner
         self._finalizer = weakref.finalize(self, _close_quietly, self._library, handle, clock)
+        self.url = self._call("engine.describe", {})["address"]
 
     @classmethod
     def open(
@@ -113,25 +121,29 @@ class Farebox:
         default_owner: str | None = None,
         payment_url: str | None = None,
         clock: Clock | None = None,
+        nonblocking: bool | None = None,
     ) -> Farebox:
         """Opens the ledger at a path or URL, and makes it unless ``existing``.
 
         ``url`` is a path, ``"sqlite:PATH"``, ``"postgresql://..."`` for a ledger on a server (see ``docs/postgresql.md``),
-        or ``"memory:"`` for one that lives as long as the engine.
+        or ``"memory:"`` for one that lives as long as the engine. ``"sqlite:///PATH"`` is a relative path and
+        ``"sqlite:////PATH"`` an absolute one. With ``existing`` a ledger that can only be read opens for reading.
         ``durability`` is when a receipt is returned: ``"full"`` after fsync, ``"normal"`` after commit, ``"relaxed"``
         before commit (only with ``exclusive``: this process holds the ledger alone); ``hold_durability`` is the same
         for reserve and release. ``default_asset`` is that of amounts given without one, ``default_owner`` the account
         that earns with ``@pricing`` tools that name none. ``payment_url`` is where a payer can add credit: it is part of
-        the ``user_message`` of a refusal that credit would lift. ``clock`` replaces the system's; it runs inside calls and
+        the ``user_message`` of a refusal that credit would lift. ``nonblocking`` says whether metered coroutines wait for
+        the ledger on a thread rather than on the event loop: by default where another process may keep the ledger busy,
+        so not with ``"memory:"`` and not with ``exclusive``. ``clock`` replaces the system's; it runs inside calls and
         must not call the engine.
 
         Units: ``busy_timeout`` in seconds (default 10), ``key_memory_bytes`` in bytes (default 64 MiB).
         Errors: RequestError, StoreError, InternalError; ImportError without a library.
         """
         lib = library()
-        text = os.fspath(url)
-        if not text.startswith(_SCHEMES):
-            text = f"sqlite:{text}"
+        text = os.fsdecode(url)
+        if not isinstance(url, (str, bytes)) and not os.path.isabs(text):
+            text = os.path.join(os.curdir, text)
         milliseconds = 0
         if busy_timeout is not None:
             milliseconds = max(1, milliseconds_of(busy_timeout, "busy_timeout"))
@@ -160,7 +172,16 @@ class Farebox:
         finally:
             frames.give(frame)
         assert handle.value is not None
-        return cls(handle.value, text, default_asset, default_owner, callback)
+        waits = nonblocking if nonblocking is not None else not (exclusive or text.startswith("memory:"))
+        return cls(handle.value, default_asset, default_owner, callback, waits)
+
+    @classmethod
+    async def open_async(cls, url: str | os.PathLike[str] = "farebox.db", **options: Any) -> Farebox:
+        """Opens a ledger as ``open``, without blocking the event loop.
+
+        Errors: as ``open``.
+        """
+        return await elsewhere(lambda: cls.open(url, **options), cls.close)
 
     def close(self) -> None:
         """Commits what is relaxed and closes the ledger; closing again does nothing.
@@ -191,6 +212,23 @@ class Farebox:
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> Farebox:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close_async()
+
+    def __copy__(self) -> Farebox:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Farebox:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("An engine cannot be pickled. Open the ledger again where it is used: Farebox.open(url).")
+
     def __repr__(self) -> str:
         return f"<Farebox {self.url}{' closed' if self.closed else ''}>"
 
@@ -212,7 +250,7 @@ class Farebox:
         metadata: Mapping[str, Any] | None = None,
         max_cost: Money | None = None,
         durability: str | None = None,
-        **meters: Quantity,
+        **meters: Quantity | None,
     ) -> Receipt:
         """Charges a payer at once: price, limits, transfer and split in one atomic step.
 
@@ -291,10 +329,11 @@ class Farebox:
             when,
             version,
             raw,
+            short,
         ) in layout.RECEIPT.iter_unpack(view):
             asset, scale = assets.get(raw) or self._asset(raw)
             receipts.append(
-                Receipt(code, flags, number, hold, units, left, balance, available, when, version, asset, scale)
+                Receipt(code, flags, number, hold, units, left, balance, available, when, version, asset, scale, short)
             )
         return receipts
 
@@ -316,7 +355,7 @@ class Farebox:
         expires_in: float | None = None,
         over_capture: str = "reject",
         durability: str | None = None,
-        **meters: Quantity,
+        **meters: Quantity | None,
     ) -> Hold:
         """Holds money for work that is about to run; use the hold in ``with``.
 
@@ -380,7 +419,7 @@ class Farebox:
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         durability: str | None = None,
-        **meters: Quantity,
+        **meters: Quantity | None,
     ) -> Receipt:
         """Charges a hold: ``amount`` of it, the price of ``usage``, or all that is left.
 
@@ -456,7 +495,7 @@ class Farebox:
         customer: str | None = None,
         max_cost: Money | None = None,
         at: None | int | datetime = None,
-        **meters: Quantity,
+        **meters: Quantity | None,
     ) -> Quote:
         """Quotes a tool for a usage, without touching the ledger.
 
@@ -729,8 +768,8 @@ class Farebox:
     ) -> Payment:
         """Names who pays for the metered calls made inside ``with``, and the run they belong to.
 
-        The result may be entered again, also from other threads. ``on_receipt`` is called with the receipt of each
-        capture, on the thread of the call.
+        Any number of tasks and threads may enter the result. Its ``receipts`` are those of the last 100 calls that were
+        charged, and ``receipt`` is the last. ``on_receipt`` is called with each, on the thread of the call.
 
         Errors: RequestError for a payer or run that is not a str.
         """
@@ -794,7 +833,54 @@ class Farebox:
             check_only=check_only,
         )
 
+    def run_cost(
+        self, run: str, *, payer: str | None = None, call: str | None = None, asset: str | None = None
+    ) -> dict[str, Any]:
+        """Adds up what a run cost: for each asset what was charged, refunded and is held, and how much each tool took.
+
+        ``payer``, ``call`` and ``asset`` count only what belongs to them; with ``payer`` only its history is read.
+
+        Errors: StateError ACCOUNT_NOT_FOUND, ASSET_NOT_FOUND; RequestError; HandleError; StoreError.
+        """
+        return self._call("run.cost", given(run=run, payer=payer, call=call, asset=asset))
+
+    # ---- The same for event loops ----
+
+    charge_async = async_form(charge)
+    charge_many_async = async_form(charge_many)
+    reserve_async = async_form(reserve, abandoned="release")
+    capture_async = async_form(capture)
+    release_async = async_form(release)
+    extend_async = async_form(extend)
+    price_tool_async = async_form(price_tool)
+    balance_async = async_form(balance)
+    open_account_async = async_form(open_account)
+    deposit_async = async_form(deposit)
+    register_skill_async = async_form(register_skill)
+    verify_webhook_async = async_form(verify_webhook)
+    tick_async = async_form(tick)
+    run_cost_async = async_form(run_cost)
+    close_async = async_form(close)
+
+    async def call_async(self, operation: str, /, **fields: Any) -> dict[str, Any]:
+        """Carries out any operation as ``call``, without blocking the event loop.
+
+        Errors: as ``call``.
+        """
+        return await elsewhere(lambda: self.call(operation, **fields))
+
     # ---- Encoding ----
+
+    def _keep_skill(self, manifest: Mapping[str, Any]) -> None:
+        """Registers the skill of a decorated tool, beside its other versions, unless this engine has just done it."""
+        name = f"{manifest['id']}@{manifest['version']}"
+        if name in self._skills:
+            return
+        self._tool_assets = {}
+        self.call("skill.register", manifest=manifest, keep_current=True)
+        if len(self._skills) >= _SKILLS_KEPT:
+            self._skills = set()
+        self._skills.add(name)
 
     def _payment(self, payer: str, run: str | None) -> Payment:
         key = (payer, run)
@@ -802,7 +888,7 @@ class Farebox:
         if found is None:
             if len(self._payments) >= 1024:
                 self._payments = {}
-            found = self._payments[key] = Payment(self, payer, run, None)
+            found = self._payments[key] = Payment(self, payer, run, None, kept=0)
         return found
 
     def _scale(self, asset: str | None) -> int:
@@ -830,7 +916,7 @@ class Farebox:
         asset: str | None,
         usage: Usage | None,
         max_cost: Money | None,
-        meters: Mapping[str, Quantity],
+        meters: Mapping[str, Quantity | None],
     ) -> tuple[int, int, tuple[int, ...]]:
         units = 0
         if amount is not None:
@@ -848,7 +934,7 @@ class Farebox:
         return units, cap, self._counts(tool, asset, usage, meters)
 
     def _counts(
-        self, tool: str | None, asset: str | None, usage: Usage | None, meters: Mapping[str, Quantity]
+        self, tool: str | None, asset: str | None, usage: Usage | None, meters: Mapping[str, Quantity | None]
     ) -> tuple[int, ...]:
         if usage is None and not meters:
             return ZERO_USAGE
@@ -860,11 +946,14 @@ class Farebox:
         )
 
     def _receipt(self, raw: bytearray) -> Receipt:
-        _, code, flags, number, hold, units, left, balance, available, when, version, name = _unpack_receipt(
-            raw, frames.RECEIPT
+        return self._receipt_at(raw, frames.RECEIPT)
+
+    def _receipt_at(self, raw: bytes | bytearray, offset: int) -> Receipt:
+        _, code, flags, number, hold, units, left, balance, available, when, version, name, short = _unpack_receipt(
+            raw, offset
         )
         asset, scale = self._assets.get(name) or self._asset(name)
-        return Receipt(code, flags, number, hold, units, left, balance, available, when, version, asset, scale)
+        return Receipt(code, flags, number, hold, units, left, balance, available, when, version, asset, scale, short)
 
 
 def describe() -> dict[str, Any]:

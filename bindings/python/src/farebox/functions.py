@@ -6,7 +6,7 @@ import ctypes
 import threading
 import weakref
 from ctypes import POINTER, c_void_p
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from . import _frames as frames
 from . import _layout as layout
@@ -14,7 +14,7 @@ from . import _statuses as status
 from ._encoding import DURABILITY, given_flags
 from ._frames import text_bytes
 from ._library import Library
-from .context import Borrowed, Payment, pay, scope_variable
+from .context import Borrowed, Payment, current_scope, fill_payer, scope_variable
 from .errors import RequestError
 from .money import Money, to_units
 from .values import Receipt
@@ -52,6 +52,16 @@ _SCALARS: Final[dict[str, Any]] = {
 _last = threading.local()
 
 
+def _resolve(context: int | None, payer: Any) -> int:
+    try:
+        return 0 if fill_payer(payer.contents) else 1
+    except Exception:
+        return 1  # nobody pays, and the call fails
+
+
+_resolver = ctypes.CFUNCTYPE(ctypes.c_int, c_void_p, POINTER(layout.Payer))(_resolve)
+
+
 class MeteredFunction:
     """A ctypes function whose calls are charged; made by ``Farebox.meter_function``.
 
@@ -75,11 +85,8 @@ class MeteredFunction:
     def __call__(self, *args: Any) -> Any:
         payment: Payment | None = None
         if self.payer is None:
-            scope = scope_variable.get()
+            scope = current_scope()
             payment = scope.payment if scope is not None else None
-            if payment is not None and payment.engine is not self.engine:
-                payment = None  # another ledger's account pays for nothing here
-            pay(self.engine._library, payment)
         result = super().__call__(*args)  # type: ignore[misc]
         _last.engine = self.engine
         if self.refused is None or (payment is not None and payment.on_receipt is not None):
@@ -89,9 +96,18 @@ class MeteredFunction:
                 if self.refused is None:
                     raise
                 return result
-            if receipt is not None and payment is not None and payment.on_receipt is not None:
-                payment.on_receipt(receipt)
+            if receipt is not None and payment is not None:
+                payment.tell(receipt)
         return result
+
+    def __copy__(self) -> MeteredFunction:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> MeteredFunction:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A metered C function cannot be pickled: call engine.meter_function() where it is used.")
 
     def __repr__(self) -> str:
         return f"<MeteredFunction {self.tool} {self.signature}>"
@@ -147,6 +163,7 @@ def meter_c(
         )
     result, arguments = _types(function, signature)
     text = signature if signature is not None else _signature(result, arguments)
+    engine._library.set_payer_resolver(ctypes.cast(_resolver, c_void_p), None, None)
     out = c_void_p()
     given = [Borrowed(text_bytes(value or "", "text")) for value in (text, tool, payer, units, failure)]
     maximum = 0 if max_cost is None else to_units(max_cost, engine._scale(engine._tool_asset(tool)), "max_cost")

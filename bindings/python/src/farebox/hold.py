@@ -7,6 +7,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ._waiting import async_form, elsewhere
 from .errors import FareboxError
 from .money import Money
 from .values import Quantity, Receipt, Usage, by_meter
@@ -56,7 +57,7 @@ class Hold:
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         durability: str | None = None,
-        **meters: Quantity,
+        **meters: Quantity | None,
     ) -> Receipt:
         """Charges the hold, as ``Farebox.capture``.
 
@@ -92,8 +93,55 @@ class Hold:
         """
         return self._engine.extend(self.id, seconds)
 
+    async def capture_async(
+        self,
+        amount: Money | None = None,
+        *,
+        usage: Usage | None = None,
+        final: bool = True,
+        key: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        durability: str | None = None,
+        **meters: Quantity | None,
+    ) -> Receipt:
+        """Charges the hold as ``capture``, without blocking the event loop.
+
+        Errors: as ``capture``.
+        """
+        return await elsewhere(
+            lambda: self.capture(
+                amount,
+                usage=usage,
+                final=final,
+                key=key,
+                description=description,
+                metadata=metadata,
+                durability=durability,
+                **meters,
+            )
+        )
+
+    release_async = async_form(release)
+    extend_async = async_form(extend)
+
+    def __copy__(self) -> Hold:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Hold:
+        return self
+
     def __enter__(self) -> Hold:
         return self
+
+    async def __aenter__(self) -> Hold:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self.closed:
+            await elsewhere(lambda: self.__exit__(kind, error, trace))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,15 +1,16 @@
-"""``@pricing`` and ``meter``: tools that are reserved, run and captured.
+"""``@pricing`` and ``meter``: tools that are charged when they are called.
 
-The decorator decides nothing about money. It registers the tool's price with the engine, holds money before the tool
-runs, and captures or releases it afterwards.
+The decorator decides nothing about money. It registers the tool's price with the engine, begins a metered call before
+the tool runs, and tells the engine how the call ended.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Callable, TypeVar, cast, overload
 
 from ._counting import UnitsOf, estimate_tokens
-from ._metering import Cost, EngineOf, Meter, PayerOf, ToolPricing
+from ._metering import Cost, EngineOf, Meter, ModelOf, PayerOf, ToolPricing, is_failed_result
 from ._wrapping import wrap
 from .money import Money
 from .values import Usage
@@ -19,21 +20,13 @@ __all__ = ["ToolPricing", "estimate_tokens", "is_failed_result", "meter", "prici
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def is_failed_result(result: Any) -> bool:
-    """Whether a tool's result says that it failed, as MCP results do with ``isError`` or ``is_error``.
-
-    Threads: any.
-    """
-    return getattr(result, "isError", False) is True or getattr(result, "is_error", False) is True
-
-
 @overload
 def pricing(function: F, /) -> F: ...
 
 
 @overload
 def pricing(
-    cost: None | Money = None,
+    cost: None | Money | Mapping[str, Money] = None,
     /,
     currency: str = "USD",
     per: str = "request",
@@ -44,13 +37,17 @@ def pricing(
     *,
     owner: str | None = None,
     name: str | None = None,
+    skill: str | None = None,
     units: UnitsOf | None = None,
+    rates: str | None = None,
+    model: ModelOf = None,
     engine: EngineOf = None,
     payer: PayerOf = None,
     measure: Callable[[Any], Usage | None] | None = None,
-    failed: Callable[[Any], bool] | None = None,
+    failed: Callable[[Any], bool] | None = is_failed_result,
     hold_seconds: float | None = None,
-    over_capture: str | None = None,
+    charge_afterwards: bool = False,
+    release_unreported: bool = False,
     durability: str | None = None,
 ) -> Callable[[F], F]: ...
 
@@ -67,13 +64,15 @@ def pricing(
     revenue_share: Money | None = None,
     owner: str | None = None,
     name: str | None = None,
+    skill: str | None = None,
     units: UnitsOf | None = None,
     engine: EngineOf = None,
     payer: PayerOf = None,
     measure: Callable[[Any], Usage | None] | None = None,
-    failed: Callable[[Any], bool] | None = None,
+    failed: Callable[[Any], bool] | None = is_failed_result,
     hold_seconds: float | None = None,
-    over_capture: str | None = None,
+    charge_afterwards: bool = False,
+    release_unreported: bool = False,
     durability: str | None = None,
 ) -> Callable[[F], F]: ...
 
@@ -91,38 +90,52 @@ def pricing(
     cost: Cost | None = None,
     owner: str | None = None,
     name: str | None = None,
+    skill: str | None = None,
     units: UnitsOf | None = None,
+    rates: str | None = None,
+    model: ModelOf = None,
     engine: EngineOf = None,
     payer: PayerOf = None,
     measure: Callable[[Any], Usage | None] | None = None,
-    failed: Callable[[Any], bool] | None = None,
+    failed: Callable[[Any], bool] | None = is_failed_result,
     hold_seconds: float | None = None,
-    over_capture: str | None = None,
+    charge_afterwards: bool = False,
+    release_unreported: bool = False,
     durability: str | None = None,
 ) -> Any:
-    """Declares what a tool costs, and meters it: reserve, call, capture; release if it raises.
+    """Declares what a tool costs and meters it: each call is held, run and charged, or released if it fails.
 
-    Works on functions and methods, sync, async, generators and async generators; the signature stays. A refused call
+    Works on functions and methods, sync, async, generators and async generators. The signature stays. A refused call
     raises PaymentRefused before the function runs.
 
     ``cost`` is the price for one of ``per``: ``"request"``, ``"token"`` (counted from the arguments' text by
     ``estimate_tokens``), ``"character"``, ``"unit"`` or the name of another unit (counted by ``units``, else 1). A
-    callable ``cost`` is called with the tool's arguments for each call and gives the amount. Without a cost the tool's
-    price is what a manifest registered under its name.
+    mapping prices several meters: ``cost={"input_token": "0.000003", "output_token": "0.000015"}``. A callable is called
+    with the tool's arguments for each call and gives the amount. Without a cost, the tool's price is what a manifest
+    registered under its name.
+    ``rates`` names a rate card: ``rates="llm"`` charges the rate ``llm/<model>``. ``model`` names the argument that holds
+    the model, or is a callable of the tool's arguments. Without it, or where it gives None, the result's ``model`` counts
+    and ``max_cost`` is held until then.
+    ``max_cost`` limits every call. A price by usage that cannot be estimated from the arguments needs it: exactly that
+    is held. ``charge_afterwards=True`` allows such a price without a maximum: nothing is held, and the call is charged
+    what the payer can pay when it ends.
     ``units`` names the argument that holds the usage (a number, or text or a collection to measure), or is a callable
-    of the tool's arguments. ``farebox.record_usage`` inside the tool, or ``measure`` of its result, replaces the
-    estimate; with ``max_cost``, exactly that is held until then.
+    of the tool's arguments. ``farebox.record_usage`` inside the tool, or else ``measure`` of its result (of a stream, its
+    last item), replaces the estimate. Usage that is never reported is charged as held; ``release_unreported=True``
+    releases instead.
     ``revenue_share`` is the part of the price that ``owner`` (an account) receives; the rest is the platform's.
-    ``payer`` is an account, the name of the argument that holds it, or a callable of the tool's arguments; without it
-    the context pays (``Farebox.paying``). ``engine`` likewise. ``failed`` tells a result that is a failure, which
-    releases. ``over_capture`` is ``"overflow"``, or ``"cap"`` where there is a ``max_cost``. ``durability`` is that
-    of the capture; the hold has the engine's ``hold_durability``.
+    ``skill`` names the skill that the tool belongs to; by default it follows from the function's file and name.
+    ``payer`` is an account, the name of the argument that holds it, or a callable of the tool's arguments. Without it
+    the context pays (``Farebox.paying``). ``engine`` likewise. ``failed`` tells a result that is a failure, which costs
+    nothing; by default ``is_failed_result``. ``durability`` is that of the charge; the hold has the engine's
+    ``hold_durability``.
 
-    A generator is held at its first ``next`` and captured when it ends; closing it early captures too, since the work
-    has begun: a flat price in full, otherwise what was recorded, or else the estimate.
+    A result that is a stream is metered to its end, whatever the function looks like: any iterator or async iterator.
+    ``docs/metered-calls.md`` says what each ending costs.
 
     Units: major units of ``currency``; ``hold_seconds`` in seconds (default 900).
-    Threads: the decorated function may run in any number of threads and tasks at once.
+    Threads: the decorated function may run in any number of threads and tasks at once. A coroutine does not block the
+    event loop while it waits for the store.
     Errors: RequestError at decoration for what cannot be read; PaymentRefused, StateError, StoreError at a call.
     """
 
@@ -138,13 +151,17 @@ def pricing(
             revenue_share=revenue_share,
             owner=owner,
             name=name,
+            skill=skill,
             units=units,
+            rates=rates,
+            model=model,
             engine=engine,
             payer=payer,
             measure=measure,
             failed=failed,
             hold_seconds=hold_seconds,
-            over_capture=over_capture,
+            charge_afterwards=charge_afterwards,
+            release_unreported=release_unreported,
             durability=durability,
         )
 
@@ -165,19 +182,23 @@ def meter(
     revenue_share: Money | None = None,
     owner: str | None = None,
     name: str | None = None,
+    skill: str | None = None,
     units: UnitsOf | None = None,
+    rates: str | None = None,
+    model: ModelOf = None,
     engine: EngineOf = None,
     payer: PayerOf = None,
     measure: Callable[[Any], Usage | None] | None = None,
     failed: Callable[[Any], bool] | None = is_failed_result,
     hold_seconds: float | None = None,
-    over_capture: str | None = None,
+    charge_afterwards: bool = False,
+    release_unreported: bool = False,
     durability: str | None = None,
 ) -> F:
     """Meters a tool written by others: the same as ``@pricing``, around any callable.
 
-    Partial functions, bound methods and callables that return an awaitable are metered too; ``name`` is needed where
-    the callable has none. A result that says it failed releases the hold (``failed``, by default ``is_failed_result``).
+    Partial functions, bound methods and callables that return an awaitable or a stream are metered too; ``name`` is
+    needed where the callable has none.
 
     Units, threads, errors: as ``pricing``.
     """
@@ -187,25 +208,27 @@ def meter(
     else:
         inner = function
         wrapped = None
-    tool = Meter(
-        inner,
-        cost=cost,
-        currency=currency,
-        per=per,
-        max_cost=max_cost,
-        description=description,
-        category=category,
-        revenue_share=revenue_share,
-        owner=owner,
-        name=name,
-        units=units,
-        engine=engine,
-        payer=payer,
-        measure=measure,
-        failed=failed,
-        hold_seconds=hold_seconds,
-        over_capture=over_capture,
-        durability=durability,
-    )
-    result = wrap(tool, inner)
+    options = {
+        "cost": cost,
+        "currency": currency,
+        "per": per,
+        "max_cost": max_cost,
+        "description": description,
+        "category": category,
+        "revenue_share": revenue_share,
+        "owner": owner,
+        "name": name,
+        "units": units,
+        "rates": rates,
+        "model": model,
+        "engine": engine,
+        "payer": payer,
+        "measure": measure,
+        "failed": failed,
+        "hold_seconds": hold_seconds,
+        "charge_afterwards": charge_afterwards,
+        "release_unreported": release_unreported,
+        "durability": durability,
+    }
+    result = wrap(Meter(inner, skill, options), inner)
     return cast(F, wrapped(result) if wrapped is not None else result)

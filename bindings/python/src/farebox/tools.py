@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import hashlib
+import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Final, Union
 
@@ -11,7 +13,7 @@ from . import _frames as frames
 from . import _layout as layout
 from . import _statuses as status
 from ._encoding import DURABILITY, given, given_flags, input_json, milliseconds_of, placed, take_bytes
-from .context import call_key, scope_variable, unique
+from .context import Scope, current_scope
 from .errors import HandleError, RequestError
 from .money import Money, to_units
 from .values import Receipt, ToolResult
@@ -49,13 +51,14 @@ class ToolCall:
         durability: str | None,
         uncharged: bool,
     ) -> None:
-        scope = scope_variable.get()
+        scope = current_scope()
         payment = scope.payment if scope is not None else None
         if payment is not None and payment.engine is not engine:
             payment = None  # another ledger's account pays for nothing here
         if run is None and payment is not None:
             run = payment.run
         self._told: Callable[[Receipt], None] | None = None
+        self._input = input_json(input)
         if payer is None and not uncharged:
             if payment is None:
                 raise RequestError(
@@ -63,17 +66,16 @@ class ToolCall:
                     "Nobody pays for this call: enter `with engine.paying(account):` or give payer=.",
                     field="payer",
                 )
-            payer, self._told = payment.payer, payment.on_receipt
-        if call is None and scope is not None:
-            call = scope.next_call()
-            if key is None and call is not None and not uncharged:
-                key = call_key(run if run is not None else str(payer), call, tool).decode("utf-8", "surrogatepass")
+            payer, self._told = payment.payer, payment.tell
+        if call is None and scope is not None and scope.call is not None:
+            call = scope.call
+            if key is None and not uncharged:
+                key = _key_of(scope, str(payer), run, tool, self._input)
         self.engine = engine
         self.tool = tool
         self.payer = payer
         self.run = run
         self.call = call
-        self._input = input_json(input)
         self._key = key
         self._max_cost = (
             0 if max_cost is None else to_units(max_cost, engine._scale(engine._tool_asset(tool)), "max_cost")
@@ -132,7 +134,7 @@ class ToolCall:
         ``on_receipt``.
         """
         if self.call is None and self._key is None:
-            self._key = f"{unique.next():032x}"  # what cancel names
+            self._key = secrets.token_hex(16)  # what cancel names
         waiting = [True]  # whoever takes this decides: the thread begins, or the task was cancelled before it did
 
         def make() -> ToolResult | None:
@@ -156,6 +158,20 @@ class ToolCall:
             raise
         assert result is not None
         return self.tell(result)
+
+
+def _key_of(scope: Scope, payer: str, run: str | None, tool: str, input: None | str | bytes) -> str | None:
+    """Names a call inside another one, or one of several that are alike; the library names every other call itself.
+
+    The key is the hash of all that makes it the same call, each part with its length.
+    """
+    content = input.encode("utf-8", "surrogatepass") if isinstance(input, str) else input or b""
+    ordinal = scope.next_ordinal((tool, content))
+    if ordinal == 0 and not scope.inside:
+        return None
+    names = [payer, run or "", scope.call or "", scope.inside, tool, str(ordinal)]
+    parts = [*(name.encode("utf-8", "surrogatepass") for name in names), content]
+    return hashlib.sha256(b"".join(b"%d:%s" % (len(part), part) for part in parts)).hexdigest()
 
 
 def _taken(waiting: list[bool]) -> bool:

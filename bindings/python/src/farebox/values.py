@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal
-from typing import Any, NamedTuple, Union
+from decimal import Decimal, Inexact
+from typing import Any, NamedTuple, Optional, Union
 
 from . import _layout as layout
 from . import _statuses as status
+from ._quantities import quantity_form
 from .errors import FareboxError, RequestError, error_of
-from .money import Money, decimal_of, to_decimal, to_units
+from .money import _EXACT, Money, decimal_of, to_decimal, to_units
 
 __all__ = [
     "Balance",
@@ -28,8 +29,8 @@ __all__ = [
 Quantity = Union[int, Decimal, str, float]
 """A count of a meter: whole, except ``units``, which may have six digits after the point, and ``value``, an amount."""
 
-Usage = Union[Quantity, Mapping[str, Quantity]]
-"""What a call used: counts by meter name, or a single number of ``units``."""
+Usage = Union[Quantity, Mapping[str, Optional[Quantity]]]
+"""What a call used: counts by meter name, or a single number of ``units``; a count of None is not given."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 ZERO_USAGE: tuple[int, ...] = (0,) * 12
@@ -59,6 +60,7 @@ class Receipt(NamedTuple):
     price_version: int
     asset: str
     scale: int
+    shortfall_units: int = 0
 
     @property
     def ok(self) -> bool:
@@ -128,6 +130,21 @@ class Receipt(NamedTuple):
         """Whether the amount is less than the usage's price, because max_cost or the hold bound it."""
         return bool(self.flags & layout.RECEIPT_CAPPED)
 
+    @property
+    def unreported(self) -> bool:
+        """Whether the usage of a metered call was never reported: what was held was charged instead."""
+        return bool(self.flags & layout.RECEIPT_UNREPORTED)
+
+    @property
+    def released(self) -> bool:
+        """Whether a metered call was charged nothing: the hold went back to the payer."""
+        return bool(self.flags & layout.RECEIPT_RELEASED)
+
+    @property
+    def shortfall(self) -> Decimal:
+        """The part of a metered call's price that the payer could not pay."""
+        return decimal_of(self.shortfall_units, self.scale)
+
     def __repr__(self) -> str:
         if self.status != status.OK:
             row = status.STATUSES.get(self.status)
@@ -136,7 +153,13 @@ class Receipt(NamedTuple):
         if self.hold:
             facts += [f"hold={self.hold}", f"hold_remaining={self.hold_remaining}"]
         facts += [f"balance={self.balance}", f"available={self.available}", f"at={self.at.isoformat()!r}"]
-        facts += [f"{name}=True" for name in ("replayed", "uncommitted", "final", "capped") if getattr(self, name)]
+        facts += [
+            f"{name}=True"
+            for name in ("replayed", "uncommitted", "final", "capped", "unreported", "released")
+            if getattr(self, name)
+        ]
+        if self.shortfall_units:
+            facts.append(f"shortfall={self.shortfall}")
         return f"Receipt({', '.join(facts)})"
 
 
@@ -157,7 +180,9 @@ class QuoteLine(NamedTuple):
 
     def __repr__(self) -> str:
         tier = "" if self.tier is None else f", tier={self.tier}"
-        return f"QuoteLine(meter={self.meter!r}{tier}, quantity={self.quantity}, rate={self.rate}, amount={self.amount})"
+        return (
+            f"QuoteLine(meter={self.meter!r}{tier}, quantity={self.quantity}, rate={self.rate}, amount={self.amount})"
+        )
 
 
 class Quote(NamedTuple):
@@ -303,14 +328,14 @@ class ChargeRequest(NamedTuple):
     durability: str | None = None
 
 
-def by_meter(usage: Usage | None) -> Mapping[str, Quantity]:
+def by_meter(usage: Usage | None) -> Mapping[str, Quantity | None]:
     """Reads a usage as counts by meter."""
     if usage is None:
         return {}
     return usage if isinstance(usage, Mapping) else {"units": usage}
 
 
-def usage_counts(usage: Usage | None, meters: Mapping[str, Quantity], scale: Any) -> tuple[int, ...]:
+def usage_counts(usage: Usage | None, meters: Mapping[str, Quantity | None], scale: Any) -> tuple[int, ...]:
     """Turns a usage into the twelve counts that the formats pack: eleven meters and millionths of a unit.
 
     ``scale`` is called for the asset's scale if the usage has a ``value``.
@@ -330,7 +355,7 @@ def usage_counts(usage: Usage | None, meters: Mapping[str, Quantity], scale: Any
     return tuple(counts)
 
 
-def _count(counts: list[int], meter: str, quantity: Quantity, scale: Any) -> None:
+def _count(counts: list[int], meter: str, quantity: Quantity | None, scale: Any) -> None:
     index = _INDEX.get(meter)
     if index is None:
         raise RequestError(
@@ -344,6 +369,10 @@ def _count(counts: list[int], meter: str, quantity: Quantity, scale: Any) -> Non
             counts[11] = 0
         return
     field = f"usage.{meter}"
+    if quantity is None:
+        return
+    if not isinstance(quantity, (int, str, float, Decimal)):
+        quantity = quantity_form(quantity, field)
     if meter == "value":
         counts[index] = to_units(quantity, scale(), field)
         return
@@ -352,12 +381,16 @@ def _count(counts: list[int], meter: str, quantity: Quantity, scale: Any) -> Non
     else:
         try:
             number = to_decimal(quantity, field)
-        except RequestError as error:
-            raise RequestError(status.INVALID_ARGUMENT, "A usage is a finite number.", field=field) from error
-        if number and not -30 < number.adjusted() < 30:
-            raise RequestError(status.OVERFLOW, "The usage does not fit into 64 bits.", field=field)
-        scaled = number * _MICRO
-        if scaled != scaled.to_integral_value() or (meter != "units" and number != number.to_integral_value()):
+            if number and not -30 < number.adjusted() < 30:
+                raise RequestError(status.OVERFLOW, "The usage does not fit into 64 bits.", field=field)
+            scaled = number.scaleb(6, _EXACT)
+        except (RequestError, Inexact) as error:
+            if isinstance(error, RequestError) and error.code == status.OVERFLOW:
+                raise
+            raise RequestError(
+                status.INVALID_ARGUMENT, "A usage is a finite number of at most 60 digits.", field=field
+            ) from error
+        if scaled != int(scaled) or (meter != "units" and number != int(number)):
             raise RequestError(
                 status.INVALID_ARGUMENT,
                 "A usage is a whole count; only units may have digits after the point, at most six.",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any, Union
+from typing import Any, Protocol, Union
 
 from . import _frames as frames
 from . import _layout as layout
@@ -19,7 +19,14 @@ __all__ = ["Headers", "Secrets", "verify_webhook"]
 Secrets = Union[str, bytes, Sequence[Union[str, bytes]]]
 """One secret or several, any of which may match; strings as the sender's dashboard shows them."""
 
-Headers = Union[Mapping[Any, Any], Iterable[tuple[Any, Any]]]
+
+class HasItems(Protocol):
+    """Anything with pairs of name and value, such as a mapping."""
+
+    def items(self) -> Iterable[tuple[Any, Any]]: ...
+
+
+Headers = Union[HasItems, Iterable[tuple[Any, Any]]]
 """The headers of a request: a mapping, a WSGI environment, or pairs of name and value such as those of ASGI."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -131,7 +138,7 @@ def _found(headers: Headers) -> dict[str, bytes]:
     """
     found: dict[str, bytes] = {}
     try:
-        pairs: Iterable[Any] = headers.items() if hasattr(headers, "items") else headers
+        pairs: Any = headers.items() if hasattr(headers, "items") else headers
         for key, value in pairs:
             name = _name(key)
             if name not in _NAMES or value is None:
