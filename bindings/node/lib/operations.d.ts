@@ -263,6 +263,8 @@ export interface Operations {
       time?: number | bigint | null;
       /** The tool, where there is one. */
       tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -279,7 +281,7 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
   };
@@ -318,6 +320,8 @@ export interface Operations {
       time?: number | bigint | null;
       /** The tool, where there is one. */
       tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -334,7 +338,7 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
   };
@@ -400,6 +404,8 @@ export interface Operations {
       time?: number | bigint | null;
       /** The tool, where there is one. */
       tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -416,7 +422,7 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
   };
@@ -449,6 +455,8 @@ export interface Operations {
       time?: number | bigint | null;
       /** The tool, where there is one. */
       tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -465,7 +473,7 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
   };
@@ -582,6 +590,8 @@ export interface Operations {
       time?: number | bigint | null;
       /** The tool, where there is one. */
       tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -598,7 +608,7 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
   };
@@ -646,6 +656,8 @@ export interface Operations {
       time?: number | bigint | null;
       /** The tool, where there is one. */
       tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -662,7 +674,7 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
   };
@@ -719,6 +731,8 @@ export interface Operations {
       time?: number | bigint | null;
       /** The tool, where there is one. */
       tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -735,7 +749,7 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
   };
@@ -774,6 +788,8 @@ export interface Operations {
       time?: number | bigint | null;
       /** The tool, where there is one. */
       tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -790,7 +806,7 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
   };
@@ -835,6 +851,8 @@ export interface Operations {
       time?: number | bigint | null;
       /** The tool, where there is one. */
       tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -851,7 +869,7 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
   };
@@ -880,6 +898,8 @@ export interface Operations {
       time?: number | bigint | null;
       /** The tool, where there is one. */
       tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -896,7 +916,7 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
   };
@@ -927,6 +947,8 @@ export interface Operations {
       time?: number | bigint | null;
       /** The tool, where there is one. */
       tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -943,7 +965,7 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
   };
@@ -1091,6 +1113,8 @@ export interface Operations {
       time?: number | bigint | null;
       /** The tool, where there is one. */
       tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -1107,7 +1131,7 @@ export interface Operations {
       released?: boolean | null;
       /** What the payer could not pay of a metered call's price. */
       shortfall?: string | null;
-      /** Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description. */
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
       lines?: any[] | null;
     };
   };
@@ -2216,10 +2240,6 @@ export interface Operations {
       call?: string;
       /** Charge at most this. */
       max_cost?: string | number;
-      /** Allow a price by usage that nothing bounds: hold nothing, and charge afterwards. */
-      charge_afterwards?: boolean;
-      /** A call whose usage is never reported costs nothing. */
-      release_unreported?: boolean;
       /** Give up after this; the tool's own time where absent or more. */
       deadline_ms?: number | bigint | string | Date;
       /** `full`, `normal` or `relaxed`; what the engine was opened with where absent. */
