@@ -42,9 +42,11 @@ struct Catalog: ~Copyable {
 
   /// What a name stands for, `ambiguous` where it fits several tools, or nil for an unknown one; a name like `card/model`
   /// may also be one that a rule of the rate card finds.
+  @inline(__always)
   func find(_ name: BorrowedText) -> NamedTool? {
     if name.isEmpty { return nil }
-    return toolNames.find(name) ?? unlisted(name)
+    guard let found = toolNames.find(name) else { return unlisted(name) }
+    return found
   }
 
   func find(_ name: String) -> NamedTool? {
@@ -72,10 +74,10 @@ struct Catalog: ~Copyable {
     toolNames.all(name).first { identities[Int($0)].skill == nil }
   }
 
-  /// Whether a name is one of a tool's, also where it fits others by now.
-  func isName(_ name: BorrowedText, of tool: UInt32) -> Bool {
-    if let found = find(name), !found.isAmbiguous { return found.tool == tool || plain(name, is: tool) }
-    return plain(name, is: tool)
+  /// Whether a name is a tool's own, plain or with its skill, also where it fits others by now; not one that a rule has
+  /// led to it, nor one that names a version.
+  func isOwnName(_ name: BorrowedText, of tool: UInt32) -> Bool {
+    plain(name, is: tool) || toolNames.find(name) == NamedTool(tool)
   }
 
   private func plain(_ name: BorrowedText, is tool: UInt32) -> Bool {
@@ -85,8 +87,8 @@ struct Catalog: ~Copyable {
   /// The name of a tool that no other tool has: `skill#tool`, or `card/model`.
   func fullName(_ tool: UInt32) -> String {
     let entry = identities[Int(tool)]
-    if let skill = entry.skill { return ToolName(skill: skill, tool: entry.name).text }
-    return toolNames.all(entry.name).count > 1 ? ToolName(skill: "", tool: entry.name).text : entry.name
+    guard entry.skill == nil, toolNames.all(entry.name).count > 1 else { return entry.fullName }
+    return ToolName(skill: "", tool: entry.name).text
   }
 
   /// The full names of the tools among which a plain name does not decide.
@@ -122,6 +124,7 @@ struct Catalog: ~Copyable {
   }
 
   /// Whether the tool and its skill are switched on, and its skill still offers it; a version that is named always does.
+  @inline(__always)
   func isForSale(_ named: NamedTool) -> Bool {
     let tool = Int(named.tool)
     return tools[tool].isEnabled && !tools[tool].isSkillDisabled && (tools[tool].isOffered || named.price != nil)
@@ -145,10 +148,10 @@ struct Catalog: ~Copyable {
 
   /// The tool of a skill, added where there is none.
   mutating func makeTool(_ name: String, of skill: String) -> UInt32 {
-    let full = ToolName(skill: skill, tool: name).text
-    if let found = toolNames.find(full) { return found.tool }
-    let index = addTool(ToolIdentity(name: name, skill: skill))
-    toolNames.set(full, NamedTool(index))
+    let identity = ToolIdentity(name: name, skill: skill)
+    if let found = toolNames.find(identity.fullName) { return found.tool }
+    let index = addTool(identity)
+    toolNames.set(identity.fullName, NamedTool(index))
     return index
   }
 
@@ -169,15 +172,17 @@ struct Catalog: ~Copyable {
     change(&tools[Int(index)])
   }
 
-  mutating func addPrice(_ price: Price, asset: UInt16, tool: UInt32, beneficiary: UInt32) -> UInt32 {
-    prices.append(PriceVersion(price: price, asset: asset, tool: tool, beneficiary: beneficiary))
+  mutating func addPrice(
+    _ price: Price, asset: UInt16, tool: UInt32, beneficiary: UInt32, payee: UInt32
+  ) -> UInt32 {
+    prices.append(PriceVersion(price: price, asset: asset, tool: tool, beneficiary: beneficiary, payee: payee))
     return UInt32(prices.count - 1)
   }
 
   /// The index of a split among accounts; equal splits share one.
-  mutating func makeSplit(_ split: Split, accounts: [UInt32]) -> UInt32 {
+  mutating func makeSplit(_ split: Split, accounts: [UInt32], recipients: [UInt32]) -> UInt32 {
     if let found = splits.firstIndex(where: { $0.accounts == accounts && $0.split == split }) { return UInt32(found) }
-    splits.append(SplitRule(split: split, accounts: accounts))
+    splits.append(SplitRule(split: split, accounts: accounts, recipients: recipients))
     return UInt32(splits.count - 1)
   }
 
@@ -235,12 +240,15 @@ struct ToolIdentity {
   let name: String
   /// The id of its skill, or nil for an entry of a rate card.
   let skill: String?
+  /// `skill#tool`, or `card/model`.
+  let fullName: String
   /// Versions of its skill that have it, in the order of their registration.
   var versions: [String] = []
 
   init(name: String, skill: String?) {
     self.name = name
     self.skill = skill
+    fullName = ToolName(skill: skill, tool: name).text
   }
 }
 
@@ -290,25 +298,32 @@ final class PriceVersion: Sendable {
   let price: Price
   let asset: UInt16
   let tool: UInt32
-  /// Who is credited: an account, or a split with `Record.splitBit`.
+  /// Who is credited: the account of a wallet, or a split with `Record.splitBit`.
   let beneficiary: UInt32
+  /// Who was named to be credited: `beneficiary`, or an account that draws on its wallet.
+  let payee: UInt32
 
-  init(price: Price, asset: UInt16, tool: UInt32, beneficiary: UInt32) {
+  init(price: Price, asset: UInt16, tool: UInt32, beneficiary: UInt32, payee: UInt32) {
     self.price = price
     self.asset = asset
     self.tool = tool
     self.beneficiary = beneficiary
+    self.payee = payee
   }
 }
 
 /// A split whose recipients are accounts of the ledger.
 final class SplitRule: Sendable {
   let split: Split
+  /// Whose wallets are credited.
   let accounts: [UInt32]
+  /// Who was named, which may draw on the wallet of an account above it.
+  let recipients: [UInt32]
 
-  init(split: Split, accounts: [UInt32]) {
+  init(split: Split, accounts: [UInt32], recipients: [UInt32]) {
     self.split = split
     self.accounts = accounts
+    self.recipients = recipients
   }
 }
 

@@ -39,7 +39,8 @@ struct ToolNames: ~Copyable {
 
   /// What a name stands for, `ambiguous` where that cannot be told, or nil for an unknown one.
   func find(_ name: BorrowedText) -> NamedTool? {
-    table.find(name).map { targets[Int($0)] }
+    guard let known = table.find(name) else { return nil }
+    return targets[Int(known)]
   }
 
   func find(_ name: String) -> NamedTool? {

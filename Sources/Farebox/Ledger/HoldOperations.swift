@@ -29,7 +29,7 @@ enum HoldOperations {
     let attempt = PaymentAttempt.call(arena.add(input.text("tool")))
     return try engine.receiptJSON(try Shapes.durability(input), isHold: true, for: attempt) {
       ledger, context throws(Rejection) in
-      let request = try ledger.chargeRequest(input, arena, at: context.time)
+      let request = try ledger.chargeRequest(input, arena, in: context)
       return try ledger.reserve(request, agreed, at: context.time, in: context.store)
     }
   }
@@ -262,16 +262,15 @@ extension Ledger {
     func text(_ units: Int64) -> JSON {
       .string(Amount.text(units, scale: asset.scale, minorDigits: asset.minorDigits))
     }
-    let tool = hold.tool == 0 ? [("tool", JSON.null), ("skill", .null)] : toolMembers(hold.tool - 1)
     let head: [(String, JSON)] = [
       ("hold", Shapes.number(HoldID(number: number, tag: hold.tag).value)), ("state", "open"),
       ("account", .string(state.accountNames[hold.account])),
     ]
     let rest: JSONObject = [
-      "amount": text(hold.amount), "increased": text(hold.increased), "remaining": text(hold.remaining), "captured": text(hold.captured),
-      "asset": .string(asset.code),
+      "amount": text(hold.amount), "increased": text(hold.increased), "remaining": text(hold.remaining),
+      "captured": text(hold.captured), "asset": .string(asset.code),
       "time": .int(hold.time), "expires": .int(hold.expires), "price_version": Shapes.number(UInt64(hold.price)),
     ]
-    return .object(JSONObject(head + tool + rest.members.map { ($0.key, $0.value) }))
+    return .object(JSONObject(head + toolMembers(ofHold: hold) + rest.members.map { ($0.key, $0.value) }))
   }
 }

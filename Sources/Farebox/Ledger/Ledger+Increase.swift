@@ -75,15 +75,15 @@ extension Ledger {
       throw .refused(refusal)
     }
     try checkFunds(hold.account, hold.asset, request.amount)
-    try checkCredit(hold.beneficiary, hold.asset, remaining)
+    try checkCredit(hold.beneficiary, named: hold.payee, hold.asset, remaining)
   }
 
   /// Refuses a hold whose tool its payer may not use any more; its price stays that of the reservation.
   private func checkTool(of hold: Hold) throws(Rejection) {
     guard hold.tool > 0 else { return }
     let tool = hold.tool - 1
-    let name = state.catalog.identities[Int(tool)].name
-    guard state.catalog.isForSale(NamedTool(tool, pinned: hold.price - 1)) else {
+    let name = state.catalog.fullName(tool)
+    guard state.catalog.isForSale(NamedTool(tool, pinned: hold.price == 0 ? nil : hold.price - 1)) else {
       throw .failed(Failure(.toolDisabled, field: "hold", "Tool '\(name)' or its skill is disabled."))
     }
     if !state.catalog.isOpenToAll(tool), let barred = state.barred(hold.account, from: tool) {

@@ -47,9 +47,6 @@ extension Ledger {
     guard let payee = state.account(line.payee) else {
       throw .failed(state.unknownAccount(line.payee, field: "payee"))
     }
-    if state.accounts[Int(payee)].flags & AccountFlags.closed != 0 {
-      throw .failed(state.stateFailure(payee, field: "payee"))
-    }
     stored.beneficiary = state.wallet(of: payee)
     return stored
   }
@@ -63,7 +60,7 @@ extension Ledger {
       throw .failed(Failure(.missingField, field: "tool", "A line has a tool, a usage or an amount."))
     }
     var stored = StoredLine()
-    if line.tool.isEmpty || (hold.price > 0 && state.catalog.toolIndex(line.tool).map { $0 + 1 } == hold.tool) {
+    if line.tool.isEmpty || names(line.tool, hold) {
       guard hold.price > 0 else {
         throw .failed(
           Failure(.invalidArgument, field: "usage", "The hold has no price; name a tool, or give an amount."))
@@ -99,6 +96,16 @@ extension Ledger {
     return stored
   }
 
+  /// Whether a name is the tool's of a hold, in the version that the hold was priced by.
+  private func names(_ tool: BorrowedText, _ hold: Hold) -> Bool {
+    guard hold.tool > 0, hold.price > 0, let named = state.catalog.find(tool) else { return false }
+    // A plain name that several skills have by now is that of the tool that is called.
+    if named.isAmbiguous {
+      return state.catalog.identities[Int(hold.tool) - 1].name.withBorrowedText { $0.equals(tool) }
+    }
+    return named.tool == hold.tool - 1 && (named.price.map { $0 == hold.price - 1 } ?? true)
+  }
+
   /// What all lines cost together, and whether a maximum bound one of them.
   static func total(_ lines: [PricedLine]) throws(Rejection) -> (Int64, Bool) {
     var total: Int64 = 0
@@ -126,10 +133,16 @@ extension Ledger {
   }
 
   /// Refuses lines whose payees cannot be credited.
-  func checkCredit(_ lines: [PricedLine], _ asset: UInt16, _ amount: Int64) throws(Rejection) {
+  func checkCredit(_ lines: [PricedLine], _ hold: Hold, _ amount: Int64) throws(Rejection) {
     for (index, line) in lines.enumerated() {
+      var payee = hold.payee
+      if line.stored.price > 0 {
+        payee = state.catalog.prices[Int(line.stored.price) - 1].payee
+      } else if !line.request.payee.isEmpty {
+        payee = state.account(line.request.payee) ?? line.stored.beneficiary
+      }
       do throws(Rejection) {
-        try checkCredit(line.stored.beneficiary, asset, amount)
+        try checkCredit(line.stored.beneficiary, named: payee, hold.asset, amount)
       } catch {
         throw error.inside("lines[\(index)]")
       }
@@ -211,14 +224,15 @@ extension Ledger {
     }
     return ReceiptDetail(
       asset: state.catalog.assets[Int(receipt.asset)],
-      tool: receipt.tool == 0 ? nil : state.catalog.identities[Int(receipt.tool) - 1].name, lines: lines)
+      tool: receipt.tool == 0 ? [] : toolMembers(receipt.tool - 1), lines: lines)
   }
 }
 
 /// What a receipt's JSON says beside its numbers.
 struct ReceiptDetail {
   let asset: Asset
-  let tool: String?
+  /// The members that tell the tool; none for an amount.
+  let tool: [(String, JSON)]
   let lines: JSON?
 }
 

@@ -1,4 +1,5 @@
 package import FareboxCore
+internal import FareboxStore
 
 /// The fields that many operations share, and the JSON of what they return.
 package enum Shapes {
@@ -26,6 +27,7 @@ package enum Shapes {
     OperationField("available", .amount, "Balance less held plus credit line, after this."),
     OperationField("time", .integer, "Microseconds since 1970."),
     OperationField("tool", .text, "The tool, where there is one."),
+    OperationField("skill", .text, "The tool's skill, or null for a rate."),
     OperationField("price_version", .integer, "The price that applied; 0 for a given amount."),
     OperationField("replayed", .flag, "Whether this is the receipt of an earlier call with the same key."),
     OperationField("uncommitted", .flag, "Whether it is not in the store yet."),
@@ -36,7 +38,7 @@ package enum Shapes {
     OperationField("shortfall", .amount, "What the payer could not pay of a metered call's price."),
     OperationField(
       "lines", .list,
-      "Of a capture of several lines each with amount, priced, tool or payee, price_version, capped, usage, description."
+      "Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description."
     ),
   ]
 
@@ -71,7 +73,7 @@ package enum Shapes {
       object.append("hold", number(receipt.hold))
       object.append("hold_remaining", text(receipt.holdRemaining))
     }
-    if let tool = detail.tool { object.append("tool", .string(tool)) }
+    for (key, value) in detail.tool { object.append(key, value) }
     if let lines = detail.lines { object.append("lines", lines) }
     return .object(object)
   }
@@ -98,11 +100,51 @@ package enum Shapes {
   }
 }
 
+/// How the amounts of a request are read.
+struct Reading {
+  let asset: UInt16
+  /// The record of the first request, where this one repeats its key.
+  var first: UInt64?
+}
+
 extension Ledger {
+  /// How the amounts of a request are read: a repeat as the first was, whatever the currency of the tool or the default
+  /// asset is by now.
+  func reading(
+    _ input: OperationInput, _ key: BorrowedText, at time: Int64, in store: any Store
+  ) throws(Rejection) -> Reading {
+    let hasAmounts = ["amount", "max_cost", "usage"].contains { input.value($0) != nil }
+    if hasAmounts, !key.isEmpty {
+      let isTool = input.text("tool") != nil
+      let isUnnamed = input.text("asset") == nil
+      let first = try withFirst(KeyHash(key, secret), key, in: store) { number, record, _ -> Reading? in
+        let isCharge = record.kind == RecordKind.charge.rawValue || record.kind == RecordKind.reserve.rawValue
+        let isAlike = isTool ? record.tool > 0 : isUnnamed && record.flags & RecordFlags.unnamedAsset != 0
+        return isCharge && isAlike ? Reading(asset: record.asset, first: number) : nil
+      }
+      if let first, let first { return first }
+    }
+    return Reading(asset: try assetOfRequest(input, at: time))
+  }
+
+  /// Reads an amount as `reading` says; what cannot be read as the first request's was differs from it.
+  func units(_ text: String, _ field: String, _ reading: Reading) throws(Rejection) -> Int64 {
+    do throws(Rejection) {
+      return try units(text, field, reading.asset)
+    } catch {
+      guard let first = reading.first, error.status == .tooPrecise || error.status == .overflow else { throw error }
+      throw .failed(Ledger.conflict(field, first))
+    }
+  }
+
   /// The two members of a row that tell its tool: the plain name, and its skill or null for a rate.
   func toolMembers(_ tool: UInt32) -> [(String, JSON)] {
     let entry = state.catalog.identities[Int(tool)]
     return [("tool", .string(entry.name)), ("skill", entry.skill.map { .string($0) } ?? .null)]
+  }
+
+  func toolMembers(ofHold hold: Hold) -> [(String, JSON)] {
+    hold.tool == 0 ? [("tool", .null), ("skill", .null)] : toolMembers(hold.tool - 1)
   }
 
   /// The asset that a request's amounts are in: its own, or that of its tool's price.
@@ -149,7 +191,7 @@ extension Ledger {
 
   /// Makes the request of an operation with the fields in `Shapes.charge`.
   func chargeRequest(
-    _ input: OperationInput, _ arena: TextArena, at time: Int64
+    _ input: OperationInput, _ arena: TextArena, in context: TurnContext
   ) throws(Rejection) -> ChargeRequest {
     var request = ChargeRequest()
     request.payer = arena.add(input.text("payer"))
@@ -161,10 +203,18 @@ extension Ledger {
     request.call = arena.add(input.text("call"))
     request.description = arena.add(input.text("description"))
     request.metadata = arena.add(input.objectText("metadata"))
-    let asset = try assetOfRequest(input, at: time)
-    request.amount = try units(input, "amount", asset)
-    request.maxCost = try units(input, "max_cost", asset)
-    if let usage = input.value("usage") { request.usage = try self.usage(usage, asset) }
+    let reading = try reading(input, request.key, at: context.time, in: context.store)
+    request.unitsAsset = reading.asset
+    if let text = input.amount("amount") { request.amount = try units(text, "amount", reading) }
+    if let text = input.amount("max_cost") { request.maxCost = try units(text, "max_cost", reading) }
+    if let usage = input.value("usage") {
+      do throws(Rejection) {
+        request.usage = try self.usage(usage, reading.asset)
+      } catch {
+        guard let first = reading.first, error.status == .tooPrecise || error.status == .overflow else { throw error }
+        throw .failed(Ledger.conflict("usage", first))
+      }
+    }
     return request
   }
 

@@ -224,6 +224,69 @@ import Testing
       """)
   }
 
+  @Test func `calls of two tools under one id are two calls, and of two versions of one tool one`() throws {
+    let ledger = try TestLedger()
+    _ = try ledger.engine.call("account.deposit", ["account": "user:ana", "amount": "100"])
+    for (id, version, cost) in [("a", "1.0.0", "1"), ("a", "2.0.0", "2"), ("b", "1.0.0", "4")] as [(JSON, JSON, JSON)] {
+      let manifest: JSON = ["id": id, "version": version, "tools": [["name": "t", "pricing": ["cost": cost]]]]
+      _ = try ledger.engine.call("skill.register", ["manifest": manifest])
+    }
+    func begin(_ tool: JSON) throws -> JSONObject {
+      let call: JSON = ["payer": "user:ana", "tool": tool, "call": "1", "arguments": ["q": "x"]]
+      return try #require(try ledger.engine.call("call.begin", call).object)
+    }
+    let first = try begin("a@1.0.0#t")
+    let other = try begin("b#t")
+    let again = try begin("a#t")
+    #expect(first["held"] == "1.00" && first["shared"] == false)
+    #expect(other["held"] == "4.00" && other["shared"] == false && other["hold"] != first["hold"])
+    #expect(again["held"] == "1.00" && again["shared"] == true && again["hold"] == first["hold"])
+  }
+
+  @Test func `what a run cost tells tools of one name apart`() throws {
+    try play(
+      """
+      deposit user:ana 100
+      skill {"id":"a","version":"1.0.0","tools":[{"name":"t","pricing":{"cost":"1"}}]}
+      skill {"id":"b","version":"1.0.0","tools":[{"name":"t","pricing":{"cost":"3"}}]}
+      call user:ana a#t run=r
+      call user:ana b#t run=r
+      call user:ana a@1.0.0#t run=r
+      run.cost run=r         -> OK assets.0.tools.0.skill=a assets.0.tools.0.amount=2.00 assets.0.tools.1.skill=b assets.0.tools.1.tool=t
+      """)
+  }
+
+  @Test func `a hold of a tool that was dropped may still grow, until it is switched off`() throws {
+    try play(
+      """
+      deposit user:ana 100
+      skill {"id":"s","version":"1.0.0","tools":[{"name":"t","pricing":{"cost":"1"}}]}
+      reserve_call user:ana t over_capture=cap as hold
+      skill {"id":"s","version":"2.0.0","tools":[]}
+      hold.increase hold=@hold amount=1                -> OK
+      tool.disable tool=t
+      hold.increase hold=@hold amount=1                -> TOOL_DISABLED field=hold
+      capture @hold 2                                  -> OK amount=2.00
+      """)
+  }
+
+  @Test func `a line of a capture costs what the version that it names declares`() throws {
+    try play(
+      inFile: true,
+      """
+      deposit user:ana 100
+      skill {"id":"s","version":"1.0.0","tools":[{"name":"t","pricing":{"cost":"1"}}]}
+      skill {"id":"s","version":"2.0.0","tools":[{"name":"t","pricing":{"cost":"2"}}]}
+      skill {"id":"b","version":"1.0.0","tools":[{"name":"t","pricing":{"cost":"5"}}]}
+      reserve_call user:ana s@1.0.0#t max_cost=20 as hold
+      # The plain name is the hold's tool, whatever else has the name.
+      capture @hold lines=[{"tool":"t"},{"tool":"s@1.0.0#t"},{"tool":"s@2.0.0#t"},{"tool":"b#t"}] idempotency_key=k   -> OK amount=9.00 tool=t skill=s lines.0.amount=1.00 lines.1.amount=1.00 lines.2.amount=2.00 lines.3.amount=5.00 lines.3.skill=b
+      seal
+      reopen
+      capture @hold lines=[{"tool":"t"},{"tool":"s@1.0.0#t"},{"tool":"s@2.0.0#t"},{"tool":"b#t"}] idempotency_key=k   -> OK amount=9.00 replayed=true lines.3.skill=b
+      """)
+  }
+
   @Test func `a rate and a tool may have one name`() throws {
     try play(
       inFile: true,
@@ -235,6 +298,7 @@ import Testing
       call user:ana c/m                                -> TOOL_AMBIGUOUS candidates.0=s#c/m candidates.1=#c/m
       call user:ana s#c/m                              -> OK amount=1.00
       call user:ana #c/m                               -> OK amount=7.00
+      call user:ana #c/nope                            -> RATE_CARD_NOT_FOUND field=tool
       call user:ana c/n                                -> OK amount=8.00
       price.set tool=#c/m customer=user:ana price={"cost":"6"}   -> OK tool=c/m skill=null
       seal

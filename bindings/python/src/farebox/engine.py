@@ -54,6 +54,7 @@ from .values import (
     Quantity,
     Quote,
     Receipt,
+    RefusedReceipt,
     TickResult,
     ToolResult,
     Usage,
@@ -289,10 +290,11 @@ class Farebox:
     def charge_many(self, requests: Iterable[ChargeRequest | Mapping[str, Any]]) -> list[Receipt]:
         """Charges many in one commit; each stands or falls alone, and its receipt's ``status`` says how.
 
-        A request is a ChargeRequest or a mapping of the arguments of ``charge``.
+        A request is a ChargeRequest or a mapping of the arguments of ``charge``. One that cannot be encoded is refused
+        like any other, and the rest is charged.
 
-        Errors: only those of the batch as a whole (then nothing was charged): a request that cannot be encoded,
-        RequestError TOO_LONG, HandleError, StoreError. ``Receipt.error`` is the reason of a single one.
+        Errors: only those of the batch as a whole (then nothing was charged): RequestError TOO_LONG, HandleError,
+        StoreError. ``Receipt.error`` is the reason of a single one.
         """
         items = requests if isinstance(requests, (list, tuple)) else list(requests)
         count = len(items)
@@ -302,10 +304,11 @@ class Farebox:
         while True:
             batch = Batch(count, room)
             try:
-                fill(self, batch, items)
+                refused = fill(self, batch, items)
                 break
             except frames.Grow as more:
                 room = 2 * room + more.needed
+        count -= len(refused)
         frame = frames.take()
         try:
             code = self._library.charge_many(self._handle, batch.args, count, batch.receipts, frame.error)
@@ -335,6 +338,8 @@ class Farebox:
             receipts.append(
                 Receipt(code, flags, number, hold, units, left, balance, available, when, version, asset, scale, short)
             )
+        for index, error in refused.items():
+            receipts.insert(index, RefusedReceipt.of(error))
         return receipts
 
     def reserve(
@@ -936,7 +941,11 @@ class Farebox:
     def _tool_asset(self, tool: str) -> str:
         asset = self._tool_assets.get(tool)
         if asset is None:
-            asset = self._tool_assets[tool] = str(self.call("tool.inspect", tool=tool)["pricing"]["currency"])
+            pricing = self.call("tool.inspect", tool=tool)["pricing"]
+            if pricing is None:
+                # Without a price at this time the library refuses the call, or knows it as a repeat.
+                return self.default_asset
+            asset = self._tool_assets[tool] = str(pricing["currency"])
         return asset
 
     def _asset(self, raw: bytes) -> tuple[str, int]:
