@@ -308,7 +308,7 @@ def test_rates_by_the_model_that_the_result_names(rates: Farebox) -> None:
 
     assert paid(rates, complete) == "0.01"
     assert paid(rates, complete) == "0.1"
-    with pytest.warns(RuntimeWarning, match="no rate"):
+    with pytest.warns(RuntimeWarning, match="has no rate"):
         assert paid(rates, complete) == "1"  # what was held
     assert paid(rates, complete) == "1"
     with pytest.raises(RequestError) as caught:
