@@ -21,7 +21,7 @@ public func farebox_price_tool(
     let usage = try unsafe Usage(given.usage)
     let quote = try unsafe open.quote(
       tool: BorrowedText(given.tool), usage: usage, customer: BorrowedText(given.customer),
-      maxCost: Structs.number(given.max_cost, given.flags, maximumFlag), at: given.at
+      maxCost: Structs.number(given.max_cost, given.flags, maximumFlag), at: given.at == 0 ? nil : given.at
     ) { line in
       if count < capacity, let lines = unsafe lines {
         unsafe lines[Int(count)] = farebox_quote_line(

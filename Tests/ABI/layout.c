@@ -135,6 +135,7 @@ int main(void)
     FIELD(farebox_receipt, time);
     FIELD(farebox_receipt, price_version);
     FIELD(farebox_receipt, asset);
+    FIELD(farebox_receipt, shortfall);
     FIELD(farebox_receipt, reserved);
     END;
     STRUCT(farebox_reserve_args);

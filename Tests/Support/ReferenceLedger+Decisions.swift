@@ -29,6 +29,7 @@ extension ReferenceLedger {
       note()
       return ReferenceLedger.defined
     case .deposit(let account, let coin, let amount):
+      if accounts[account].isClosed { return Outcome(status: .accountClosed) }
       post(0, coin, -amount)
       post(wallet(account), coin, amount)
       note()
@@ -78,6 +79,10 @@ extension ReferenceLedger {
       if accounts[account].isFrozen != isFrozen { note() }
       accounts[account].isFrozen = isFrozen
       return ReferenceLedger.defined
+    case .close(let account):
+      if !accounts[account].isClosed { note() }
+      accounts[account].isClosed = true
+      return ReferenceLedger.defined
     case .setCredit(let account, let coin, let line):
       accounts[account].creditLines[coin.rawValue] = line
       note()
@@ -86,6 +91,7 @@ extension ReferenceLedger {
       if let known = skills[skill], known.versions[version] != nil, keepsCurrent || known.current == version {
         return ReferenceLedger.defined
       }
+      if tools.contains(where: { isClosed($0.sharing) }) { return Outcome(status: .accountClosed) }
       var known = skills[skill] ?? Skill(current: version, versions: [:])
       known.current = version
       known.versions[version] = tools
@@ -163,18 +169,37 @@ extension ReferenceLedger {
       return .success(Order(amount: amount, coin: coin, sharing: Sharing(accounts: [payee], parts: [1])))
     case .tool(let index, let units):
       return find(index, payment.form).map { found in
-        let tool = found.terms
-        let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
-        if isHold, let most = payment.maxCost {
-          return Order(
-            amount: scaled(most, tool.coin), coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff,
-            tool: found.tool)
-        }
-        return Order(
-          amount: amount, coin: tool.coin, sharing: tool.sharing, tariff: tool.tariff, tool: found.tool,
-          isCapped: isCapped)
+        if isHold, let most = payment.maxCost { return order(found, (scaled(most, found.terms.coin), false)) }
+        return order(found, found.terms.tariff.cost(Int128(units ?? 1)))
+      }
+    case .dynamic(let given):
+      return find(Cast.dynamicTool, payment.form).flatMap { found in
+        dynamicOrder(found, given, payment.maxCost, isHold: isHold)
       }
     }
+  }
+
+  private func order(_ found: Found, _ cost: (amount: Int128, isCapped: Bool)) -> Order {
+    Order(
+      amount: cost.amount, coin: found.terms.coin, sharing: found.terms.sharing, tariff: found.terms.tariff,
+      tool: found.tool, isCapped: cost.isCapped)
+  }
+
+  /// What a dynamic price comes to: the amount given, or a maximum where there is none.
+  private func dynamicOrder(
+    _ found: Found, _ given: Int128?, _ most: Int128?, isHold: Bool
+  ) -> Result<Order, Refused> {
+    let tool = found.terms
+    let most = most.map { scaled($0, tool.coin) }
+    let cost = given.map { tool.tariff.cost(scaled($0, tool.coin)) }
+    if isHold, let most {
+      let isCut = cost.map { $0.isCapped || $0.amount > most } ?? false
+      return .success(order(found, (most, isCut)))
+    }
+    if let cost { return .success(order(found, cost)) }
+    if let maximum = tool.tariff.dynamicMaximum { return .success(order(found, (maximum, !isHold))) }
+    guard let most else { return .failure(Refused(.unpriceable)) }
+    return .success(order(found, (most, true)))
   }
 
   /// A caller's maximum for a tool is written with the digits of credits, whatever the tool's asset.
@@ -206,7 +231,8 @@ extension ReferenceLedger {
         if weight > 0, spent + held + weight > budget.terms.limit { return .overBudget }
       }
     }
-    return order.amount > available(wallet(payment.payer), order.coin) ? .insufficientFunds : nil
+    if order.amount > available(wallet(payment.payer), order.coin) { return .insufficientFunds }
+    return isClosed(order.sharing) ? .accountClosed : nil
   }
 
   private func runRefusal(
@@ -225,7 +251,7 @@ extension ReferenceLedger {
     for account in path(payer) {
       guard let limit = limits[account]?.terms, limit.coin == coin, let most = limit.perRun else { continue }
       if spending < limits[account]?.runsSince ?? 0 { continue }
-      let total = runSpendings(account, run).reduce(0) { $0 + $1.spent + $1.held }
+      let total = runTotal(account, run)
       if total + amount > most { return total }
     }
     return nil
@@ -247,8 +273,8 @@ extension ReferenceLedger {
     case .failure(let refused): return Outcome(status: refused.status)
     }
     if let most = payment.maxCost {
-      let isTool = if case .tool = payment.cost { true } else { false }
-      if order.amount > (isTool ? scaled(most, order.coin) : most) { return Outcome(status: .overMaxCost) }
+      let isAmount = if case .amount = payment.cost { true } else { false }
+      if order.amount > (isAmount ? most : scaled(most, order.coin)) { return Outcome(status: .overMaxCost) }
     }
     if let refusal = refusal(payment, order) {
       return refused(refusal, payment.payer, payment.run, order.coin, order.amount)
@@ -347,7 +373,8 @@ extension ReferenceLedger {
         if spent + held + amount > budget.terms.limit { return .overBudget }
       }
     }
-    return amount > available(wallet(hold.account), hold.coin) ? .insufficientFunds : nil
+    if amount > available(wallet(hold.account), hold.coin) { return .insufficientFunds }
+    return isClosed(hold.sharing) ? .accountClosed : nil
   }
 
   private mutating func capture(_ serial: Int, _ taking: Taking, _ isFinal: Bool, _ charge: Int) -> Outcome {
@@ -389,6 +416,12 @@ extension ReferenceLedger {
         }
       }
       let excess = max(0, amount - hold.remaining)
+      let sharings = lines.isEmpty ? [hold.sharing] : lines.map(\.sharing)
+      if sharings.contains(where: { ledger.isClosed($0) }) { return Outcome(status: .accountClosed) }
+      if excess > 0 {
+        ledger.excesses.append(
+          Excess(spending: hold.spending, amount: excess, time: ledger.now, order: ledger.changes))
+      }
       ledger.holds[index].remaining -= amount - excess
       ledger.holds[index].captured += amount
       ledger.spendings[hold.spending].spent += amount
@@ -463,9 +496,13 @@ extension ReferenceLedger {
     let left = charge.amount - charge.refunded
     let amount = amount ?? left
     guard amount <= left, left > 0 || charge.amount == 0 else { return Outcome(status: .overRefund) }
-    post(wallet(charge.payer), charge.coin, amount)
     let partsBefore = charge.parts(of: charge.refunded)
     let partsAfter = charge.parts(of: charge.refunded + amount)
+    for (index, line) in charge.lines.enumerated() where isCredited(line.sharing, partsBefore[index], partsAfter[index])
+    {
+      return Outcome(status: .accountClosed)
+    }
+    post(wallet(charge.payer), charge.coin, amount)
     for (index, line) in charge.lines.enumerated() {
       let before = line.sharing.shares(of: partsBefore[index])
       let after = line.sharing.shares(of: partsAfter[index])
@@ -479,10 +516,22 @@ extension ReferenceLedger {
     return outcome(charge.coin, amount, wallet(charge.payer))
   }
 
+  /// Whether a refund would give a unit to a recipient that is closed, because its share of a larger amount is smaller.
+  private func isCredited(_ sharing: Sharing, _ before: Int128, _ after: Int128) -> Bool {
+    let (given, wanted) = (sharing.shares(of: before), sharing.shares(of: after))
+    return sharing.accounts.indices.contains { index in
+      let account = sharing.accounts.count == 1 ? wallet(sharing.accounts[0]) : sharing.accounts[index]
+      return wanted[index] < given[index] && accounts[account].isClosed
+    }
+  }
+
   // MARK: Transfers
 
   private mutating func transfer(_ legs: [Leg], _ serial: Int) -> Outcome {
-    for leg in legs where leg.amount < 0 && isFrozen(leg.account) { return Outcome(status: .accountFrozen) }
+    for leg in legs {
+      if leg.amount < 0, isFrozen(leg.account) { return Outcome(status: .accountFrozen) }
+      if leg.amount > 0, accounts[leg.account].isClosed { return Outcome(status: .accountClosed) }
+    }
     for (index, leg) in legs.enumerated() {
       let place = (wallet(leg.account), leg.coin)
       let isFirst = !legs[..<index].contains { wallet($0.account) == place.0 && $0.coin == place.1 }
@@ -522,17 +571,19 @@ extension ReferenceLedger {
       return ReferenceLedger.defined
     }
     if let existing { budgets.remove(at: existing) }
-    budgets.append(Budget(terms: terms, since: spendings.count))
+    budgets.append(Budget(terms: terms, since: spendings.count, order: changes))
     return ReferenceLedger.defined
   }
 
   private mutating func setLimits(_ account: Int, _ terms: LimitTerms) -> Outcome {
     note()
-    var new = Limits(terms: terms, runsSince: spendings.count, rateSince: spendings.count)
+    var new = Limits(
+      terms: terms, runsSince: spendings.count, runsOrder: changes, rateSince: spendings.count)
     // A limit that was there before goes on counting.
     if let before = limits[account] {
       if before.terms.perRun != nil, terms.perRun != nil, before.terms.coin == terms.coin {
         new.runsSince = before.runsSince
+        new.runsOrder = before.runsOrder
         new.forgotten = before.forgotten
       }
       if before.terms.perHour != nil, terms.perHour != nil { new.rateSince = before.rateSince }

@@ -6,6 +6,7 @@ package import FareboxCore
 package struct ReferenceLedger: Sendable {
   struct Account {
     var isFrozen = false
+    var isClosed = false
     var creditLines: [Int128] = [0, 0]
   }
 
@@ -49,17 +50,28 @@ package struct ReferenceLedger: Sendable {
 
   struct Budget {
     var terms: BudgetTerms
-    /// Charges and holds before it are not counted.
+    /// Charges and holds before it are not counted, only what is captured in excess of them from now on.
     let since: Int
+    let order: Int
+  }
+
+  /// What a capture took beyond its hold.
+  struct Excess {
+    let spending: Int
+    let amount: Int128
+    let time: Int64
+    /// How much had happened before.
+    let order: Int
   }
 
   struct Limits {
     var terms: LimitTerms
     /// What came before is not counted.
     var runsSince: Int
+    var runsOrder: Int
     var rateSince: Int
     /// Runs that were idle for long, and before what they are forgotten.
-    var forgotten: [Int: Int] = [:]
+    var forgotten: [Int: (count: Int, order: Int)] = [:]
   }
 
   /// A charge or capture that can be refunded.
@@ -128,6 +140,7 @@ package struct ReferenceLedger: Sendable {
   /// Every posting ever made.
   var postings: [Posting] = []
   var spendings: [Spending] = []
+  var excesses: [Excess] = []
   var holds: [Hold] = []
   var budgets: [Budget] = []
   var limits: [Limits?] = Cast.accounts.map { _ in nil }
@@ -180,6 +193,11 @@ package struct ReferenceLedger: Sendable {
     Cast.accounts.indices.reduce(0) { $0 + balance($1, coin) }
   }
 
+  /// Whether one of those who share is closed.
+  func isClosed(_ sharing: Sharing) -> Bool {
+    sharing.accounts.contains { accounts[$0].isClosed }
+  }
+
   func isFrozen(_ account: Int) -> Bool {
     path(account).contains { accounts[$0].isFrozen }
   }
@@ -199,19 +217,21 @@ package struct ReferenceLedger: Sendable {
         if one.isHeld { held += 1 } else if one.counts { spent += 1 }
       }
     }
+    for excess in excesses where excess.spending < budget.since && excess.order >= budget.order {
+      let hold = spendings[excess.spending]
+      guard hold.coin == budget.terms.coin, hold.time >= start, hold.time < end,
+        path(hold.account).contains(budget.terms.account)
+      else { continue }
+      spent += excess.amount
+    }
     return (spent, held)
   }
 
-  /// Whether a budget still has the window of a hold: it keeps that of now, and the last one before in which something
-  /// was charged or held.
+  /// Whether a budget still has the window of a hold: it keeps that of now and the one before.
   func keeps(_ budget: Budget, _ hold: Hold) -> Bool {
     let begun = ReferenceLedger.window(budget.terms.window, spendings[hold.spending].time)
     let current = ReferenceLedger.window(budget.terms.window, now)
-    if begun == current { return true }
-    let last = spendings[budget.since...].last {
-      $0.time < current.0 && path($0.account).contains(budget.terms.account)
-    }
-    return last.map { ReferenceLedger.window(budget.terms.window, $0.time) == begun } ?? false
+    return begun == current || begun.1 == current.0
   }
 
   /// Windows from 2025 on, counted on the fingers.
@@ -294,7 +314,7 @@ package struct ReferenceLedger: Sendable {
       if let limit = limits[account]?.terms, limit.coin == coin {
         if let most = limit.perCall { edges.append(most) }
         if let most = limit.perRun, run != 0 {
-          edges.append(most - runSpendings(account, run).reduce(0) { $0 + $1.spent + $1.held })
+          edges.append(most - runTotal(account, run))
         }
       }
       for budget in budgets where budget.terms.account == account && budget.terms.coin == coin {
@@ -359,8 +379,10 @@ package struct ReferenceLedger: Sendable {
       guard let terms = limits[account]?.terms, terms.perRun != nil else { continue }
       for run in Set(spendings.map(\.run)) where run != 0 {
         let isOpen = holds.contains { $0.end == nil && spendings[$0.spending].run == run }
-        let isRecent = runSpendings(account, run).contains { $0.time >= oldest }
-        if !isOpen && !isRecent { limits[account]?.forgotten[run] = spendings.count }
+        let isRecent =
+          runSpendings(account, run).contains { $0.time >= oldest }
+          || runExcesses(account, run).contains { $0.time >= oldest }
+        if !isOpen && !isRecent { limits[account]?.forgotten[run] = (spendings.count, changes) }
       }
     }
   }
@@ -368,8 +390,24 @@ package struct ReferenceLedger: Sendable {
   /// What counts for a run's cap on an account.
   func runSpendings(_ account: Int, _ run: Int) -> [Spending] {
     guard let limit = limits[account] else { return [] }
-    return spendings[max(limit.runsSince, limit.forgotten[run] ?? 0)...].filter {
+    return spendings[max(limit.runsSince, limit.forgotten[run]?.count ?? 0)...].filter {
       $0.run == run && $0.coin == limit.terms.coin && path($0.account).contains(account)
     }
+  }
+
+  /// What was captured beyond holds that are older than the cap, since it was set.
+  func runExcesses(_ account: Int, _ run: Int) -> [Excess] {
+    guard let limit = limits[account] else { return [] }
+    return excesses.filter { excess in
+      let hold = spendings[excess.spending]
+      return excess.spending < limit.runsSince && excess.order >= max(limit.runsOrder, limit.forgotten[run]?.order ?? 0)
+        && hold.run == run && hold.coin == limit.terms.coin && path(hold.account).contains(account)
+    }
+  }
+
+  /// What a run has cost so far, as an account's cap counts it.
+  func runTotal(_ account: Int, _ run: Int) -> Int128 {
+    runSpendings(account, run).reduce(0) { $0 + $1.spent + $1.held }
+      + runExcesses(account, run).reduce(0) { $0 + $1.amount }
   }
 }

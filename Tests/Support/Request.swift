@@ -22,12 +22,23 @@ package enum Tariff: Hashable, Sendable {
   case graduated(upTo: Int128, Int128, above: Int128)
   /// The whole quantity at the rate of the tier that holds it.
   case volume(upTo: Int128, Int128, above: Int128)
+  /// The amount that the caller gives.
+  case dynamic(minimum: Int128, maximum: Int128?)
 
-  var isFlat: Bool {
-    if case .flat = self { true } else { false }
+  /// Whether a number of units decides what it costs.
+  var isMetered: Bool {
+    switch self {
+    case .flat, .dynamic: false
+    case .perUnit, .graduated, .volume: true
+    }
   }
 
-  /// What a number of units costs, and whether the maximum bound it.
+  /// The most that a dynamic price costs, or nil.
+  var dynamicMaximum: Int128? {
+    if case .dynamic(_, let maximum) = self { maximum } else { nil }
+  }
+
+  /// What a number of units costs, of a dynamic price a given amount, and whether the maximum bound it.
   func cost(_ units: Int128) -> (amount: Int128, isCapped: Bool) {
     switch self {
     case .flat(let amount): return (amount, false)
@@ -38,6 +49,10 @@ package enum Tariff: Hashable, Sendable {
     case .graduated(let bound, let rate, let above):
       return (min(units, bound) * rate + max(0, units - bound) * above, false)
     case .volume(let bound, let rate, let above): return (units * (units > bound ? above : rate), false)
+    case .dynamic(let minimum, let maximum):
+      let amount = max(units, minimum)
+      if let maximum, amount > maximum { return (maximum, true) }
+      return (amount, false)
     }
   }
 
@@ -61,6 +76,12 @@ package enum Tariff: Hashable, Sendable {
       return .object(price)
     case .graduated(let bound, let rate, let above): return tiers("graduated", bound, rate, above)
     case .volume(let bound, let rate, let above): return tiers("volume", bound, rate, above)
+    case .dynamic(let minimum, let maximum):
+      var price: JSONObject = [
+        "currency": .string(coin.code), "components": [["model": "dynamic"]], "minimum": coin.text(minimum),
+      ]
+      if let maximum { price.append("max_cost", coin.text(maximum)) }
+      return .object(price)
     }
   }
 }
@@ -115,6 +136,8 @@ package struct Payment: Hashable, Sendable {
     case amount(Int128, Coin, payee: Int)
     /// A tool and the units that it used; none for a flat price.
     case tool(Int, units: Int?)
+    /// The tool with a dynamic price, and the amount that it is to cost, in the digits of credits whatever its asset.
+    case dynamic(Int128?)
   }
 
   package var payer: Int
@@ -192,6 +215,7 @@ package enum Action: Hashable, Sendable {
   case removeBudget(Int, String)
   case setLimits(Int, LimitTerms)
   case setFrozen(Int, Bool)
+  case close(Int)
   case setCredit(Int, Coin, Int128)
   /// A skill with as many of the tools of `Cast` as are given.
   case register(skill: Int, version: Int, [ToolTerms], keepsCurrent: Bool)
@@ -240,15 +264,19 @@ package enum Cast {
   package static let accounts: [(name: String, parent: Int?, ownsWallet: Bool)] = [
     ("external", nil, true), ("platform", nil, true), ("user:ana", nil, true), ("agent:a", nil, true),
     ("agent:b", nil, true), ("org:acme", nil, true), ("org:acme/dept:sales", 5, true), ("org:acme/dept:lab", 5, false),
-    ("org:acme/dept:lab/agent:x", 7, false),
+    ("org:acme/dept:lab/agent:x", 7, false), ("org:acme/dept:lab/agent:y", 7, false),
   ]
   package static let builtIn = 2
   package static let payers = [2, 5, 6, 7, 8]
-  package static let payees = [1, 2, 3, 4]
+  package static let payees = [1, 2, 3, 4, 5, 7, 8, 9]
   package static let wallets = [1, 2, 3, 4, 5, 6]
   package static let everybody = Array(2...8)
-  package static let tools = ["search", "read", "write"]
+  /// An account on another's wallet that only earns, and may be closed.
+  package static let closable = 9
+  package static let tools = ["search", "read", "write", "haggle"]
   package static let toolCoins: [Coin] = [.usd, .usd, .credits]
+  /// The tool with a dynamic price, whose asset is another one in some versions.
+  package static let dynamicTool = 3
   /// Both may have all of the tools.
   package static let skills = ["work", "rival"]
 
@@ -344,6 +372,7 @@ extension Request {
       return ("limit.set", fields)
     case .setFrozen(let account, let isFrozen):
       return (isFrozen ? "account.freeze" : "account.unfreeze", [("account", name(account))])
+    case .close(let account): return ("account.close", [("account", name(account))])
     case .setCredit(let account, let coin, let line):
       return (
         "account.set_credit_line",
@@ -393,6 +422,10 @@ extension Request {
       fields.append(("tool", .string(Cast.name(of: tool, payment.form))))
       if let units { fields.append(("usage", ["units": .int(Int64(units))])) }
       // Seven digits are exact in both assets.
+      if let most = payment.maxCost { fields.append(("max_cost", Coin.credits.text(most))) }
+    case .dynamic(let amount):
+      fields.append(("tool", .string(Cast.name(of: Cast.dynamicTool, payment.form))))
+      if let amount { fields.append(("amount", Coin.credits.text(amount))) }
       if let most = payment.maxCost { fields.append(("max_cost", Coin.credits.text(most))) }
     }
     if payment.run != 0 { fields.append(("run", .string("run-\(payment.run)"))) }

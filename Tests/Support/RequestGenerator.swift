@@ -87,7 +87,7 @@ package struct RequestGenerator {
   /// A payment that differs in one thing from another.
   private mutating func changed(_ payment: Payment) -> Payment {
     var payment = payment
-    switch random.below(4) {
+    switch random.below(5) {
     case 0: payment.maxCost = payment.maxCost.map { $0 + 1 } ?? 0
     case 1: payment.payer = random.pick(Cast.payers.filter { $0 != payment.payer })
     case 2:
@@ -95,6 +95,14 @@ package struct RequestGenerator {
       case .amount(let amount, let coin, let payee): payment.cost = .amount(amount + 1, coin, payee: payee)
       case .tool(let tool, let units?): payment.cost = .tool(tool, units: units + 1)
       case .tool(_, nil): payment.run += 1
+      case .dynamic(let amount): payment.cost = .dynamic(amount.map { $0 + 1 } ?? 0)
+      }
+    case 3:
+      // Another payee, also one on the same wallet.
+      if case .amount(let amount, let coin, let payee) = payment.cost {
+        payment.cost = .amount(amount, coin, payee: random.pick(Cast.payees.filter { $0 != payee }))
+      } else {
+        payment.run += 1
       }
     default: payment.run += 1
     }
@@ -138,8 +146,9 @@ package struct RequestGenerator {
     switch random.below(100) {
     case 0..<8:
       let coin = coin()
-      return .deposit(random.pick(Cast.everybody), coin, amount(coin) + 1)
+      return .deposit(random.pick(Cast.everybody + [Cast.closable]), coin, amount(coin) + 1)
     case 8..<10:
+      if random.chance(20) { return .close(Cast.closable) }
       let coin = coin()
       return .withdraw(random.pick(Cast.everybody), coin, amount(coin) / 2 + 1)
     case 10..<31: return .charge(payment(in: world))
@@ -180,10 +189,14 @@ package struct RequestGenerator {
 
   private mutating func payment(in world: ReferenceLedger) -> Payment {
     var payment = Payment(payer: random.pick(Cast.payers), cost: .tool(0, units: nil), run: 0, maxCost: nil)
-    if random.chance(35) {
-      // The first tool is flat in every version, and the others are not.
+    if random.chance(45) {
+      // The first tool is flat in every version, the last dynamic, and the others are neither.
       let tool = random.below(Cast.tools.count)
-      payment.cost = .tool(tool, units: tool == 0 ? nil : random.below(400) + 2)
+      if tool == Cast.dynamicTool {
+        payment.cost = .dynamic(random.chance(90) ? amount(.credits) : nil)
+      } else {
+        payment.cost = .tool(tool, units: tool == 0 ? nil : random.below(400) + 2)
+      }
       payment.form = form(in: world)
       if random.chance(25) { payment.maxCost = random.chance(10) ? 0 : Int128(random.below(40_000_000)) + 1 }
     } else {
@@ -236,7 +249,7 @@ package struct RequestGenerator {
   private mutating func capture(_ hold: ReferenceLedger.Hold, in world: ReferenceLedger) -> Action {
     let isFinal = random.chance(60)
     if random.chance(25) { return lines(hold, in: world, isFinal: isFinal) }
-    if hold.tariff != nil, hold.tariff?.isFlat == false, random.chance(40) {
+    if hold.tariff?.isMetered == true, random.chance(40) {
       return .capture(hold: hold.serial, .units(random.below(500) + 2), isFinal: isFinal, coin: hold.coin)
     }
     if random.chance(30) { return .capture(hold: hold.serial, .rest, isFinal: isFinal, coin: hold.coin) }
@@ -261,10 +274,10 @@ package struct RequestGenerator {
     var lines: [Line] = []
     for _ in 0..<count {
       switch random.below(4) {
-      case 0 where hold.tariff?.isFlat != true: lines.append(.units(random.below(300) + 2))
+      case 0 where hold.tariff?.isMetered != false: lines.append(.units(random.below(300) + 2))
       case 1:
-        let tool = random.below(Cast.tools.count)
-        // The first tool is flat, the others never.
+        let tool = random.below(Cast.toolCoins.count)
+        // The first tool is flat, these others never.
         if Cast.toolCoins[tool] == hold.coin || random.chance(10) {
           lines.append(.tool(tool, units: tool == 0 ? nil : random.below(300) + 2))
         }
@@ -284,7 +297,7 @@ package struct RequestGenerator {
       let coin = coin()
       let amount = amount(coin) + 2
       let from = random.pick(Cast.everybody)
-      let to = random.pick(Cast.everybody.filter { $0 != from })
+      let to = random.pick((Cast.everybody + [Cast.closable]).filter { $0 != from })
       legs.append(Leg(account: from, coin: coin, amount: -amount))
       if random.chance(30) {
         legs.append(Leg(account: to, coin: coin, amount: amount - amount / 2))
@@ -346,11 +359,17 @@ package struct RequestGenerator {
       }
       tools.append(ToolTerms(tariff: tariff, coin: coin, sharing: sharing()))
     }
+    if count > Cast.dynamicTool {
+      let coin = coin()
+      let minimum = random.chance(30) ? unit(coin) / 100 : 0
+      let tariff = Tariff.dynamic(minimum: minimum, maximum: random.chance(50) ? unit(coin) : nil)
+      tools.append(ToolTerms(tariff: tariff, coin: coin, sharing: sharing()))
+    }
     return .register(skill: skill, version: version, tools, keepsCurrent: random.chance(50))
   }
 
   private mutating func sharing() -> Sharing {
-    var accounts = [1, 3, 4, 6, 7]
+    var accounts = [1, 3, 4, 6, 7] + (random.chance(10) ? [Cast.closable] : [])
     accounts.shuffle(using: &random)
     let count = random.below(3) + 1
     return Sharing(

@@ -37,6 +37,30 @@ struct Budget {
     return (next, current.end == 0 ? previous : current)
   }
 
+  /// The window of a time, as it is at `now`: the one of now or the one right before it; nil for an older time.
+  func window(of time: Int64, at now: Int64) -> BudgetWindow? {
+    let (current, previous) = windows(at: now)
+    if current.contains(time) { return current }
+    // What was counted last may have been long before.
+    if previous.end == current.start { return previous.contains(time) ? previous : nil }
+    let before = emptyWindow(before: current)
+    return before.contains(time) ? before : nil
+  }
+
+  private func emptyWindow(before current: BudgetWindow) -> BudgetWindow {
+    var before = BudgetWindow()
+    guard current.start > .min else { return before }
+    (before.start, before.end) = window.range(around: current.start - 1)
+    return before
+  }
+
+  /// Counts the excess over a hold that began before the budget was set, and so is not counted itself.
+  mutating func countExcess(_ amount: Int64, at began: Int64, now: Int64) {
+    roll(to: now)
+    if let window = self.window(of: began, at: now), window.end <= current.start { previous = window }
+    adjust(at: began, spent: amount, held: 0)
+  }
+
   /// Replaces the thresholds; those that stay, and were told in this window, are not told again.
   mutating func setThresholds(_ new: [Int64]) {
     var raised: Int64 = 0

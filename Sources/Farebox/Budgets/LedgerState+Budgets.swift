@@ -44,14 +44,19 @@ extension LedgerState {
   /// - Parameters:
   ///   - freed: what is no longer held.
   ///   - spent: what was charged.
+  ///   - excess: the part of it that was not held; limits that were set after the hold count that alone.
   ///   - ended: whether the hold is over; then a budget that counts charges decides about this one.
   ///   - counts: whether it counts as a charge.
-  mutating func settle(_ hold: Hold, _ number: UInt64, freed: Int64, spent: Int64, ended: Bool, counts: Bool) {
+  ///   - now: when it is settled.
+  mutating func settle(
+    _ hold: Hold, _ number: UInt64, freed: Int64, spent: Int64, excess: Int64, ended: Bool, counts: Bool, now: Int64
+  ) {
     var index = Int32(bitPattern: hold.account)
     while index >= 0 {
       let entry = accounts[Int(index)]
       if entry.guardIndex >= 0 {
         settleGuard(Int(entry.guardIndex), hold, number, freed, spent, ended, counts)
+        if excess > 0 { countExcess(Int(entry.guardIndex), hold, number, excess, now) }
       }
       index = entry.parent
     }
@@ -76,6 +81,22 @@ extension LedgerState {
     {
       // A run that was forgotten meanwhile has nothing left to settle.
       guards[index].runs[hold.run]?.total &+= spent &- freed
+    }
+  }
+
+  /// Counts the excess over a hold in the limits that were set after it began.
+  private mutating func countExcess(_ index: Int, _ hold: Hold, _ number: UInt64, _ excess: Int64, _ now: Int64) {
+    for position in guards[index].budgets.indices {
+      let budget = Int(guards[index].budgets[position])
+      guard !budgets[budget].isRemoved, !budgets[budget].countsCharges, budgets[budget].created > number,
+        budgets[budget].weight(1, hold.asset) != 0
+      else { continue }
+      budgets[budget].countExcess(excess, at: hold.time, now: now)
+    }
+    if guards[index].perRun != nil, hold.run != 0, guards[index].capAsset == hold.asset,
+      guards[index].countsRunsFrom > number
+    {
+      addToRun(index, hold.run, excess, now)
     }
   }
 
@@ -161,15 +182,13 @@ extension LedgerState {
       let budget = Int(guards[index].budgets[position])
       if budgets[budget].isRemoved || budgets[budget].created > since { continue }
       let weight = budgets[budget].countsCharges ? (isNew ? 1 : 0) : budgets[budget].weight(added, asset)
-      let (current, previous) = budgets[budget].windows(at: time)
-      guard current.contains(countedAt) || previous.contains(countedAt) else { continue }
-      let window = current.contains(countedAt) ? current : previous
+      guard let window = budgets[budget].window(of: countedAt, at: time) else { continue }
       if weight > 0, Limit.isPassed(budgets[budget].limit, window.spent, window.held, weight) {
         var refusal = Refusal(
           .overBudget, .budget, account, asset, limit: budgets[budget].limit, spent: window.spent, held: window.held,
           requested: weight)
         refusal.budget = Int32(budget)
-        refusal.window = current
+        refusal.window = window
         return (refusal, 3)
       }
     }

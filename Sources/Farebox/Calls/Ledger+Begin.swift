@@ -49,9 +49,10 @@ extension Ledger {
     }
     let order = Order(
       account: account, asset: asset, amount: reservation.amount,
-      beneficiary: state.catalog.prices[Int(index)].beneficiary, tool: tool + 1, price: index + 1,
+      beneficiary: state.catalog.prices[Int(index)].beneficiary, payee: state.catalog.prices[Int(index)].payee,
+      tool: tool + 1, price: index + 1,
       run: request.run.isEmpty ? 0 : state.runHash(request.run),
-      isExplicit: request.amount != nil, isCapped: reservation.isCapped)
+      isExplicit: request.amount != nil, isCapped: reservation.isCapped, isAssetUnnamed: false)
     try check(order, at: time)
 
     // After this point the reservation must succeed.
@@ -201,7 +202,7 @@ extension Ledger {
   ) -> String? {
     if record.kind != RecordKind.reserve.rawValue { return "operation" }
     if record.account != account { return "payer" }
-    if record.tool != tool { return "tool" }
+    if record.tool != tool, !isSameTool(request.tool, record, heap) { return "tool" }
     guard isGiven else { return nil }
     if !heap[.run].equals(request.run) { return "run" }
     if !heap[.call].equals(request.call) { return "call" }
@@ -225,6 +226,9 @@ extension Ledger {
     log.addField(.run, request.run)
     log.addField(.call, request.call)
     if let maximum = request.maxCost { log.addField(.maxCost, words: [maximum]) }
+    if !request.tool.isEmpty, !state.catalog.isOwnName(request.tool, of: order.tool - 1) {
+      log.addField(.toolName, request.tool)
+    }
     if let expected, !expected.isSingleRequest { log.addField(.usage, words: expected.words) }
     let terms = request.terms.union(expected == nil ? [] : .expected).intersection(.kept)
     if !terms.isEmpty { log.addField(.terms, words: [Int64(terms.rawValue)]) }

@@ -58,11 +58,20 @@ extension Ledger {
     let wanted = excess
     if excess > 0 { excess = affordable(excess, hold, at: time) }
     let amount = settled.amount - (wanted - excess)
-    if settled.lines.isEmpty {
-      try checkCredit(hold.beneficiary, hold.asset, amount)
-    } else {
-      Ledger.cut(&settled.lines, from: settled.amount, to: amount)
-      try checkCredit(settled.lines, hold.asset, amount)
+    do throws(Rejection) {
+      if settled.lines.isEmpty {
+        try checkCredit(hold.beneficiary, named: hold.payee, hold.asset, amount)
+      } else {
+        Ledger.cut(&settled.lines, from: settled.amount, to: amount)
+        try checkCredit(settled.lines, hold, amount)
+      }
+    } catch {
+      // A payee that has closed meanwhile is credited by nothing: nobody pays, and the hold must not stay.
+      guard error.status == .accountClosed else { throw error }
+      let error = failure(error)
+      var receipt = try self.end(.release, id.number, hold, at: time)
+      receipt.isReleased = true
+      return Finished(receipt: receipt, failure: error)
     }
 
     // After this point the capture must succeed.
@@ -75,7 +84,9 @@ extension Ledger {
     log.beginRecord()
     log.addField(.description, end.description)
     log.addField(.metadata, end.metadata)
-    if settled.lines.isEmpty, let usage = settled.usage, !usage.isSingleRequest { log.addField(.usage, words: usage.words) }
+    if settled.lines.isEmpty, let usage = settled.usage, !usage.isSingleRequest {
+      log.addField(.usage, words: usage.words)
+    }
     if !settled.lines.isEmpty { log.addLines(settled.lines) }
     if shortfall > 0 { log.addField(.shortfall, words: [shortfall]) }
     let number = try append(&record, tells: hold.account)
@@ -191,7 +202,9 @@ extension Ledger {
       settled.charge(total.total, isCapped: total.capped)
       settled.usage = usage
     } catch {
-      guard let maximum = settled.maximum, error.status == .unpriceable || error.status == .overflow else { throw error }
+      guard let maximum = settled.maximum, error.status == .unpriceable || error.status == .overflow else {
+        throw error
+      }
       settled.charge(maximum, isCapped: true)
     }
   }
@@ -239,7 +252,9 @@ extension Ledger {
       Ledger.cut(&settled.lines, from: total, to: settled.amount)
     } catch {
       // As with the call's own usage: what nothing prices costs the maximum, all of it for this tool.
-      guard let maximum = settled.maximum, error.status == .unpriceable || error.status == .overflow else { throw error }
+      guard let maximum = settled.maximum, error.status == .unpriceable || error.status == .overflow else {
+        throw error
+      }
       settled.lines = []
       settled.usage = nil
       settled.charge(maximum, isCapped: true)
@@ -321,8 +336,10 @@ extension Ledger {
         return EarlierReservation(
           order: Order(
             account: record.account, asset: record.asset, amount: 0, beneficiary: record.beneficiary,
-            tool: record.tool, price: record.price, run: run.isEmpty ? 0 : state.runHash(run),
-            isExplicit: record.flags & RecordFlags.explicit != 0, isCapped: false),
+            payee: record.beneficiary, tool: record.tool, price: record.price,
+            run: run.isEmpty ? 0 : state.runHash(run),
+            isExplicit: record.flags & RecordFlags.explicit != 0, isCapped: false,
+            isAssetUnnamed: false),
           key: unsafe [UInt8](heap[.key].bytes), attempt: Int(clamping: heap[.attempt].word ?? 0),
           run: unsafe [UInt8](run.bytes), call: unsafe [UInt8](heap[.call].bytes), maxCost: heap[.maxCost].word)
       }

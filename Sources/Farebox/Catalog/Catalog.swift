@@ -74,10 +74,10 @@ struct Catalog: ~Copyable {
     toolNames.all(name).first { identities[Int($0)].skill == nil }
   }
 
-  /// Whether a name is one of a tool's, also where it fits others by now.
-  func isName(_ name: BorrowedText, of tool: UInt32) -> Bool {
-    if let found = find(name), !found.isAmbiguous { return found.tool == tool || plain(name, is: tool) }
-    return plain(name, is: tool)
+  /// Whether a name is a tool's own, plain or with its skill, also where it fits others by now; not one that a rule has
+  /// led to it, nor one that names a version.
+  func isOwnName(_ name: BorrowedText, of tool: UInt32) -> Bool {
+    plain(name, is: tool) || toolNames.find(name) == NamedTool(tool)
   }
 
   private func plain(_ name: BorrowedText, is tool: UInt32) -> Bool {
@@ -172,15 +172,17 @@ struct Catalog: ~Copyable {
     change(&tools[Int(index)])
   }
 
-  mutating func addPrice(_ price: Price, asset: UInt16, tool: UInt32, beneficiary: UInt32) -> UInt32 {
-    prices.append(PriceVersion(price: price, asset: asset, tool: tool, beneficiary: beneficiary))
+  mutating func addPrice(
+    _ price: Price, asset: UInt16, tool: UInt32, beneficiary: UInt32, payee: UInt32
+  ) -> UInt32 {
+    prices.append(PriceVersion(price: price, asset: asset, tool: tool, beneficiary: beneficiary, payee: payee))
     return UInt32(prices.count - 1)
   }
 
   /// The index of a split among accounts; equal splits share one.
-  mutating func makeSplit(_ split: Split, accounts: [UInt32]) -> UInt32 {
+  mutating func makeSplit(_ split: Split, accounts: [UInt32], recipients: [UInt32]) -> UInt32 {
     if let found = splits.firstIndex(where: { $0.accounts == accounts && $0.split == split }) { return UInt32(found) }
-    splits.append(SplitRule(split: split, accounts: accounts))
+    splits.append(SplitRule(split: split, accounts: accounts, recipients: recipients))
     return UInt32(splits.count - 1)
   }
 
@@ -296,25 +298,32 @@ final class PriceVersion: Sendable {
   let price: Price
   let asset: UInt16
   let tool: UInt32
-  /// Who is credited: an account, or a split with `Record.splitBit`.
+  /// Who is credited: the account of a wallet, or a split with `Record.splitBit`.
   let beneficiary: UInt32
+  /// Who was named to be credited: `beneficiary`, or an account that draws on its wallet.
+  let payee: UInt32
 
-  init(price: Price, asset: UInt16, tool: UInt32, beneficiary: UInt32) {
+  init(price: Price, asset: UInt16, tool: UInt32, beneficiary: UInt32, payee: UInt32) {
     self.price = price
     self.asset = asset
     self.tool = tool
     self.beneficiary = beneficiary
+    self.payee = payee
   }
 }
 
 /// A split whose recipients are accounts of the ledger.
 final class SplitRule: Sendable {
   let split: Split
+  /// Whose wallets are credited.
   let accounts: [UInt32]
+  /// Who was named, which may draw on the wallet of an account above it.
+  let recipients: [UInt32]
 
-  init(split: Split, accounts: [UInt32]) {
+  init(split: Split, accounts: [UInt32], recipients: [UInt32]) {
     self.split = split
     self.accounts = accounts
+    self.recipients = recipients
   }
 }
 

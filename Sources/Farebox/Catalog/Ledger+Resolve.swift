@@ -34,8 +34,9 @@ extension Ledger {
       throw .refused(Refusal(.overMaxCost, .maxCost, account, version.asset, limit: most, requested: total.total))
     }
     return Order(
-      account: account, asset: version.asset, amount: total.total, beneficiary: version.beneficiary, tool: tool + 1,
-      price: index + 1, run: run, isExplicit: request.amount != nil, isCapped: total.capped)
+      account: account, asset: version.asset, amount: total.total, beneficiary: version.beneficiary,
+      payee: version.payee, tool: tool + 1, price: index + 1, run: run, isExplicit: request.amount != nil,
+      isCapped: total.capped, isAssetUnnamed: false)
   }
 
   /// A tool that can be charged for, and the price that applies.
@@ -85,8 +86,7 @@ extension Ledger {
       guard let found = state.account(request.payee) else {
         throw .failed(state.unknownAccount(request.payee, field: "payee"))
       }
-      // Who draws on another's wallet earns for it.
-      payee = state.wallet(of: found)
+      payee = found
     }
     guard let amount = request.amount ?? (reserving ? request.maxCost : nil) else {
       throw .failed(Failure(.missingField, field: "tool", "A tool, or an amount, says what to charge."))
@@ -95,9 +95,10 @@ extension Ledger {
     if !reserving, let most = request.maxCost, amount > most {
       throw .refused(Refusal(.overMaxCost, .maxCost, account, asset, limit: most, requested: amount))
     }
+    // Who draws on another's wallet earns for it.
     return Order(
-      account: account, asset: asset, amount: amount, beneficiary: payee, tool: 0, price: 0, run: run,
-      isExplicit: request.amount != nil, isCapped: false)
+      account: account, asset: asset, amount: amount, beneficiary: state.wallet(of: payee), payee: payee, tool: 0,
+      price: 0, run: run, isExplicit: request.amount != nil, isCapped: false, isAssetUnnamed: request.asset.isEmpty)
   }
 
   private func amount(

@@ -28,12 +28,11 @@ enum PriceOperations {
     let arena = TextArena()
     let tool = arena.add(input.text("tool"))
     let customer = arena.add(input.text("customer"))
-    let time = input.integer("at") ?? 0
+    let time = input.integer("at")
     // First the asset, because the amounts of the input are in it.
-    let moment = time == 0 ? try engine.now() : time
-    let (asset, members) = try engine.read { ledger, _ throws(Rejection) in
+    let (asset, members) = try engine.read { ledger, now throws(Rejection) in
       let account = customer.isEmpty ? nil : ledger.state.account(customer)
-      let (index, price) = try ledger.pricedTool(tool, customer: account, at: moment)
+      let (index, price) = try ledger.pricedTool(tool, customer: account, at: time ?? now)
       return (ledger.state.catalog.prices[Int(price)].price.asset, ledger.toolMembers(index))
     }
     let usage = try input.value("usage").map { json throws(Failure) in try Usage.parse(json, scale: asset.scale) }

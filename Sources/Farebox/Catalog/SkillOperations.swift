@@ -124,17 +124,19 @@ enum SkillOperations {
       if let after = input.text("after") { index = try ledger.tool(after).tool + 1 }
       var rows: [JSON] = []
       var last: UInt32 = 0
-      while index < ledger.state.catalog.tools.count, rows.count < limit {
+      var isMore = false
+      while index < ledger.state.catalog.tools.count, !isMore {
         let isWanted =
           (input.text("skill").map { ledger.state.catalog.identities[Int(index)].skill == $0 } ?? true)
           && (input.text("category").map { ledger.category(index) == $0 } ?? true)
-        if isWanted {
+        if isWanted, rows.count == limit {
+          isMore = true
+        } else if isWanted {
           rows.append(.object(ledger.row(NamedTool(index), ledger.declared(index), at: now)))
           last = index
         }
         index += 1
       }
-      let isMore = index < ledger.state.catalog.tools.count && !rows.isEmpty
       return ["tools": .array(rows), "next": isMore ? .string(ledger.state.catalog.fullName(last)) : .null]
     }
   }

@@ -159,22 +159,22 @@ extension Engine {
   ///   - customer: the account whose own price applies, or empty.
   ///   - amount: what the callback of a dynamic price gave.
   ///   - maxCost: caps the total; nil is no maximum.
-  ///   - time: whose prices apply; 0 is now.
+  ///   - time: whose prices apply; nil is now.
   ///   - line: takes the lines in order.
   /// - Returns: the total, its asset's code padded with zeros, and the version of the price.
   public func quote(
     tool: BorrowedText, usage: borrowing Usage, customer: BorrowedText = .empty, amount: Int64? = nil,
-    maxCost: Int64? = nil, at time: Int64 = 0, line: (QuoteLine) -> Void
+    maxCost: Int64? = nil, at time: Int64? = nil, line: (QuoteLine) -> Void
   ) throws(Failure) -> (total: QuoteTotal, assetCode: InlineArray<24, UInt8>, priceVersion: UInt64) {
     try checkUsable()
-    let moment = time == 0 ? try coarseNow() : time
+    let clock = time == nil ? try coarseNow() : .min
     if withLedger({ $0.isStale }) { try look { _, _ throws(Rejection) in } }
     let version: (price: PriceVersion, index: UInt32, code: InlineArray<24, UInt8>)
     do throws(Rejection) {
       version = try withLedger { ledger throws(Rejection) in
         let account = customer.isEmpty ? nil : ledger.state.account(customer)
         // The coarse clock may lag behind a price that was set just now.
-        let at = time == 0 ? max(moment, ledger.state.time) : time
+        let at = time ?? max(clock, ledger.state.time)
         let (_, index) = try ledger.pricedTool(tool, customer: account, at: at)
         let price = ledger.state.catalog.prices[Int(index)]
         return (price, index, ledger.state.catalog.assetCodes[Int(price.asset)])

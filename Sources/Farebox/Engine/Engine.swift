@@ -239,6 +239,8 @@ public final class Engine: @unchecked Sendable {
   }
 
   /// Reads from memory alone where nobody else can have written, and otherwise after catching up.
+  ///
+  /// The time that the work is given is that of a record that would be written now: it never goes back.
   func read<Result>(_ work: (borrowing Ledger, Int64) throws(Rejection) -> Result) throws(Failure) -> Result {
     try checkUsable()
     let now = try now()
@@ -252,7 +254,7 @@ public final class Engine: @unchecked Sendable {
         guard ClockRule.isNear(now, ledger.state.time) else { return .failure(.failed(Engine.behind)) }
         isReady = true
         do throws(Rejection) {
-          return .success(try work(ledger, now))
+          return .success(try work(ledger, max(now, ledger.state.time)))
         } catch {
           return .failure(error)
         }
@@ -264,7 +266,7 @@ public final class Engine: @unchecked Sendable {
         }
       }
     }
-    return try look { ledger, _ throws(Rejection) in try work(ledger, now) }
+    return try look { ledger, context throws(Rejection) in try work(ledger, context.time) }
   }
 
   private static let behind = Failure(.internal, "The ledger in memory is behind the store.")

@@ -120,6 +120,8 @@ enum RecordFlags {
   static let unreported: UInt8 = 16
   /// A capture of several lines, or a refund of one; they are in the fields.
   static let lines: UInt8 = 8
+  /// The asset, or that of a posting, was not named: it is what was the ledger's default then.
+  static let unnamedAsset: UInt8 = 32
 }
 
 /// A field of variable length: tag, 24-bit length, bytes.
@@ -133,7 +135,7 @@ enum HeapField: UInt8 {
   case postings = 7
   case name = 8
   case definition = 9
-  /// What a capped capture was asked to take; what had been refunded before a refund.
+  /// The amount that was asked for, where another one was taken or held; what had been refunded before a refund.
   case requested = 10
   /// The caller's max_cost, where there was one.
   case maxCost = 11
@@ -147,6 +149,12 @@ enum HeapField: UInt8 {
   case terms = 19
   /// The lines of a capture; see `StoredLine`.
   case lines = 12
+  /// The account that was named to be credited, where another one's wallet is.
+  case payee = 20
+  /// The name by which the tool was asked for, where it is not the tool's own.
+  case toolName = 21
+  /// The accounts that a transfer named, posting by posting, where the wallets of others are debited or credited.
+  case named = 22
 }
 
 /// One leg of a transfer as it stands in its field: 16 bytes.
@@ -184,6 +192,14 @@ struct Heap {
   }
 
   var all: UnsafeRawBufferPointer { unsafe bytes }
+
+  /// The accounts that a transfer named, posting by posting.
+  var parties: [UInt32] {
+    let named = self[.named]
+    return postings.enumerated().map { index, posting in
+      named.word(at: index).flatMap { UInt32(exactly: $0) } ?? posting.account
+    }
+  }
 
   /// The postings of a transfer.
   var postings: [Posting] {

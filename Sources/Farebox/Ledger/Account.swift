@@ -57,6 +57,8 @@ struct Hold {
   /// Index of the paying balance.
   let balance: Int32
   let beneficiary: UInt32
+  /// Who was named to be credited: `beneficiary`, or an account that draws on its wallet.
+  let payee: UInt32
   let asset: UInt16
   let overCapture: UInt8
   let tool: UInt32

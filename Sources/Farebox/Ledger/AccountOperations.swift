@@ -80,14 +80,18 @@ enum AccountOperations {
       var index = try input.text("after").map { _ throws(Rejection) in try ledger.account(input, "after") + 1 } ?? 0
       var rows: [JSON] = []
       var last: UInt32 = 0
-      while index < ledger.state.accounts.count, rows.count < limit {
+      var isMore = false
+      while index < ledger.state.accounts.count, !isMore {
         if under.map({ ledger.state.isInside(index, $0) }) ?? true {
-          rows.append(ledger.json(index))
-          last = index
+          if rows.count == limit {
+            isMore = true
+          } else {
+            rows.append(ledger.json(index))
+            last = index
+          }
         }
         index += 1
       }
-      let isMore = index < ledger.state.accounts.count && !rows.isEmpty
       return ["accounts": .array(rows), "next": isMore ? .string(ledger.state.accountNames[last]) : .null]
     }
   }
@@ -154,14 +158,17 @@ enum AccountOperations {
     let arena = TextArena()
     return try engine.receiptJSON(nil) { ledger, context throws(Rejection) in
       // Everything that can fail comes before the account and the asset are opened.
-      let units = try ledger.units(input.amount("amount") ?? "", "amount", of: ledger.knownAsset(input))
-      guard units > 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "It must be more than zero.")) }
       let key = arena.add(input.text("idempotency_key"))
+      let unnamed = try ledger.firstUnnamed(key, in: context.store).first?.asset ?? ledger.defaultAsset
+      let known = try ledger.knownAsset(input, unnamed: unnamed)
+      let units = try ledger.units(input.amount("amount") ?? "", "amount", of: known)
+      guard units > 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "It must be more than zero.")) }
       let description = input.text("description") ?? ""
       let metadata = input.objectText("metadata")
       try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
       try Ledger.checkTexts(description, metadata)
-      let isRepeat = try ledger.checkMovement(input, key, units, isDeposit: isDeposit, in: context.store)
+      let isRepeat = try ledger.checkMovement(
+        input, key, units, unnamed: unnamed, isDeposit: isDeposit, in: context.store)
       let account =
         isDeposit
         ? try ledger.makeAccount(input.text("account") ?? "", at: context.time) : try ledger.account(input)
@@ -177,17 +184,17 @@ enum AccountOperations {
       let asset =
         try input.text("asset").map { code throws(Rejection) in
           try ledger.makeAsset(code, at: context.time)
-        } ?? ledger.defaultAsset
+        } ?? unnamed
       let wallet = ledger.state.wallet(of: account)
       let postings = [
         Posting(account: isDeposit ? LedgerState.external : wallet, asset: asset, amount: -units),
         Posting(account: isDeposit ? wallet : LedgerState.external, asset: asset, amount: units),
       ]
+      let parties = isDeposit ? [LedgerState.external, account] : [account, LedgerState.external]
       // A deposit's receipt is about the account that got the money, not about the world outside.
       return try ledger.transfer(
-        postings, key: key, description: description, metadata: metadata, tells: account, named: account + 1,
-        at: context.time,
-        in: context.store)
+        postings, parties: parties, key: key, description: description, metadata: metadata, tells: account,
+        named: account + 1, isAssetUnnamed: input.text("asset") == nil, at: context.time, in: context.store)
     }
   }
 
@@ -246,9 +253,9 @@ extension LedgerState {
 }
 
 extension Ledger {
-  /// The asset that an input names, open or built in; the default one where it names none.
-  func knownAsset(_ input: OperationInput) throws(Rejection) -> Asset {
-    guard let code = input.text("asset") else { return state.catalog.assets[Int(defaultAsset)] }
+  /// The asset that an input names, open or built in; where it names none the ledger's default, or `unnamed`.
+  func knownAsset(_ input: OperationInput, unnamed: UInt16? = nil) throws(Rejection) -> Asset {
+    guard let code = input.text("asset") else { return state.catalog.assets[Int(unnamed ?? defaultAsset)] }
     if let found = state.catalog.assetIndex(code) { return state.catalog.assets[Int(found)] }
     guard let asset = Asset.builtIn(code) else {
       throw .failed(Failure(.assetNotFound, field: "asset", "There is no asset '\(code.prefix(24))'; open it first."))
@@ -277,38 +284,25 @@ extension Ledger {
   ///
   /// - Returns: whether the key was used before, for the same.
   fileprivate func checkMovement(
-    _ input: OperationInput, _ key: BorrowedText, _ units: Int64, isDeposit: Bool, in store: any Store
+    _ input: OperationInput, _ key: BorrowedText, _ units: Int64, unnamed: UInt16, isDeposit: Bool,
+    in store: any Store
   ) throws(Rejection) -> Bool {
-    do throws(Failure) {
-      let hash = key.isEmpty ? KeyHash.none : KeyHash(key, secret)
-      if !hash.isNone, let number = try keys.find(hash, in: store) {
-        // No answer at all where it is another key with the same hash.
-        let found = try withRecord(number, in: store) { record, heap throws(Failure) -> Result<String?, Never>? in
-          guard heap[.key].equals(key) else { return nil }
-          let legs = heap.postings
-          let side = isDeposit ? 0 : 1
-          guard record.kind == RecordKind.transfer.rawValue, legs.count == 2, record.reference == 0,
-            legs[side].account == LedgerState.external, legs[0].amount < 0
-          else { return .success("operation") }
-          let wallet = state.accountNames.find(input.text("account") ?? "").map { state.wallet(of: $0) }
-          if wallet != legs[1 - side].account { return .success("account") }
-          let asset = input.text("asset").map { state.catalog.assetIndex($0) } ?? defaultAsset
-          if asset != legs[0].asset { return .success("asset") }
-          return .success(legs[1].amount != units ? "amount" : nil)
-        }
-        if case .success(let field)? = found ?? nil {
-          guard let field else { return true }
-          throw Failure(
-            .keyConflict, field: field, "The idempotency key was used for another request, which differs here.",
-            details: ["first": .int(Int64(clamping: number))])
-        }
-      }
-    } catch {
-      throw .failed(error)
+    let asset = input.text("asset").map { state.catalog.assetIndex($0) } ?? unnamed
+    let hash = key.isEmpty ? KeyHash.none : KeyHash(key, secret)
+    let isRepeat = try withFirst(hash, key, in: store) { number, record, heap throws(Failure) -> Bool in
+      let legs = heap.postings
+      let side = isDeposit ? 0 : 1
+      guard record.kind == RecordKind.transfer.rawValue, legs.count == 2, record.reference == 0,
+        legs[side].account == LedgerState.external, legs[0].amount < 0
+      else { throw Ledger.conflict("operation", number) }
+      let wallet = state.accountNames.find(input.text("account") ?? "").map { state.wallet(of: $0) }
+      if wallet != legs[1 - side].account { throw Ledger.conflict("account", number) }
+      if asset != legs[0].asset { throw Ledger.conflict("asset", number) }
+      if legs[1].amount != units { throw Ledger.conflict("amount", number) }
+      return true
     }
-    guard isDeposit else { return false }
-    let asset = input.text("asset").map { state.catalog.assetIndex($0) } ?? defaultAsset
-    if let asset { try checkFunds(LedgerState.external, asset, units) }
+    if isRepeat == true { return true }
+    if isDeposit, let asset { try checkFunds(LedgerState.external, asset, units) }
     return false
   }
 

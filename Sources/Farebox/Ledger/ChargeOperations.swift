@@ -13,7 +13,7 @@ enum ChargeOperations {
     let arena = TextArena()
     let attempt = PaymentAttempt.charge(arena.add(input.text("tool")))
     return try engine.receiptJSON(try Shapes.durability(input), for: attempt) { ledger, context throws(Rejection) in
-      let request = try ledger.chargeRequest(input, arena, at: context.time)
+      let request = try ledger.chargeRequest(input, arena, in: context)
       return try ledger.charge(request, at: context.time, in: context.store)
     }
   }
@@ -43,7 +43,7 @@ enum ChargeOperations {
       var rows: [Result<(Receipt, ReceiptDetail), Failure>] = []
       for input in requests {
         do throws(Rejection) {
-          let request = try ledger.chargeRequest(input, arena, at: context.time)
+          let request = try ledger.chargeRequest(input, arena, in: context)
           let receipt = try ledger.charge(request, at: context.time, in: context.store)
           rows.append(.success((receipt, try ledger.detailed(receipt, in: context.store))))
         } catch {
@@ -86,7 +86,7 @@ enum ChargeOperations {
       OperationField("amount", .amount, "A part of it; all that is left where absent."),
       OperationField("idempotency_key", .text, "The same key and request give the first receipt again."),
       OperationField("description", .text, "For people."),
-    ], output: Shapes.receipt, errors: [.transferNotFound, .overRefund, .keyConflict]
+    ], output: Shapes.receipt, errors: [.transferNotFound, .overRefund, .accountClosed, .keyConflict]
   ) { engine, input throws(Failure) in
     let arena = TextArena()
     let id = try input.number("id")

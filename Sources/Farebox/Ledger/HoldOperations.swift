@@ -29,7 +29,7 @@ enum HoldOperations {
     let attempt = PaymentAttempt.call(arena.add(input.text("tool")))
     return try engine.receiptJSON(try Shapes.durability(input), isHold: true, for: attempt) {
       ledger, context throws(Rejection) in
-      let request = try ledger.chargeRequest(input, arena, at: context.time)
+      let request = try ledger.chargeRequest(input, arena, in: context)
       return try ledger.reserve(request, agreed, at: context.time, in: context.store)
     }
   }

@@ -6,13 +6,18 @@ struct Order {
   let account: UInt32
   let asset: UInt16
   let amount: Int64
+  /// The wallet that is credited, or a split with `Record.splitBit`.
   let beneficiary: UInt32
+  /// The account that was named to be credited: `beneficiary`, or one that draws on its wallet.
+  let payee: UInt32
   /// Index + 1, or 0.
   let tool: UInt32
   let price: UInt32
   let run: UInt64
   let isExplicit: Bool
   let isCapped: Bool
+  /// Whether the ledger's default asset stands in for one that was not named.
+  let isAssetUnnamed: Bool
 }
 
 extension Ledger {
@@ -33,7 +38,7 @@ extension Ledger {
     if let replay = try replayed(
       hash, request.key, in: store,
       compare: { ledger, record, heap in
-        ledger.difference(.charge, request, record, heap)
+        ledger.difference(.charge, request, record, heap, at: time)
       })
     {
       return replay
@@ -44,7 +49,7 @@ extension Ledger {
 
     // After this point the charge must succeed.
     var record = record(.charge, order, at: time)
-    beginFields(request)
+    beginFields(request, order)
     let number = try append(&record, key: hash, tells: order.account)
     try raiseThresholds(order.account, at: time)
     return receipt(number, record)
@@ -63,7 +68,7 @@ extension Ledger {
     if let replay = try replayed(
       hash, request.key, in: store,
       compare: { ledger, record, heap in
-        if let field = ledger.difference(.reserve, request, record, heap) { return field }
+        if let field = ledger.difference(.reserve, request, record, heap, at: time) { return field }
         if record.extra - record.time != terms.expiresInMilliseconds &* 1_000 { return "expires_in_ms" }
         return record.detail & 0xff != UInt32(terms.overCapture.rawValue) ? "over_capture" : nil
       })
@@ -82,7 +87,7 @@ extension Ledger {
     record.detail = UInt32(terms.overCapture.rawValue) | (UInt32(truncatingIfNeeded: writer) & HoldID.tagMask) << 8
     record.extra = time + terms.expiresInMilliseconds * 1_000
     record.remaining = order.amount
-    beginFields(request)
+    beginFields(request, order)
     let number = try append(&record, key: hash, tells: order.account)
     try raiseThresholds(order.account, at: time)
     return receipt(number, record)
@@ -99,7 +104,7 @@ extension Ledger {
       throw .refused(refusal)
     }
     try checkFunds(order.account, order.asset, order.amount)
-    try checkCredit(order.beneficiary, order.asset, order.amount)
+    try checkCredit(order.beneficiary, named: order.payee, order.asset, order.amount)
   }
 
   /// Refuses an account that is frozen or closed, itself or by one above it; tells whether the path has a guard.
@@ -144,24 +149,33 @@ extension Ledger {
     else { throw .failed(Ledger.overflow) }
   }
 
-  /// Refuses an amount that does not fit on top of what a payee has.
+  /// Refuses a payee that is closed, and an amount that does not fit on top of what one has.
   ///
   /// Each payee is checked against the whole amount: nearer than that to 2^63 nobody wants to be.
-  func checkCredit(_ beneficiary: UInt32, _ asset: UInt16, _ amount: Int64) throws(Rejection) {
+  ///
+  /// - Parameter payee: who was named to be credited, whose wallet may be that of an account above it.
+  func checkCredit(
+    _ beneficiary: UInt32, named payee: UInt32, _ asset: UInt16, _ amount: Int64, field: String = "payee"
+  ) throws(Rejection) {
     var fits = true
     var closed: UInt32?
-    func look(_ account: UInt32) {
+    func lookAtState(_ account: UInt32) {
       if state.accounts[Int(account)].flags & AccountFlags.closed != 0 { closed = account }
+    }
+    func look(_ account: UInt32) {
+      lookAtState(account)
       let index = state.balanceIndex(account, asset)
       if index >= 0, state.balances[Int(index)].units.addingReportingOverflow(amount).overflow { fits = false }
     }
     if beneficiary & Record.splitBit == 0 {
       look(beneficiary)
+      if payee != beneficiary { lookAtState(payee) }
     } else {
-      let accounts = state.catalog.splits[Int(beneficiary & ~Record.splitBit)].accounts
-      for index in accounts.indices { look(accounts[index]) }
+      let rule = state.catalog.splits[Int(beneficiary & ~Record.splitBit)]
+      for index in rule.accounts.indices { look(rule.accounts[index]) }
+      for index in rule.recipients.indices { lookAtState(rule.recipients[index]) }
     }
-    if let closed { throw .failed(state.stateFailure(closed, field: "payee")) }
+    if let closed { throw .failed(state.stateFailure(closed, field: field)) }
     guard fits else { throw .failed(Ledger.overflow) }
   }
 
@@ -178,10 +192,11 @@ extension Ledger {
     record.price = order.price
     if order.isExplicit { record.flags |= RecordFlags.explicit }
     if order.isCapped { record.flags |= RecordFlags.capped }
+    if order.isAssetUnnamed { record.flags |= RecordFlags.unnamedAsset }
     return record
   }
 
-  private mutating func beginFields(_ request: ChargeRequest) {
+  private mutating func beginFields(_ request: ChargeRequest, _ order: Order) {
     log.beginRecord()
     log.addField(.key, request.key)
     log.addField(.run, request.run)
@@ -190,6 +205,13 @@ extension Ledger {
     log.addField(.metadata, request.metadata)
     if let most = request.maxCost { log.addField(.maxCost, words: [most]) }
     if !request.usage.isSingleRequest { log.addField(.usage, words: request.usage.words) }
+    // What was asked for, where something else stands in the record: a repeat is compared with it.
+    if let amount = request.amount, amount != order.amount { log.addField(.requested, words: [amount]) }
+    if order.tool == 0 {
+      if order.payee != order.beneficiary { log.addField(.payee, words: [Int64(order.payee)]) }
+    } else if !state.catalog.isOwnName(request.tool, of: order.tool - 1) {
+      log.addField(.toolName, request.tool)
+    }
   }
 
   /// Refuses texts that are too long or not text.

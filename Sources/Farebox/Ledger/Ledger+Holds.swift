@@ -37,9 +37,9 @@ extension Ledger {
       }
     }
     if lines.isEmpty {
-      try checkCredit(hold.beneficiary, hold.asset, amount)
+      try checkCredit(hold.beneficiary, named: hold.payee, hold.asset, amount)
     } else {
-      try checkCredit(lines, hold.asset, amount)
+      try checkCredit(lines, hold, amount)
     }
 
     // After this point the capture must succeed.

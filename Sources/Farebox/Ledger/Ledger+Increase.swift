@@ -75,7 +75,7 @@ extension Ledger {
       throw .refused(refusal)
     }
     try checkFunds(hold.account, hold.asset, request.amount)
-    try checkCredit(hold.beneficiary, hold.asset, remaining)
+    try checkCredit(hold.beneficiary, named: hold.payee, hold.asset, remaining)
   }
 
   /// Refuses a hold whose tool its payer may not use any more; its price stays that of the reservation.

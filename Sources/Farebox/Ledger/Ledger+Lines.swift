@@ -47,9 +47,6 @@ extension Ledger {
     guard let payee = state.account(line.payee) else {
       throw .failed(state.unknownAccount(line.payee, field: "payee"))
     }
-    if state.accounts[Int(payee)].flags & AccountFlags.closed != 0 {
-      throw .failed(state.stateFailure(payee, field: "payee"))
-    }
     stored.beneficiary = state.wallet(of: payee)
     return stored
   }
@@ -101,9 +98,12 @@ extension Ledger {
 
   /// Whether a name is the tool's of a hold, in the version that the hold was priced by.
   private func names(_ tool: BorrowedText, _ hold: Hold) -> Bool {
-    guard hold.tool > 0, hold.price > 0, state.catalog.isName(tool, of: hold.tool - 1) else { return false }
-    guard let price = state.catalog.find(tool)?.price else { return true }
-    return price == hold.price - 1
+    guard hold.tool > 0, hold.price > 0, let named = state.catalog.find(tool) else { return false }
+    // A plain name that several skills have by now is that of the tool that is called.
+    if named.isAmbiguous {
+      return state.catalog.identities[Int(hold.tool) - 1].name.withBorrowedText { $0.equals(tool) }
+    }
+    return named.tool == hold.tool - 1 && (named.price.map { $0 == hold.price - 1 } ?? true)
   }
 
   /// What all lines cost together, and whether a maximum bound one of them.
@@ -133,10 +133,16 @@ extension Ledger {
   }
 
   /// Refuses lines whose payees cannot be credited.
-  func checkCredit(_ lines: [PricedLine], _ asset: UInt16, _ amount: Int64) throws(Rejection) {
+  func checkCredit(_ lines: [PricedLine], _ hold: Hold, _ amount: Int64) throws(Rejection) {
     for (index, line) in lines.enumerated() {
+      var payee = hold.payee
+      if line.stored.price > 0 {
+        payee = state.catalog.prices[Int(line.stored.price) - 1].payee
+      } else if !line.request.payee.isEmpty {
+        payee = state.account(line.request.payee) ?? line.stored.beneficiary
+      }
       do throws(Rejection) {
-        try checkCredit(line.stored.beneficiary, asset, amount)
+        try checkCredit(line.stored.beneficiary, named: payee, hold.asset, amount)
       } catch {
         throw error.inside("lines[\(index)]")
       }

@@ -9,13 +9,14 @@ extension Ledger {
   /// - Parameters:
   ///   - reference: the transfer that this one reverses, or 0.
   ///   - mayOverdraw: a reversal takes back what its receiver may have spent.
+  ///   - parties: the accounts that were named, posting by posting; wallets may be those of accounts above them.
   ///   - account: whose balance the receipt tells; nil is the first that is debited.
   ///   - named: tells apart requests whose postings are equal because their accounts share a wallet.
-  ///   - debited: accounts that were named to be debited, whose wallets may be those of others; none may be frozen.
+  ///   - isAssetUnnamed: whether the ledger's default asset stands in a posting.
   mutating func transfer(
-    _ postings: [Posting], key: BorrowedText, description: String, metadata: String, reference: UInt64 = 0,
-    mayOverdraw: Bool = false, tells account: UInt32? = nil, debited: [UInt32] = [], named: UInt32 = 0, at time: Int64,
-    in store: any Store
+    _ postings: [Posting], parties: [UInt32], key: BorrowedText, description: String, metadata: String,
+    reference: UInt64 = 0, mayOverdraw: Bool = false, tells account: UInt32? = nil, named: UInt32 = 0,
+    isAssetUnnamed: Bool = false, at time: Int64, in store: any Store
   ) throws(Rejection) -> Receipt {
     let hash = key.isEmpty ? KeyHash.none : KeyHash(key, secret)
     if let replay = try replayed(
@@ -32,6 +33,10 @@ extension Ledger {
         where pair.0.account != pair.1.account || pair.0.asset != pair.1.asset || pair.0.amount != pair.1.amount {
           return "postings[\(index)]"
         }
+        if !heap[.named].isEmpty {
+          let first = heap.parties
+          for (index, party) in parties.enumerated() where first[index] != party { return "postings[\(index)]" }
+        }
         if heap[.description].string ?? "" != description { return "description" }
         return heap[.metadata].string ?? "" != metadata ? "metadata" : nil
       })
@@ -40,7 +45,7 @@ extension Ledger {
     }
     try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
     try Ledger.checkTexts(description, metadata)
-    try checkMoves(postings, debited: debited, mayOverdraw: mayOverdraw)
+    try checkMoves(postings, parties, mayOverdraw: mayOverdraw)
 
     // After this point the transfer must succeed.
     var record = Record(.transfer, time: time)
@@ -51,20 +56,36 @@ extension Ledger {
     record.reference = reference
     record.beneficiary = named
     record.flags = RecordFlags.explicit
+    if isAssetUnnamed { record.flags |= RecordFlags.unnamedAsset }
     log.beginRecord()
     log.addField(.key, key)
     if !description.isEmpty { log.addField(.description, description) }
     if !metadata.isEmpty { log.addField(.metadata, metadata) }
     log.addPostings(postings)
+    if zip(postings, parties).contains(where: { $0.account != $1 }) {
+      log.addField(.named, words: parties.map { Int64($0) })
+    }
     let number = try append(&record, key: hash, tells: account ?? debit.account)
     return receipt(number, record)
+  }
+
+  /// The postings of the transfer that used a key first, where it did not name all assets; none otherwise.
+  ///
+  /// Where a repeat names no asset either, it means what was the default then.
+  func firstUnnamed(_ key: BorrowedText, in store: any Store) throws(Rejection) -> [Posting] {
+    if key.isEmpty { return [] }
+    let first = try withFirst(KeyHash(key, secret), key, in: store) { _, record, heap in
+      let isUnnamed = record.flags & RecordFlags.unnamedAsset != 0
+      return record.kind == RecordKind.transfer.rawValue && isUnnamed ? heap.postings : []
+    }
+    return first ?? []
   }
 
   /// Refuses a transfer that cannot be before an asset is opened for it.
   ///
   /// - Parameter postings: with the numbers that new assets will have.
   mutating func checkOpening(
-    _ postings: [Posting], key: BorrowedText, description: String, metadata: String, debited: [UInt32],
+    _ postings: [Posting], parties: [UInt32], key: BorrowedText, description: String, metadata: String,
     in store: any Store
   ) throws(Rejection) {
     let hash = key.isEmpty ? KeyHash.none : KeyHash(key, secret)
@@ -72,12 +93,20 @@ extension Ledger {
     _ = try replayed(hash, key, in: store, compare: { _, _, _ in "postings" })
     try Ledger.checkText(key, "idempotency_key", Limits.key, mustBeText: false)
     try Ledger.checkTexts(description, metadata)
-    try checkMoves(postings, debited: debited, mayOverdraw: false)
+    try checkMoves(postings, parties, mayOverdraw: false)
   }
 
-  private func checkMoves(_ postings: [Posting], debited: [UInt32], mayOverdraw: Bool) throws(Rejection) {
+  private func checkMoves(
+    _ postings: [Posting], _ parties: [UInt32], mayOverdraw: Bool
+  ) throws(Rejection) {
     try checkBalanced(postings)
-    for account in debited { try checkOpen(account, field: "postings") }
+    for (posting, party) in zip(postings, parties) {
+      if posting.amount < 0, !mayOverdraw {
+        try checkOpen(party, field: "postings")
+      } else if posting.amount > 0, state.accounts[Int(party)].flags & AccountFlags.closed != 0 {
+        throw .failed(state.stateFailure(party, field: "postings"))
+      }
+    }
     try checkPostings(postings, mayOverdraw: mayOverdraw)
   }
 
@@ -187,9 +216,14 @@ extension Ledger {
     guard returned <= left, left > 0 || original.amount == 0 else {
       throw .failed(Failure(.overRefund, field: "amount", "Only a part of charge \(charge) is left to refund."))
     }
-    try checkCredit(state.wallet(of: original.account), original.asset, returned)
-    if lines.isEmpty { try checkGivers(original.beneficiary, original.asset, returned) }
-    for line in lines { try checkGivers(line.beneficiary, original.asset, returned) }
+    try checkCredit(
+      state.wallet(of: original.account), named: original.account, original.asset, returned, field: "id")
+    let before = original.amount - left
+    if lines.isEmpty { try checkGivers(original.beneficiary, original.asset, from: before, to: before + returned) }
+    let (from, to) = (StoredLine.parts(of: before, lines), StoredLine.parts(of: before + returned, lines))
+    for (index, line) in lines.enumerated() {
+      try checkGivers(line.beneficiary, original.asset, from: from[index], to: to[index])
+    }
 
     // After this point the refund must succeed.
     var record = Record(.refund, time: time)
@@ -210,7 +244,6 @@ extension Ledger {
     if !description.isEmpty { log.addField(.description, description) }
     // What had been refunded before, because the recipients' parts follow from it.
     // Of a capture also where it was counted: its hold, and when that began.
-    let before = original.amount - left
     log.addField(
       .requested,
       words: original.kind == RecordKind.capture.rawValue
@@ -221,7 +254,14 @@ extension Ledger {
   }
 
   /// Refuses a refund that takes a recipient's balance below what 64 bits hold.
-  private func checkGivers(_ beneficiary: UInt32, _ asset: UInt16, _ amount: Int64) throws(Rejection) {
+  ///
+  /// - Parameters:
+  ///   - before: what had been refunded before.
+  ///   - after: what has been refunded with it.
+  private func checkGivers(
+    _ beneficiary: UInt32, _ asset: UInt16, from before: Int64, to after: Int64
+  ) throws(Rejection) {
+    let amount = after - before
     var fits = true
     state.forEachShare(beneficiary, of: amount) { account, _ in
       let index = state.balanceIndex(account, asset)
@@ -230,6 +270,20 @@ extension Ledger {
       if units.subtractingReportingOverflow(amount).overflow { fits = false }
     }
     guard fits else { throw .failed(Ledger.overflow) }
+    // A share of a larger amount may be smaller by a unit: then the difference is a credit.
+    guard beneficiary & Record.splitBit != 0 else {
+      guard after >= before || state.accounts[Int(beneficiary)].flags & AccountFlags.closed == 0 else {
+        throw .failed(state.stateFailure(beneficiary, field: "id"))
+      }
+      return
+    }
+    let rule = state.catalog.splits[Int(beneficiary & ~Record.splitBit)]
+    let given = rule.split.shares(of: before)
+    let wanted = rule.split.shares(of: after)
+    for (index, recipient) in rule.recipients.enumerated()
+    where wanted[index] < given[index] && state.accounts[Int(recipient)].flags & AccountFlags.closed != 0 {
+      throw .failed(state.stateFailure(recipient, field: "id"))
+    }
   }
 
   /// Undoes a transfer with its mirror image, once.
@@ -237,14 +291,18 @@ extension Ledger {
     _ transfer: UInt64, key: BorrowedText, description: String, at time: Int64, in store: any Store
   ) throws(Rejection) -> Receipt {
     let postings: [Posting]
+    let parties: [UInt32]
     do throws(Failure) {
       let found = try withRecord(transfer, in: store) { record, heap throws(Failure) in
-        record.kind == RecordKind.transfer.rawValue ? heap.postings : nil
+        record.kind == RecordKind.transfer.rawValue ? (heap.postings, heap.parties) : nil
       }
       guard let found, let found else {
         throw Failure(.transferNotFound, field: "id", "There is no transfer \(transfer).")
       }
-      postings = found
+      (postings, parties) = found
+      guard parties.allSatisfy({ $0 < state.accounts.count }) else {
+        throw Segment.corrupt("A transfer names an account that does not exist.")
+      }
     } catch {
       throw .failed(error)
     }
@@ -254,8 +312,8 @@ extension Ledger {
       throw .failed(Failure(.overRefund, field: "id", "Transfer \(transfer) was reversed before."))
     }
     return try self.transfer(
-      mirror, key: key, description: description, metadata: "", reference: transfer, mayOverdraw: true, at: time,
-      in: store)
+      mirror, parties: parties, key: key, description: description, metadata: "", reference: transfer,
+      mayOverdraw: true, at: time, in: store)
   }
 }
 

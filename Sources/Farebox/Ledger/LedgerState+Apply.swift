@@ -93,12 +93,16 @@ extension LedgerState {
   /// The hold that a reservation opens.
   mutating func newHold(_ record: Record, _ heap: Heap) -> Hold {
     let run = heap[.run].isEmpty ? 0 : runHash(heap[.run])
+    let price = Int(record.price) - 1
+    let named = heap[.payee].word.flatMap { UInt32(exactly: $0) }.flatMap { $0 < accounts.count ? $0 : nil }
+    let priced = catalog.prices.indices.contains(price) ? catalog.prices[price].payee : record.beneficiary
     return Hold(
       tag: HoldID.tag(in: record.detail), account: record.account,
       balance: makeBalance(wallet(of: record.account), record.asset),
-      beneficiary: record.beneficiary, asset: record.asset, overCapture: UInt8(truncatingIfNeeded: record.detail),
-      tool: record.tool, price: record.price, origin: originTag(heap).value, amount: record.amount,
-      remaining: record.amount, captured: 0, time: record.time, expires: record.extra, run: run)
+      beneficiary: record.beneficiary, payee: named ?? priced, asset: record.asset,
+      overCapture: UInt8(truncatingIfNeeded: record.detail), tool: record.tool, price: record.price,
+      origin: originTag(heap).value, amount: record.amount, remaining: record.amount, captured: 0, time: record.time,
+      expires: record.extra, run: run)
   }
 
   private mutating func applyCapture(_ record: Record, _ number: UInt64, _ heap: Heap) throws(Failure) {
@@ -115,8 +119,8 @@ extension LedgerState {
     }
     notePayer(open.account, number)
     settle(
-      open, record.reference, freed: isFinal ? open.remaining : fromHold, spent: record.amount,
-      ended: isFinal, counts: true)
+      open, record.reference, freed: isFinal ? open.remaining : fromHold, spent: record.amount, excess: record.extra,
+      ended: isFinal, counts: true, now: record.time)
     open.remaining &-= fromHold
     open.captured &+= record.amount
     if isFinal {
@@ -131,7 +135,9 @@ extension LedgerState {
     guard let open = holds[record.reference] else { throw Segment.corrupt("A release names a hold that is not open.") }
     hold(open.balance, 0 &- open.remaining)
     notePayer(open.account, number)
-    settle(open, record.reference, freed: open.remaining, spent: 0, ended: true, counts: open.captured > 0)
+    settle(
+      open, record.reference, freed: open.remaining, spent: 0, excess: 0, ended: true, counts: open.captured > 0,
+      now: record.time)
     holds[record.reference] = nil
     ended.add(record.reference, end, increased: open.increased)
   }

@@ -174,11 +174,12 @@ extension LedgerState {
     var prices: [(tool: UInt32, price: UInt32)] = []
     for tool in manifest.tools {
       let index = catalog.makeTool(tool.name, of: manifest.id)
-      let beneficiary = try makeBeneficiary(tool.split)
+      let (beneficiary, payee) = try makeBeneficiary(tool.split)
       guard let asset = catalog.assetIndex(tool.price.asset.code) else {
         throw Segment.corrupt("A price names an unknown asset.")
       }
-      let price = catalog.addPrice(tool.price, asset: asset, tool: index, beneficiary: beneficiary)
+      let price = catalog.addPrice(
+        tool.price, asset: asset, tool: index, beneficiary: beneficiary, payee: payee)
       let period = PricePeriod(from: record.time, to: .max, price: price)
       catalog.updateTool(index) { entry in
         entry.isEnabled = tool.isEnabled && !entry.isSwitchedOff
@@ -190,17 +191,19 @@ extension LedgerState {
       manifest, SkillVersion(digest: manifest.digest, record: number, registered: record.time), prices: prices)
   }
 
-  /// Who a split credits, as a record names it.
-  mutating func makeBeneficiary(_ split: Split) throws(Failure) -> UInt32 {
-    var indices: [UInt32] = []
+  /// Who a split credits, as a record names it, and who it names.
+  mutating func makeBeneficiary(_ split: Split) throws(Failure) -> (beneficiary: UInt32, payee: UInt32) {
+    var recipients: [UInt32] = []
     for part in split.parts {
       guard let account = accountNames.find(part.account) else {
         throw Segment.corrupt("A split names an unknown account.")
       }
-      indices.append(wallet(of: account))
+      recipients.append(account)
     }
-    if indices.count == 1 { return indices[0] }
-    return catalog.makeSplit(split, accounts: indices) | Record.splitBit
+    let wallets = recipients.map { wallet(of: $0) }
+    if wallets.count == 1 { return (wallets[0], recipients[0]) }
+    let rule = catalog.makeSplit(split, accounts: wallets, recipients: recipients) | Record.splitBit
+    return (rule, rule)
   }
 
   private mutating func defineRateCard(_ record: Record, _ json: JSON) throws(Failure) {
@@ -219,7 +222,7 @@ extension LedgerState {
           throw Segment.corrupt("A rate names an unknown asset.")
         }
         let price = catalog.addPrice(
-          version.price, asset: asset, tool: tools[0], beneficiary: LedgerState.platform)
+          version.price, asset: asset, tool: tools[0], beneficiary: LedgerState.platform, payee: LedgerState.platform)
         // A rate without a date takes over when its card is published; before that it applies where nothing else does.
         let isDated = version.effectiveFrom != .min || before == nil
         let period = PricePeriod(
@@ -252,9 +255,10 @@ extension LedgerState {
       let asset = catalog.assetIndex(price.asset.code)
     else { throw Segment.corrupt("A customer's price names an unknown tool, account or asset.") }
     // A rate that only single customers have is credited like every other.
-    let own = catalog.tools[Int(tool)].periods.first
-    let beneficiary = own.map { catalog.prices[Int($0.price)].beneficiary } ?? LedgerState.platform
-    let version = catalog.addPrice(price, asset: asset, tool: tool, beneficiary: beneficiary)
+    let own = catalog.tools[Int(tool)].periods.first.map { catalog.prices[Int($0.price)] }
+    let version = catalog.addPrice(
+      price, asset: asset, tool: tool, beneficiary: own?.beneficiary ?? LedgerState.platform,
+      payee: own?.payee ?? LedgerState.platform)
     let period = PricePeriod(
       from: try fields.integer("from") ?? record.time, to: try fields.integer("to") ?? .max, price: version)
     catalog.updateTool(tool) { Tool.insert(period, into: &$0.overrides[record.account, default: []]) }

@@ -107,7 +107,8 @@ struct LedgerState: ~Copyable {
   }
 }
 
-/// Holds by expiry, soonest first; entries of holds that ended or moved are passed over when they come up.
+/// Holds by expiry, soonest first, and those of one time by their number; entries of holds that ended or moved are passed
+/// over when they come up.
 struct ExpiryQueue {
   private var heap: ContiguousArray<(expires: Int64, hold: UInt64)> = []
 
@@ -118,7 +119,7 @@ struct ExpiryQueue {
     var index = heap.count - 1
     while index > 0 {
       let parent = (index - 1) / 2
-      if heap[parent].expires <= heap[index].expires { break }
+      if heap[parent] < heap[index] { break }
       heap.swapAt(parent, index)
       index = parent
     }
@@ -131,7 +132,7 @@ struct ExpiryQueue {
     while true {
       var least = index
       for child in [2 * index + 1, 2 * index + 2] where child < heap.count {
-        if heap[child].expires < heap[least].expires { least = child }
+        if heap[child] < heap[least] { least = child }
       }
       if least == index { return }
       heap.swapAt(index, least)

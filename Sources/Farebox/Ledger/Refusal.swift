@@ -26,7 +26,7 @@ struct Refusal {
   let requested: Int64
   /// What is held for this very call, and so does not come back for it.
   var owned: Int64 = 0
-  /// The budget's window at the time of the request.
+  /// The budget's window that the amount would be counted in.
   var window = BudgetWindow()
 
   init(

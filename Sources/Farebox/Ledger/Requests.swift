@@ -21,6 +21,8 @@ public struct ChargeRequest {
   /// Atomic units; nil is no maximum.
   public var maxCost: Int64?
   public var usage = Usage.oneRequest
+  /// The asset in whose units the amounts are, where they were read from decimals; nil where units were given.
+  var unitsAsset: UInt16?
 
   public init() {}
 }

@@ -11,18 +11,23 @@ enum TransferOperations {
       OperationField("postings", .list, "Each with account, amount (below zero to debit) and asset.", required: true),
       OperationField("idempotency_key", .text, "The same key and request give the first receipt again."),
       OperationField("description", .text, "For people."), OperationField("metadata", .object, "For programs."),
-    ], output: Shapes.receipt, errors: [.accountNotFound, .insufficientFunds, .invalidAmount, .keyConflict, .overflow]
+    ], output: Shapes.receipt,
+    errors: [
+      .accountNotFound, .accountFrozen, .accountClosed, .insufficientFunds, .invalidAmount, .keyConflict, .overflow,
+    ]
   ) { engine, input throws(Failure) in
     let arena = TextArena()
     return try engine.receiptJSON(nil) { ledger, context throws(Rejection) in
+      let key = arena.add(input.text("idempotency_key"))
+      let first = try ledger.firstUnnamed(key, in: context.store)
       var drafts: [Draft] = []
       for (index, json) in input.list("postings").enumerated() {
-        drafts.append(try draft(json, "postings[\(index)]", ledger))
+        let unnamed = first.indices.contains(index) ? first[index].asset : ledger.defaultAsset
+        drafts.append(try draft(json, "postings[\(index)]", ledger, unnamed: unnamed))
       }
-      let key = arena.add(input.text("idempotency_key"))
+      let parties = drafts.map(\.account)
       let description = input.text("description") ?? ""
       let metadata = input.objectText("metadata")
-      let debited = drafts.filter { $0.amount < 0 }.map(\.account)
       var opening: [Asset] = []
       let postings = drafts.map { draft in
         let wallet = ledger.state.wallet(of: draft.account)
@@ -30,13 +35,12 @@ enum TransferOperations {
       }
       if !opening.isEmpty {
         try ledger.checkOpening(
-          postings, key: key, description: description, metadata: metadata, debited: debited, in: context.store)
+          postings, parties: parties, key: key, description: description, metadata: metadata, in: context.store)
         for asset in opening { _ = try ledger.openAsset(asset, at: context.time) }
       }
       return try ledger.transfer(
-        postings, key: key, description: description, metadata: metadata, debited: debited,
-        named: names(drafts, ledger),
-        at: context.time,
+        postings, parties: parties, key: key, description: description, metadata: metadata,
+        named: names(drafts, ledger), isAssetUnnamed: drafts.contains(where: \.isAssetUnnamed), at: context.time,
         in: context.store)
     }
   }
@@ -46,6 +50,7 @@ enum TransferOperations {
     /// The account that is named; its wallet is debited or credited.
     let account: UInt32
     let asset: Asset
+    let isAssetUnnamed: Bool
     let amount: Int64
   }
 
@@ -68,7 +73,9 @@ enum TransferOperations {
     return isShared ? number | 1 : 0
   }
 
-  private static func draft(_ json: JSON, _ path: String, _ ledger: borrowing Ledger) throws(Rejection) -> Draft {
+  private static func draft(
+    _ json: JSON, _ path: String, _ ledger: borrowing Ledger, unnamed: UInt16
+  ) throws(Rejection) -> Draft {
     let name: String
     let amount: String
     let code: String?
@@ -86,7 +93,7 @@ enum TransferOperations {
     guard let account = ledger.state.accountNames.find(name) else {
       throw .failed(name.withBorrowedText { ledger.state.unknownAccount($0, field: "\(path).account") })
     }
-    let used = code.map { ledger.state.catalog.assetIndex($0) } ?? ledger.defaultAsset
+    let used = code.map { ledger.state.catalog.assetIndex($0) } ?? unnamed
     guard let asset = used.map({ ledger.state.catalog.assets[Int($0)] }) ?? code.flatMap(Asset.builtIn) else {
       throw .failed(Failure(.assetNotFound, field: "\(path).asset", "There is no asset of this code; open it first."))
     }
@@ -96,7 +103,7 @@ enum TransferOperations {
     } catch {
       throw .failed(error)
     }
-    return Draft(account: account, asset: asset, amount: units)
+    return Draft(account: account, asset: asset, isAssetUnnamed: code == nil, amount: units)
   }
 
   static let reverse = Operation(
@@ -105,7 +112,7 @@ enum TransferOperations {
       OperationField("id", .integer, "The transfer's number.", required: true),
       OperationField("idempotency_key", .text, "The same key and request give the first receipt again."),
       OperationField("description", .text, "For people."),
-    ], output: Shapes.receipt, errors: [.transferNotFound, .overRefund, .keyConflict]
+    ], output: Shapes.receipt, errors: [.transferNotFound, .overRefund, .accountClosed, .keyConflict]
   ) { engine, input throws(Failure) in
     let arena = TextArena()
     let id = try input.number("id")

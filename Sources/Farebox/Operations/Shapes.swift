@@ -1,4 +1,5 @@
 package import FareboxCore
+internal import FareboxStore
 
 /// The fields that many operations share, and the JSON of what they return.
 package enum Shapes {
@@ -99,7 +100,43 @@ package enum Shapes {
   }
 }
 
+/// How the amounts of a request are read.
+struct Reading {
+  let asset: UInt16
+  /// The record of the first request, where this one repeats its key.
+  var first: UInt64?
+}
+
 extension Ledger {
+  /// How the amounts of a request are read: a repeat as the first was, whatever the currency of the tool or the default
+  /// asset is by now.
+  func reading(
+    _ input: OperationInput, _ key: BorrowedText, at time: Int64, in store: any Store
+  ) throws(Rejection) -> Reading {
+    let hasAmounts = ["amount", "max_cost", "usage"].contains { input.value($0) != nil }
+    if hasAmounts, !key.isEmpty {
+      let isTool = input.text("tool") != nil
+      let isUnnamed = input.text("asset") == nil
+      let first = try withFirst(KeyHash(key, secret), key, in: store) { number, record, _ -> Reading? in
+        let isCharge = record.kind == RecordKind.charge.rawValue || record.kind == RecordKind.reserve.rawValue
+        let isAlike = isTool ? record.tool > 0 : isUnnamed && record.flags & RecordFlags.unnamedAsset != 0
+        return isCharge && isAlike ? Reading(asset: record.asset, first: number) : nil
+      }
+      if let first, let first { return first }
+    }
+    return Reading(asset: try assetOfRequest(input, at: time))
+  }
+
+  /// Reads an amount as `reading` says; what cannot be read as the first request's was differs from it.
+  func units(_ text: String, _ field: String, _ reading: Reading) throws(Rejection) -> Int64 {
+    do throws(Rejection) {
+      return try units(text, field, reading.asset)
+    } catch {
+      guard let first = reading.first, error.status == .tooPrecise || error.status == .overflow else { throw error }
+      throw .failed(Ledger.conflict(field, first))
+    }
+  }
+
   /// The two members of a row that tell its tool: the plain name, and its skill or null for a rate.
   func toolMembers(_ tool: UInt32) -> [(String, JSON)] {
     let entry = state.catalog.identities[Int(tool)]
@@ -154,7 +191,7 @@ extension Ledger {
 
   /// Makes the request of an operation with the fields in `Shapes.charge`.
   func chargeRequest(
-    _ input: OperationInput, _ arena: TextArena, at time: Int64
+    _ input: OperationInput, _ arena: TextArena, in context: TurnContext
   ) throws(Rejection) -> ChargeRequest {
     var request = ChargeRequest()
     request.payer = arena.add(input.text("payer"))
@@ -166,10 +203,18 @@ extension Ledger {
     request.call = arena.add(input.text("call"))
     request.description = arena.add(input.text("description"))
     request.metadata = arena.add(input.objectText("metadata"))
-    let asset = try assetOfRequest(input, at: time)
-    request.amount = try units(input, "amount", asset)
-    request.maxCost = try units(input, "max_cost", asset)
-    if let usage = input.value("usage") { request.usage = try self.usage(usage, asset) }
+    let reading = try reading(input, request.key, at: context.time, in: context.store)
+    request.unitsAsset = reading.asset
+    if let text = input.amount("amount") { request.amount = try units(text, "amount", reading) }
+    if let text = input.amount("max_cost") { request.maxCost = try units(text, "max_cost", reading) }
+    if let usage = input.value("usage") {
+      do throws(Rejection) {
+        request.usage = try self.usage(usage, reading.asset)
+      } catch {
+        guard let first = reading.first, error.status == .tooPrecise || error.status == .overflow else { throw error }
+        throw .failed(Ledger.conflict("usage", first))
+      }
+    }
     return request
   }
 

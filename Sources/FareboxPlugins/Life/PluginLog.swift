@@ -36,18 +36,20 @@ final class PluginLog: Sendable {
     }
   }
 
-  /// The lines after a number, oldest first, and the number to go on after.
+  /// The lines after a number, oldest first, and the number to go on after where there are more.
   func json(after: Int64, limit: Int) -> JSON {
     state.withLock { state in
       let ordered = state.lines[state.oldest...] + state.lines[..<state.oldest]
-      let wanted = ordered.filter { $0.number > after }.prefix(limit)
+      let found = ordered.filter { $0.number > after }
+      let wanted = found.prefix(limit)
       let rows: [JSON] = wanted.map { line in
         [
           "number": .int(line.number), "time": .int(line.time), "level": .string(line.level.name),
           "text": .string(line.text),
         ]
       }
-      return ["lines": .array(rows), "next": wanted.last.map { .int($0.number) } ?? .null]
+      let next = found.count > limit ? wanted.last.map { JSON.int($0.number) } : nil
+      return ["lines": .array(rows), "next": next ?? .null]
     }
   }
 }

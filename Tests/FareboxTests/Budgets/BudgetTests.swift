@@ -285,6 +285,88 @@ import Testing
       """)
   }
 
+  @Test func `a budget limits the excess over a hold of this window and of the one before, and no older one`() throws {
+    for (window, wait) in [("hour", "1h"), ("day", "1d"), ("week", "7d")] {
+      try play(
+        """
+        deposit user:ana 100
+        budget user:ana \(window) 2
+        reserve user:ana 0.5 over_capture=overflow expires_in_ms=9999999999 as hold
+        capture @hold 4 final=false             -> OVER_BUDGET spent=0.00 held=0.50 requested=3.50
+        wait \(wait)
+        capture @hold 4 final=false             -> OVER_BUDGET spent=0.00 held=0.50 requested=3.50
+        wait \(wait)
+        capture @hold 4 final=false             -> OK amount=4.00
+        charge user:ana 2                       -> OK
+        charge user:ana 0.01                    -> OVER_BUDGET spent=2.00 held=0.00
+        """)
+    }
+    // Not what was counted last, however long ago that was.
+    try play(
+      """
+      deposit user:ana 100
+      budget user:ana day 2
+      reserve user:ana 0.5 over_capture=overflow expires_in_ms=9999999999 as hold
+      wait 31d
+      capture @hold 4 final=false             -> OK amount=4.00
+      budgets user:ana                        -> OK budgets.0.spent=0.00 budgets.0.held=0.00
+      """)
+  }
+
+  @Test func `what a refusal of an excess tells is of one window`() throws {
+    try play(
+      """
+      clock 2027-01-15T12:00:00
+      deposit user:ana 100
+      budget user:ana day 2
+      reserve user:ana 0.5 over_capture=overflow expires_in_ms=9999999999 as hold
+      wait 1d
+      charge user:ana 1.5
+      reserve user:ana 0.25
+      capture @hold 3                         -> OVER_BUDGET limit=2.00 spent=0.00 held=0.50 resets_at=1800057600000000 held_by.count=1 held_by.0.amount=0.50
+      charge user:ana 1                       -> OVER_BUDGET limit=2.00 spent=1.50 held=0.25 resets_at=1800144000000000 held_by.count=1 held_by.0.amount=0.25
+      """)
+  }
+
+  @Test func `the excess over a hold is counted by limits that were set after it`() throws {
+    for reopening in ["", "seal\nreopen"] {
+      try play(
+        inFile: true,
+        """
+        deposit user:ana 100
+        reserve user:ana 1 over_capture=overflow run=r as first
+        reserve user:ana 1 over_capture=overflow run=r as second
+        budget user:ana day 10
+        budget user:ana lifetime 10 name=ever
+        limits user:ana per_run=9
+        \(reopening)
+        capture @first 6.5 final=false          -> OK
+        budgets user:ana                        -> OK budgets.0.spent=5.50 budgets.1.spent=5.50 budgets.0.held=0.00
+        \(reopening)
+        capture @second 4.51                    -> OVER_RUN_CAP spent=5.50 requested=3.51
+        limits user:ana
+        capture @second 5.51                    -> OVER_BUDGET spent=5.50 requested=4.51
+        capture @second 5.5                     -> OK
+        charge user:ana 0.01                    -> OVER_BUDGET spent=10.00
+        release @first                          -> OK
+        budgets user:ana                        -> OK budgets.0.spent=10.00 budgets.0.held=0.00
+        """)
+    }
+    // Also in the window before, in which the hold began and the budget was not there yet.
+    try play(
+      """
+      deposit user:ana 100
+      reserve user:ana 1 over_capture=overflow expires_in_ms=9999999999 as hold
+      wait 1d
+      budget user:ana day 5
+      charge user:ana 2
+      capture @hold 4 final=false             -> OK
+      capture @hold 3 final=false             -> OVER_BUDGET spent=3.00 requested=3.00
+      capture @hold 2                         -> OK
+      budgets user:ana                        -> OK budgets.0.spent=2.00
+      """)
+  }
+
   @Test func `the excess of a capture passes no budget`() throws {
     try play(
       """
@@ -312,6 +394,26 @@ import Testing
       budget user:ana week 9                  -> OK spent=0.00 window=week
       charge user:ana 9                       -> OK
       budgets user:ana                        -> OK budgets.count=1
+      """)
+  }
+
+  @Test func `a budget with another window is a new one`() throws {
+    try play(
+      """
+      deposit user:ana 100
+      budget user:ana day 5 name=x thresholds=[50]
+      budget user:ana day 5 name=y
+      charge user:ana 3
+      charge user:ana 3                       -> OVER_BUDGET budget=x
+      reserve user:ana 1 as old
+      budget user:ana hour 5 name=x thresholds=[50]  -> OK spent=0.00 held=0.00
+      charge user:ana 3                       -> OVER_BUDGET budget=y
+      release @old
+      budgets user:ana                        -> OK budgets.0.name=y budgets.1.name=x budgets.1.spent=0.00 budgets.1.held=0.00
+      events user:ana                         -> OK events.count=1
+      unbudget user:ana y
+      charge user:ana 3                       -> OK
+      events user:ana                         -> OK events.count=2
       """)
   }
 

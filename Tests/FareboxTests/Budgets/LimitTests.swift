@@ -89,6 +89,33 @@ import Testing
       """)
   }
 
+  @Test func `a limit counts from when it was set`() throws {
+    try play(
+      """
+      deposit user:ana 100
+      charge user:ana 5 run=r
+      reserve user:ana 5 run=r as hold
+      limits user:ana per_run=8 charges_per_hour=2
+      budget user:ana day 8
+      charge user:ana 5 run=r                 -> OK
+      capture @hold 4                         -> OK
+      charge user:ana 3.01 run=r              -> OVER_RUN_CAP spent=5.00
+      limits user:ana per_run=9 charges_per_hour=2
+      charge user:ana 3 run=r                 -> OK
+      charge user:ana 0 run=r                 -> RATE_LIMITED
+      budgets user:ana                        -> OK budgets.0.spent=8.00 budgets.0.held=0.00
+      limits user:ana per_run=9 charges_per_hour=3
+      charge user:ana 1.01 run=r              -> OVER_RUN_CAP spent=8.00
+      charge user:ana 0 run=r                 -> OK
+      charge user:ana 0 run=r                 -> RATE_LIMITED
+      limits user:ana
+      limits user:ana per_run=9 charges_per_hour=3
+      charge user:ana 0 run=r                 -> OK
+      unbudget user:ana default
+      charge user:ana 9 run=r                 -> OK
+      """)
+  }
+
   @Test func `refused charges and captures do not count in the rate`() throws {
     try play(
       """

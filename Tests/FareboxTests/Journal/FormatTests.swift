@@ -46,11 +46,13 @@ import Testing
     }
     let fields: [(HeapField, UInt8)] = [
       (.key, 1), (.run, 2), (.call, 3), (.description, 4), (.metadata, 5), (.usage, 6), (.postings, 7), (.name, 8),
-      (.definition, 9), (.requested, 10), (.maxCost, 11), (.lines, 12),
+      (.definition, 9), (.requested, 10), (.maxCost, 11), (.lines, 12), (.arguments, 16), (.attempt, 17),
+      (.shortfall, 18), (.terms, 19), (.payee, 20), (.toolName, 21), (.named, 22),
     ]
     for (field, number) in fields { #expect(field.rawValue == number) }
     #expect(HeapField(rawValue: 13) == nil && HeapField(rawValue: 0) == nil)
     #expect(RecordFlags.final == 1 && RecordFlags.capped == 2 && RecordFlags.explicit == 4 && RecordFlags.lines == 8)
+    #expect(RecordFlags.unreported == 16 && RecordFlags.unnamedAsset == 32)
     #expect(Record.splitBit == 0x8000_0000 && Log.segmentRecords == 1_024)
   }
 

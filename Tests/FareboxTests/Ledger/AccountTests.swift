@@ -218,6 +218,36 @@ import Testing
       """)
   }
 
+  @Test func `a page of accounts names the next one only where there is one`() throws {
+    try play(
+      """
+      open org:a
+      open org:a/x
+      open org:a/y
+      open org:b
+      account.list under=org:a limit=2        -> OK accounts.count=2 next=org:a/x
+      account.list under=org:a limit=3        -> OK accounts.count=3 next=null
+      account.list under=org:a/y limit=1      -> OK accounts.count=1 next=null
+      account.list under=org:a after=org:a/y  -> OK accounts.count=0 next=null
+      account.list limit=6                    -> OK accounts.count=6 next=null
+      account.list limit=5                    -> OK accounts.count=5 next=org:a/y
+      skill {"id":"s","tools":[{"name":"t","category":"one","pricing":{"cost":"1"}},{"name":"u","category":"one","pricing":{"cost":"1"}}]}
+      skill {"id":"z","tools":[{"name":"v","pricing":{"cost":"1"}}]}
+      tool.list skill=s limit=2               -> OK tools.count=2 next=null
+      tool.list skill=s limit=1               -> OK tools.count=1 next=s#t
+      tool.list skill=s after=t limit=1       -> OK tools.count=1 next=null
+      tool.list category=one limit=2          -> OK tools.count=2 next=null
+      tool.list limit=3                       -> OK tools.count=3 next=null
+      deposit org:a 10
+      reserve org:a 1 as first
+      reserve org:b 0
+      hold.list account=org:a limit=1         -> OK holds.count=1 next=null
+      transfer.list account=org:a kind=reserve limit=1 -> OK transfers.count=1 next=null
+      transfer.list kind=reserve limit=1      -> OK transfers.count=1
+      event.list limit=1                      -> OK events.count=0 next=null
+      """)
+  }
+
   @Test func `a closed account takes no money`() throws {
     try play(
       """
@@ -227,6 +257,143 @@ import Testing
       charge user:ana 1 payee=user:bob        -> ACCOUNT_CLOSED field=payee
       transfer user:ana=-1 user:bob=1         -> ACCOUNT_CLOSED
       balance user:ana                        -> OK balance=10.00
+      """)
+  }
+
+  @Test func `nothing credits a closed account whose wallet is another's`() throws {
+    try play(
+      """
+      deposit user:ana 10
+      open org:p
+      open org:p/k
+      open org:p/l
+      deposit org:p 10
+      skill {"id":"s","tools":[{"name":"one","pricing":{"cost":"1"},"split":[{"account":"org:p/k","share":"1"}]},{"name":"two","pricing":{"cost":"1"},"split":[{"account":"org:p/l","share":"1/2"},{"account":"org:p/k","share":"1/2"}]}]}
+      reserve user:ana 1 payee=org:p/k as given
+      reserve_call user:ana one over_capture=overflow as priced
+      reserve_call user:ana two as split
+      charge org:p/k 1 as charge
+      transfer org:p/k=-1 user:ana=1 as paid
+      transfer user:ana=-1 org:p/k=1 as moved
+      withdraw org:p/k 1 as withdrawn
+      close org:p/k                           -> OK closed=true
+      deposit org:p/k 1                       -> ACCOUNT_CLOSED
+      charge user:ana 1 payee=org:p/k         -> ACCOUNT_CLOSED field=payee
+      charge user:ana 0 payee=org:p/k         -> ACCOUNT_CLOSED field=payee
+      reserve user:ana 1 payee=org:p/k        -> ACCOUNT_CLOSED field=payee
+      call user:ana one                       -> ACCOUNT_CLOSED field=payee
+      call user:ana two                       -> ACCOUNT_CLOSED field=payee
+      reserve_call user:ana two               -> ACCOUNT_CLOSED field=payee
+      transfer user:ana=-1 org:p/k=1          -> ACCOUNT_CLOSED field=postings
+      transfer user:ana=-1 org:p/l=1          -> OK
+      refund @charge                          -> ACCOUNT_CLOSED field=id
+      reverse @paid                           -> ACCOUNT_CLOSED field=postings
+      reverse @withdrawn                      -> ACCOUNT_CLOSED field=postings
+      reverse @moved                          -> OK
+      charge user:ana 1 payee=org:p           -> OK
+      # An open hold stays open, to be released or to expire.
+      capture @given                          -> ACCOUNT_CLOSED field=payee
+      capture @priced 2                       -> ACCOUNT_CLOSED field=payee
+      capture @split                          -> ACCOUNT_CLOSED field=payee
+      hold @given                             -> OK state=open remaining=1.00
+      release @given                          -> OK
+      release @priced                         -> OK
+      wait 900s
+      hold @split                             -> OK state=expired
+      """)
+  }
+
+  @Test func `a metered call whose payee closes meanwhile costs nothing and leaves no hold`() throws {
+    let ledger = try TestLedger()
+    var script = Script(ledger)
+    try script.play(
+      """
+      deposit user:ana 10
+      open org:p
+      open org:p/k
+      skill {"id":"s","tools":[{"name":"one","pricing":{"cost":"1"},"split":[{"account":"org:p/k","share":"1"}]}]}
+      """)
+    let begun = try script.answer("call.begin payer=user:ana tool=one")
+    let hold = try #require(begun.object?["hold"]?.int64)
+    try script.play("close org:p/k")
+    #expect(status { _ = try ledger.engine.call("call.finish", ["hold": .int(hold)]) } == .accountClosed)
+    try script.play("balance user:ana   -> OK balance=10.00 held=0.00")
+  }
+
+  @Test func `a hold whose payee has closed is known to be so after opening again`() throws {
+    try play(
+      inFile: true,
+      """
+      deposit user:ana 10
+      open org:p
+      open org:p/k
+      reserve user:ana 1 payee=org:p/k as hold
+      close org:p/k
+      seal
+      reopen
+      capture @hold                           -> ACCOUNT_CLOSED field=payee
+      release @hold                           -> OK
+      """)
+  }
+
+  @Test func `a refund takes from a recipient that has closed, and gives it nothing`() throws {
+    try play(
+      """
+      deposit user:ana 10
+      open agent:a
+      charge user:ana 4 payee=agent:a as charge
+      withdraw agent:a 4
+      close agent:a
+      refund @charge 1                        -> OK
+      balance agent:a                         -> OK balance=-1.00
+      """)
+  }
+
+  @Test func `a deposit opens the account and those above it, with wallets of their own`() throws {
+    try play(
+      """
+      deposit org:a/b/c 5
+      balance org:a/b/c                       -> OK wallet=org:a/b/c balance=5.00
+      balance org:a/b                         -> OK wallet=org:a/b balance=0.00
+      balance org:a                           -> OK wallet=org:a balance=0.00
+      open org:a/d                            -> OK wallet=org:a
+      open org:a/d/e wallet=own               -> OK wallet=org:a/d/e
+      deposit org:a/d 1
+      balance org:a                           -> OK balance=1.00
+      charge org:a 1 payee=user:new           -> ACCOUNT_NOT_FOUND
+      transfer org:a=-1 user:new=1            -> ACCOUNT_NOT_FOUND
+      """)
+  }
+
+  @Test func `a registration opens those who share in a tool, and nobody else`() throws {
+    try play(
+      """
+      skill {"id":"a","owner":"dev:unused","tools":[{"name":"a","pricing":{"cost":"1"},"split":[{"account":"org:x/y","share":"0"},{"account":"platform","share":"remaining"}]}]}
+      account.get account=org:x/y             -> OK wallet=org:x/y
+      account.get account=org:x               -> OK wallet=org:x
+      account.get account=dev:unused          -> ACCOUNT_NOT_FOUND
+      skill {"id":"b","owner":"dev:shared","revenue_share":"0","tools":[{"name":"b","pricing":{"cost":"1"}}]}
+      account.get account=dev:shared          -> OK wallet=dev:shared
+      skill {"id":"c","owner":"dev:empty","tools":[]}
+      account.get account=dev:empty           -> ACCOUNT_NOT_FOUND
+      """)
+  }
+
+  @Test func `a quote by a clock that is behind is that of a charge`() throws {
+    try play(
+      inFile: true,
+      """
+      deposit user:ana 10
+      skill {"id":"s","tools":[{"name":"t","pricing":{"cost":"1"}}]}
+      clock 2025-01-01
+      call user:ana t                         -> OK amount=1.00
+      quote t                                 -> OK total=1.00
+      quote t at=0                            -> RATE_CARD_NOT_FOUND
+      quote t at=1                            -> RATE_CARD_NOT_FOUND
+      tool.inspect tool=t                     -> OK pricing.currency=USD
+      call user:ana t usage={"units":1} max_cost=0.5   -> OK amount=0.50
+      reopen
+      quote t                                 -> OK total=1.00
       """)
   }
 

@@ -1,3 +1,5 @@
+import Farebox
+import FareboxCore
 import Testing
 
 /// The life of a hold, every legal and illegal step.
@@ -159,6 +161,23 @@ import Testing
       wait 15m
       charge user:ana 10                      -> OK balance=0.00
       """)
+  }
+
+  @Test func `holds that are due together expire by time, then in the order of their making`() throws {
+    for reopening in ["", "seal\nreopen"] {
+      let ledger = try TestLedger(inFile: true)
+      var script = Script(ledger)
+      try script.play("deposit user:ana 100")
+      // Due in other orders than they were made in, and many at one time.
+      let spans = [5, 3, 3, 9, 1, 3, 9, 1, 3, 1, 5, 3, 1]
+      for (index, span) in spans.enumerated() {
+        try script.play("reserve user:ana 0.\(index + 10) expires_in_ms=\(span)")
+      }
+      try script.play("\(reopening)\nwait 1h\ntick")
+      let order = spans.indices.sorted { (spans[$0], $0) < (spans[$1], $1) }
+      let rows = try ledger.engine.call("transfer.list", ["kind": "expire"]).object?["transfers"]?.array ?? []
+      #expect(rows.reversed().map { $0.object?["amount"] } == order.map { .string("0.\($0 + 10)") })
+    }
   }
 
   @Test func `a quarter of an hour is how long a hold lasts by default`() throws {

@@ -243,6 +243,210 @@ import Testing
       """)
   }
 
+  /// A tool of each kind whose resolution changes what was asked, in a currency.
+  private static func tools(_ version: Int, _ currency: String) -> String {
+    #"{"id":"s","version":"\#(version).0.0","currency":"\#(currency)","tools":["#
+      + #"{"name":"bounded","pricing":{"components":[{"model":"dynamic"}],"max_cost":"1","minimum":"0.10"}},"#
+      + #"{"name":"free","pricing":{"components":[{"model":"dynamic"}]}},"#
+      + #"{"name":"fee","pricing":{"components":[{"model":"dynamic"},{"meter":"requests","rate":"0.5"}]}},"#
+      + #"{"name":"share","pricing":{"components":[{"model":"percentage","percent":"10"}]}}]}"#
+  }
+
+  /// Requests that resolution changes, each with others that differ from it in what was asked.
+  private static let resolved: [(request: String, others: [(String, field: String)])] = [
+    (
+      "call user:ana bounded amount=3",
+      [("call user:ana bounded amount=1", "amount"), ("call user:ana bounded", "amount")]
+    ),
+    (
+      "call user:ana bounded amount=0.01",
+      [("call user:ana bounded amount=0.10", "amount"), ("call user:ana bounded amount=0.02", "amount")]
+    ),
+    ("call user:ana bounded", [("call user:ana bounded amount=1", "amount")]),
+    ("call user:ana fee amount=1", [("call user:ana fee amount=1.5", "amount")]),
+    ("call user:ana free amount=0", [("call user:ana free amount=0.0000001", "amount")]),
+    (
+      "call user:ana free amount=0.123456789 max_cost=0.9000000001e1",
+      [("call user:ana free amount=0.1234567 max_cost=9", "amount")]
+    ),
+    (
+      "call user:ana free amount=1 max_cost=2",
+      [("call user:ana free amount=1 max_cost=3", "max_cost"), ("call user:ana free amount=1", "max_cost")]
+    ),
+    (
+      #"call user:ana share usage={"value":"12.345678912"}"#,
+      [(#"call user:ana share usage={"value":"12.3456789"}"#, "usage"), ("call user:ana share", "usage")]
+    ),
+    ("reserve_call user:ana bounded amount=3", [("reserve_call user:ana bounded amount=1", "amount")]),
+    ("reserve_call user:ana bounded", [("reserve_call user:ana bounded amount=1", "amount")]),
+    ("reserve_call user:ana bounded amount=0.25", [("reserve_call user:ana bounded amount=0.5", "amount")]),
+    (
+      "reserve_call user:ana free amount=0.3 max_cost=2",
+      [
+        ("reserve_call user:ana free amount=2 max_cost=2", "amount"),
+        ("reserve_call user:ana free max_cost=2", "amount"),
+        ("reserve_call user:ana free amount=0.3 max_cost=0.3", "max_cost"),
+      ]
+    ),
+    (
+      "reserve payer=user:ana max_cost=5",
+      [("reserve user:ana 5 max_cost=5", "amount"), ("reserve user:ana 5", "amount")]
+    ),
+    (
+      "charge user:ana 1 payee=org:p/k",
+      [("charge user:ana 1 payee=org:p", "payee"), ("charge user:ana 1", "payee")]
+    ),
+    ("charge user:ana 1 payee=org:p", [("charge user:ana 1 payee=org:p/k", "payee")]),
+    ("reserve user:ana 1 payee=org:p/k", [("reserve user:ana 1 payee=org:p", "payee")]),
+    (
+      "transfer user:ana=-1 org:p/k=1",
+      [("transfer user:ana=-1 org:p=1", "postings"), ("transfer user:ana=-1 org:p/l=1", "postings")]
+    ),
+    ("transfer org:p/k=-1 user:ana=1", [("transfer org:p/l=-1 user:ana=1", "postings")]),
+    ("deposit org:p/k 1", [("deposit org:p 1", "account"), ("deposit org:p/l 1", "account")]),
+    ("withdraw org:p/k 1", [("withdraw org:p 1", "account")]),
+  ]
+
+  @Test(arguments: Self.resolved.indices)
+  func `a request is compared as it was made, whatever it came to and has become since`(_ index: Int) throws {
+    let ledger = try TestLedger(inFile: true)
+    var script = Script(ledger)
+    try script.play(
+      """
+      deposit user:ana 100
+      deposit user:ana 100 asset=JPY
+      open org:p
+      open org:p/k
+      open org:p/l
+      deposit org:p 100
+      skill \(Self.tools(1, "USD"))
+      """)
+    let (request, others) = Self.resolved[index]
+    let first = try #require(try script.answer("\(request) idempotency_key=k").object)
+    func expectSame(_ when: Comment) throws {
+      var again = try #require(try script.answer("\(request) idempotency_key=k").object, when)
+      #expect(again["replayed"] == true, when)
+      again.append("replayed", false)
+      #expect(again == first, when)
+      for (other, field) in others {
+        try script.play("\(other) idempotency_key=k          -> KEY_CONFLICT field=\(field)")
+      }
+    }
+    try expectSame("at once")
+    // Fewer digits, in which not every amount of before can be said.
+    try script.play("skill \(Self.tools(2, "JPY"))")
+    try expectSame("in another currency")
+    try ledger.engine.sealNow()
+    try ledger.reopen()
+    try expectSame("after opening again")
+    try script.play("tool.disable tool=bounded")
+    try expectSame("after the tool was disabled")
+    try ledger.reopen { $0.defaultAsset = "JPY" }
+    try expectSame("under another default asset")
+    try ledger.engine.expectSound()
+  }
+
+  @Test func `another amount in the currency of now is another request`() throws {
+    let ledger = try TestLedger()
+    var script = Script(ledger)
+    try script.play(
+      """
+      deposit user:ana 1000
+      deposit user:ana 1000 asset=JPY
+      skill \(Self.tools(1, "JPY"))
+      call user:ana free amount=1 idempotency_key=k            -> OK asset=JPY
+      skill \(Self.tools(2, "USD"))
+      call user:ana free amount=1.0 idempotency_key=k          -> OK replayed=true asset=JPY
+      call user:ana free amount=100 idempotency_key=k          -> KEY_CONFLICT field=amount
+      call user:ana free amount=0.01 idempotency_key=k         -> KEY_CONFLICT field=amount
+      call user:ana free amount=1.00000001 idempotency_key=k   -> KEY_CONFLICT field=amount
+      call user:ana free amount=x idempotency_key=k            -> INVALID_AMOUNT field=amount
+      charge user:ana 1 asset=JPY idempotency_key=k            -> KEY_CONFLICT field=tool
+      """)
+  }
+
+  @Test func `the typed door takes the units of before, and those of the same decimal now`() throws {
+    let ledger = try TestLedger()
+    var script = Script(ledger)
+    try script.play(
+      """
+      deposit user:ana 1000
+      deposit user:ana 1000 asset=JPY
+      skill \(Self.tools(1, "USD"))
+      """)
+    let arena = TextArena()
+    func charge(_ units: Int64, most: Int64? = nil) throws(Failure) -> Receipt {
+      var request = ChargeRequest()
+      request.payer = arena.add("user:ana")
+      request.tool = arena.add("bounded")
+      request.key = arena.add("k")
+      request.amount = units
+      request.maxCost = most
+      return try ledger.engine.charge(request)
+    }
+    let first = try charge(3_000_000_000)
+    #expect(try charge(3_000_000_000).id == first.id)
+    #expect(status { _ = try charge(30_000_000) } == .keyConflict)
+    try script.play("skill \(Self.tools(2, "JPY"))")
+    #expect(try charge(3_000_000_000).id == first.id)
+    #expect(try charge(30_000_000).id == first.id)
+    for other: Int64 in [300_000_000_000, 300_000, 30_000_001, 1_000_000_000, 0] {
+      #expect(status { _ = try charge(other) } == .keyConflict, "\(other)")
+    }
+    #expect(status { _ = try charge(30_000_000, most: 1) } == .keyConflict)
+    withExtendedLifetime(arena) {}
+  }
+
+  @Test func `a rate that a rule has found is asked for by the same name`() throws {
+    try play(
+      """
+      deposit user:ana 100
+      card {"name":"c","currency":"USD","entries":[{"name":"gpt","match":{"starts_with":"gpt"},"price":{"cost":"1"}}]}
+      call user:ana c/gpt-4 idempotency_key=ruled          -> OK amount=1.00
+      call user:ana c/gpt idempotency_key=plain            -> OK amount=1.00
+      reserve_call user:ana c/gpt-4 idempotency_key=held   -> OK amount=1.00
+      call user:ana c/gpt-5 idempotency_key=ruled          -> KEY_CONFLICT field=tool
+      call user:ana c/gpt idempotency_key=ruled            -> KEY_CONFLICT field=tool
+      call user:ana c/gpt-4 idempotency_key=plain          -> KEY_CONFLICT field=tool
+      wait 1s
+      card {"name":"c","currency":"USD","entries":[{"name":"gpt","match":{"equals":"none"},"price":{"cost":"1"}},{"name":"gpt-4","price":{"cost":"2"}}]}
+      call user:ana c/gpt-4                                -> OK amount=2.00
+      call user:ana c/gpt-4 idempotency_key=ruled          -> OK replayed=true amount=1.00
+      reserve_call user:ana c/gpt-4 idempotency_key=held   -> OK replayed=true amount=1.00
+      call user:ana c/gpt-5 idempotency_key=ruled          -> KEY_CONFLICT field=tool
+      call user:ana c/gpt idempotency_key=plain            -> OK replayed=true
+      """)
+  }
+
+  @Test func `an asset that was not named is the default of then`() throws {
+    let ledger = try TestLedger(inFile: true)
+    var script = Script(ledger)
+    let requests = [
+      "deposit user:ana 10.123456789", "charge user:ana 1.123456789", "reserve user:ana 1.123456789",
+      "reserve payer=user:ana max_cost=2.123456789", "transfer user:ana=-1.123456789 user:bob=1.123456789",
+      "withdraw user:ana 1.123456789", "transfer user:ana=-1.123456789@USD user:bob=1.123456789",
+    ]
+    try script.play("deposit user:bob 1")
+    for (number, request) in requests.enumerated() {
+      try script.play("\(request) idempotency_key=k\(number)   -> OK asset=USD replayed=false")
+    }
+    try ledger.reopen { $0.defaultAsset = "JPY" }
+    for (number, request) in requests.enumerated() {
+      try script.play("\(request) idempotency_key=k\(number)   -> OK asset=USD replayed=true")
+    }
+    try script.play(
+      """
+      deposit user:ana 10.123456789 asset=USD idempotency_key=k0   -> OK replayed=true
+      deposit user:ana 10 asset=JPY idempotency_key=k0             -> KEY_CONFLICT field=asset
+      charge user:ana 1.123456789 asset=USD idempotency_key=k1     -> OK replayed=true
+      charge user:ana 1 idempotency_key=k1                         -> KEY_CONFLICT field=amount
+      deposit user:ana 7                                           -> OK asset=JPY
+      charge user:ana 1 asset=USD idempotency_key=named            -> OK asset=USD
+      charge user:ana 1 idempotency_key=named                      -> KEY_CONFLICT field=asset
+      """)
+    try ledger.engine.expectSound()
+  }
+
   @Test func `a request that was refused leaves its key free`() throws {
     try play(
       """

@@ -83,6 +83,56 @@ import Testing
       """)
   }
 
+  @Test func `a reversal is a transfer, which is reversed once`() throws {
+    try play(
+      """
+      deposit user:ana 10 as deposit
+      transfer user:ana=-1 user:bob=1         -> ACCOUNT_NOT_FOUND
+      open user:bob
+      transfer user:ana=-1 user:bob=1 as moved
+      reverse @moved as back
+      reverse @back as forth
+      balance user:bob                        -> OK balance=1.00
+      reverse @back                           -> OVER_REFUND
+      reverse @moved                          -> OVER_REFUND
+      reverse @forth
+      balance user:bob                        -> OK balance=0.00
+      reverse @deposit
+      balance user:ana                        -> OK balance=0.00
+      """)
+  }
+
+  @Test func `a receipt of many postings is that of the first that debits`() throws {
+    try play(
+      """
+      deposit user:ana 10
+      deposit user:bob 20
+      deposit user:bob 20 asset=EUR
+      transfer platform=4 user:bob=-3 user:ana=-1                      -> OK amount=3.00 asset=USD balance=17.00
+      transfer platform=5 user:bob=-2 user:bob=-3                      -> OK amount=2.00 balance=12.00
+      transfer user:ana=1@EUR user:bob=-1@EUR user:bob=-1 platform=1   -> OK amount=1.00 asset=EUR balance=19.00
+      transfer platform=0 user:bob=0                                   -> OK amount=0.00 balance=10.00
+      deposit user:ana 1                                               -> OK amount=1.00 balance=10.00
+      """)
+  }
+
+  @Test func `a transfer looks at the account that is named and at all above it`() throws {
+    try play(
+      """
+      open org:p
+      open org:p/k
+      open org:p/k/l
+      deposit org:p 10
+      freeze org:p/k
+      transfer org:p=-1 platform=1            -> OK
+      transfer org:p/k=-1 platform=1          -> ACCOUNT_FROZEN
+      transfer org:p/k/l=-1 platform=1        -> ACCOUNT_FROZEN
+      withdraw org:p/k/l 1                    -> ACCOUNT_FROZEN
+      withdraw org:p 1                        -> OK
+      transfer platform=-1 org:p/k=1          -> OK
+      """)
+  }
+
   @Test func `a reversal is known after sealing and opening again`() throws {
     try play(
       inFile: true,

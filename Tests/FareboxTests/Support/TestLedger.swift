@@ -25,9 +25,11 @@ final class TestLedger {
     engine = try Engine(url: home.url, options: options)
   }
 
-  /// Closes the ledger and opens it again.
-  func reopen() throws {
+  /// Closes the ledger and opens it again, with other options where `change` makes them.
+  func reopen(_ change: (inout EngineOptions) -> Void = { _ in }) throws {
     try #require(home.canBeOpenedAgain, "A ledger in memory cannot be opened again.")
+    var options = options
+    change(&options)
     try engine.close()
     engine = try Engine(url: home.url, options: options)
   }

@@ -4,11 +4,10 @@
  * units; requests.js makes them. Each verb runs at once (`Sync`) or on a thread of the pool, from the same numbers and
  * texts. This file is loaded with the first engine, when the library is there. */
 
-const { HandleError, failureOf, refuse } = require('./errors');
+const { FareboxError, HandleError, failureOf, refuse } = require('./errors');
 const {
   Batch,
   CALL_WORDS,
-  CHARGE_TEXTS,
   Frame,
   QUOTE_WORDS,
   RECEIPT_WORDS,
@@ -24,7 +23,8 @@ const {
 const { decodeJson } = require('./json');
 const { native } = require('./library');
 const { ChargeQueue } = require('./queue');
-const { Balance, Quote, QuoteLine, Receipt, ToolResult } = require('./values');
+const { CHARGE_TEXTS, checkTexts } = require('./requests');
+const { Balance, Quote, QuoteLine, Receipt, RefusedReceipt, ToolResult } = require('./values');
 
 const addon = native();
 const { balanceResult, quote, quoteLine, receipt, tickResult } = addon;
@@ -86,10 +86,7 @@ class Core {
   /** Charges with the next batch; see queue.js. */
   async charge(plan) {
     this.alive();
-    // In a batch, what one caller got wrong must not be another's error.
-    for (const field of CHARGE_TEXTS) {
-      if (plan[field] !== undefined) textOnly(plan[field], field);
-    }
+    checkTexts(plan);
     return this.queue.add(plan);
   }
 
@@ -103,6 +100,14 @@ class Core {
 
   reserve(plan) {
     return this.later('reserve', plan, CHARGE_TEXTS, this.receiptAt, RECEIPT_WORDS);
+  }
+
+  increaseSync(plan) {
+    return this.sync('increaseSync', plan, CAPTURE_TEXTS, this.receiptAt);
+  }
+
+  increase(plan) {
+    return this.later('increase', plan, CAPTURE_TEXTS, this.receiptAt, RECEIPT_WORDS);
   }
 
   captureSync(plan) {
@@ -129,22 +134,23 @@ class Core {
     return this.later('extend', plan, [], this.receiptAt, RECEIPT_WORDS);
   }
 
+  /** Charges the plans of a batch; in place of one there may be the error of a request that made none. */
   chargeManySync(plans) {
     this.alive();
     const batch = this.batch(plans);
     const frame = new Frame(batch.count * RECEIPT_WORDS);
-    const failure = addon.chargeManySync(this.handle, batch.rows(), batch.texts, frame.words);
-    if (failure !== undefined) throw failureOf(failure);
-    return this.receipts(frame, batch.count);
+    const failure = batch.count > 0 && addon.chargeManySync(this.handle, batch.rows(), batch.texts, frame.words);
+    if (failure) throw failureOf(failure);
+    return this.receiptsOf(plans, frame);
   }
 
   async chargeMany(plans) {
     this.alive();
     const batch = this.batch(plans);
     const frame = new Frame(batch.count * RECEIPT_WORDS);
-    const failure = await addon.chargeMany(this.handle, batch.rows(), batch.texts, frame.words);
-    if (failure !== undefined) throw failureOf(failure);
-    return this.receipts(frame, batch.count);
+    const failure = batch.count > 0 && (await addon.chargeMany(this.handle, batch.rows(), batch.texts, frame.words));
+    if (failure) throw failureOf(failure);
+    return this.receiptsOf(plans, frame);
   }
 
   /** Charges a batch whose items have nothing to do with each other; gives receipts, or the error of an item. */
@@ -160,8 +166,15 @@ class Core {
 
   batch(plans) {
     const batch = new Batch();
-    for (const plan of plans) batch.add(plan);
+    for (const plan of plans) if (!(plan instanceof FareboxError)) batch.add(plan);
     return batch;
+  }
+
+  receiptsOf(plans, frame) {
+    let at = -receipt.size;
+    return plans.map((plan) =>
+      plan instanceof FareboxError ? new RefusedReceipt(plan) : this.receiptAt(frame, (at += receipt.size)),
+    );
   }
 
   receipts(frame, count) {
@@ -460,12 +473,15 @@ class Core {
     return scale;
   }
 
-  /** The asset of a tool's price, or null where the tool has none. */
+  /** The asset of a tool's price; the default one where the tool has none. */
   toolAsset(tool) {
     let asset = this.toolAssets.get(tool);
     if (asset === undefined) {
       textOnly(tool, 'tool');
-      asset = this.callSync('tool.inspect', JSON.stringify({ tool })).pricing?.currency ?? this.defaultAsset;
+      const { pricing } = this.callSync('tool.inspect', JSON.stringify({ tool }));
+      // Without a price at this time the library refuses the call, or knows it as a repeat.
+      if (pricing === null) return this.defaultAsset;
+      asset = pricing.currency;
       this.toolAssets.set(tool, asset);
     }
     return asset;

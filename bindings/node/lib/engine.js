@@ -106,6 +106,14 @@ class Farebox {
     return new Hold(this, this.core.reserveSync(requests.reservePlan(this.core, payer, request)));
   }
 
+  async increase(hold, amount, options) {
+    return this.core.increase(requests.increasePlan(this.core, hold, amount, options));
+  }
+
+  increaseSync(hold, amount, options) {
+    return this.core.increaseSync(requests.increasePlan(this.core, hold, amount, options));
+  }
+
   async capture(hold, request) {
     return this.core.capture(requests.capturePlan(this.core, hold, request));
   }

@@ -4,6 +4,7 @@
  * Places are those of the header, which the addon tells. */
 
 const { native } = require('./library');
+const { CHARGE_TEXTS } = require('./requests');
 
 const { beginRow, finishRow, lineRow, meteredCall, quote, quoteLine, receipt, row, tally } = native();
 
@@ -20,7 +21,6 @@ const KEY_BYTES = 40;
 const CALL_LINE_AMOUNT = 1;
 const BEGIN_TEXTS = ['payer', 'tool', 'run', 'call', 'parent', 'arguments', 'expected'];
 const LINE_TEXTS = ['tool', 'payee', 'description'];
-const CHARGE_TEXTS = ['payer', 'tool', 'payee', 'asset', 'key', 'run', 'call', 'description', 'metadata'];
 
 /** A result of the library, and views of it. */
 class Frame {
@@ -164,7 +164,6 @@ class Batch {
 module.exports = {
   Batch,
   CALL_WORDS,
-  CHARGE_TEXTS,
   Frame,
   QUOTE_WORDS,
   RECEIPT_WORDS,

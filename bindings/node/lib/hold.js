@@ -1,6 +1,7 @@
 'use strict';
 
 const { FareboxError } = require('./errors');
+const { decimalOf } = require('./money');
 
 const asyncDispose = Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose');
 const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
@@ -9,6 +10,7 @@ const dispose = Symbol.dispose ?? Symbol.for('nodejs.dispose');
 class Hold {
   #engine;
   #partial = false;
+  #added = 0n;
 
   constructor(engine, receipt) {
     this.#engine = engine;
@@ -19,11 +21,24 @@ class Hold {
   }
 
   get amount() {
-    return this.receipt.amount;
+    return this.#added === 0n ? this.receipt.amount : decimalOf(this.amountUnits, this.receipt.scale);
   }
 
   get amountUnits() {
-    return this.receipt.amountUnits;
+    return this.receipt.amountUnits + this.#added;
+  }
+
+  async increase(amount, options) {
+    return this.#increased(await this.#engine.increase(this, amount, options));
+  }
+
+  increaseSync(amount, options) {
+    return this.#increased(this.#engine.increaseSync(this, amount, options));
+  }
+
+  #increased(receipt) {
+    if (!receipt.replayed) this.#added += receipt.amountUnits;
+    return receipt;
   }
 
   async capture(request) {

@@ -159,6 +159,17 @@ export interface CaptureRequest {
   durability?: Durability;
 }
 
+/** What an increase of a hold may say beside its amount. */
+export interface IncreaseOptions {
+  /** The idempotency key. */
+  key?: string;
+  /** The hold's asset, where the hold is a number and its asset is not the default. */
+  asset?: string;
+  description?: string;
+  metadata?: object;
+  durability?: Durability;
+}
+
 /** How a tool is quoted. */
 export interface PriceOptions {
   /** What the call would use; one request. */
@@ -331,9 +342,13 @@ export class Hold {
   readonly asset: string;
   /** Whether it was captured for good, or released, through this object. */
   readonly closed: boolean;
-  /** What was held, in major units of `asset`. */
+  /** Adds to the hold, as `Farebox.increase`. */
+  increase(amount: Money, options?: IncreaseOptions): Promise<Receipt>;
+  /** Adds to the hold, as `Farebox.increaseSync`. */
+  increaseSync(amount: Money, options?: IncreaseOptions): Receipt;
+  /** What was held, with what was added through this object, in major units of `asset`. */
   get amount(): string;
-  /** What was held, in atomic units. */
+  /** The same, in atomic units. */
   get amountUnits(): bigint;
   /** Charges the hold, as `Farebox.capture`. */
   capture(request?: CaptureRequest): Promise<Receipt>;
@@ -491,7 +506,8 @@ export class Farebox {
   chargeSync(payer: string, request: ChargeRequest): Receipt;
 
   /**
-   * Charges many in one commit; each stands or falls alone, and its receipt's `error` says why.
+   * Charges many in one commit; each stands or falls alone, and its receipt's `error` says why. A request that cannot be
+   * encoded is refused like any other, and the rest is charged.
    *
    * Errors: only those of the batch as a whole, and then nothing was charged.
    */
@@ -503,6 +519,15 @@ export class Farebox {
   reserve(payer: string, request: ReserveRequest): Promise<Hold>;
   /** The same, blocking. */
   reserveSync(payer: string, request: ReserveRequest): Hold;
+
+  /**
+   * Adds to an open hold: all of the amount is held, or nothing more. The receipt's amount is what was added.
+   *
+   * Errors: HoldError, StateError, PaymentRefused, KeyConflict.
+   */
+  increase(hold: Hold | number | bigint, amount: Money, options?: IncreaseOptions): Promise<Receipt>;
+  /** The same, blocking. */
+  increaseSync(hold: Hold | number | bigint, amount: Money, options?: IncreaseOptions): Receipt;
 
   /**
    * Charges a hold; unless `final` is false the remainder returns to the payer at once.

@@ -2,7 +2,7 @@
 
 /* Requests as a caller writes them become plans: names checked, money in atomic units, usage in counts. */
 
-const { refuse } = require('./errors');
+const { RequestError, StateError, refuse } = require('./errors');
 const { encodeJson, microsecondsOf } = require('./json');
 const { toUnits } = require('./money');
 const { usageCounts } = require('./usage');
@@ -16,6 +16,7 @@ const CAPTURE_AMOUNT = 2;
 const CAPTURE_USAGE = 4;
 const TOOL_UNCHARGED = 1;
 const UINT32_MAX = 2 ** 32 - 1;
+const CHARGE_TEXTS = ['payer', 'tool', 'payee', 'asset', 'key', 'run', 'call', 'description', 'metadata'];
 
 const CHARGE = new Set([
   'tool',
@@ -34,6 +35,7 @@ const CHARGE = new Set([
 const RESERVE = new Set([...CHARGE, 'expiresInMs', 'overCapture']);
 const MANY = new Set([...CHARGE, 'payer']);
 const CAPTURE = new Set(['amount', 'usage', 'final', 'key', 'asset', 'description', 'metadata', 'durability']);
+const INCREASE = new Set(['key', 'asset', 'description', 'metadata', 'durability']);
 const TOOL = new Set(['key', 'run', 'call', 'maxCost', 'deadlineMs', 'durability', 'uncharged']);
 const PRICE = new Set(['usage', 'customer', 'maxCost', 'at']);
 
@@ -101,6 +103,15 @@ function metadataOf(value) {
   return value == null ? undefined : encodeJson(value, 'metadata');
 }
 
+/** Throws where a text of a charge is none: in a batch, what is wrong with one charge must not be another's error. */
+function checkTexts(plan) {
+  for (const field of CHARGE_TEXTS) {
+    if (plan[field] !== undefined && typeof plan[field] !== 'string') {
+      throw refuse('INVALID_ARGUMENT', 'A text is a string.', field);
+    }
+  }
+}
+
 /** Makes the plan of a charge. */
 function chargePlan(core, payer, given, known = CHARGE) {
   const options = optionsOf(given, known, 'request');
@@ -145,22 +156,24 @@ function reservePlan(core, payer, options) {
   return plan;
 }
 
-/** Makes the plans of a batch; the field of an error names the request. */
+/** Makes the plans of a batch, and an error in place of a request that cannot be encoded; its field names the request. */
 function manyPlans(core, requests) {
   if (requests === null || typeof requests !== 'object' || typeof requests[Symbol.iterator] !== 'function') {
     throw refuse('INVALID_ARGUMENT', 'The requests are an array, or another iterable.', 'requests');
   }
   return Array.from(requests, (request, index) => {
-    const place = `requests[${index}]`;
-    if (request === null || typeof request !== 'object') {
-      throw refuse('INVALID_ARGUMENT', 'A request is an object.', place);
-    }
-    if (request.payer == null) throw refuse('MISSING_FIELD', 'A request needs a payer.', `${place}.payer`);
     try {
-      return chargePlan(core, request.payer, request, MANY);
+      if (request === null || typeof request !== 'object') {
+        throw refuse('INVALID_ARGUMENT', 'A request is an object.', '');
+      }
+      if (request.payer == null) throw refuse('MISSING_FIELD', 'A request needs a payer.', 'payer');
+      const plan = chargePlan(core, request.payer, request, MANY);
+      checkTexts(plan);
+      return plan;
     } catch (error) {
-      if (typeof error.field === 'string') error.field = `${place}.${error.field}`;
-      throw error;
+      if (!(error instanceof RequestError || error instanceof StateError)) throw error;
+      error.field = `requests[${index}]${error.field === '' ? '' : '.'}${error.field}`;
+      return error;
     }
   });
 }
@@ -183,6 +196,22 @@ function capturePlan(core, hold, given) {
     amount: amount == null ? 0n : unitsOf(amount, scaleOf, 'amount'),
     maxCost: 0n,
     counts: usage == null ? undefined : usageCounts(usage, scaleOf),
+    durability: durabilityOf(options.durability),
+  };
+}
+
+/** Makes the plan of what is added to a hold. */
+function increasePlan(core, hold, amount, given) {
+  const options = optionsOf(given, INCREASE);
+  const asset = textOrNone(options.asset) ?? (hold !== null && typeof hold === 'object' ? hold.asset : undefined);
+  return {
+    hold: holdOf(hold),
+    key: textOrNone(options.key),
+    description: textOrNone(options.description),
+    metadata: metadataOf(options.metadata),
+    flags: 0,
+    amount: unitsOf(amount, () => core.scale(asset), 'amount'),
+    maxCost: 0n,
     durability: durabilityOf(options.durability),
   };
 }
@@ -236,10 +265,13 @@ module.exports = {
   CAPTURE_PARTIAL,
   CAPTURE_USAGE,
   capturePlan,
+  CHARGE_TEXTS,
   chargePlan,
+  checkTexts,
   durabilityOf,
   givenFlags,
   holdPlan,
+  increasePlan,
   manyPlans,
   millisecondsOf,
   optionsOf,

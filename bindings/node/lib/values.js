@@ -135,6 +135,24 @@ class Receipt {
   }
 }
 
+/** The receipt of an item of a batch that could not be encoded: nothing but the reason. */
+class RefusedReceipt extends Receipt {
+  #reason;
+
+  constructor(reason) {
+    super(reason.number, 0, 0n, 0, 0n, 0n, 0n, 0n, 0n, 0n, '', 0);
+    this.#reason = reason;
+  }
+
+  get error() {
+    return this.#reason;
+  }
+
+  require() {
+    throw this.#reason;
+  }
+}
+
 /** One component of a quote: quantity x rate + flat = amount. */
 class QuoteLine {
   constructor(meter, tier, quantityMicro, ratePico, amountUnits, scale) {
@@ -233,4 +251,4 @@ class ToolResult {
   }
 }
 
-module.exports = { Balance, Quote, QuoteLine, Receipt, ToolResult };
+module.exports = { Balance, Quote, QuoteLine, Receipt, RefusedReceipt, ToolResult };

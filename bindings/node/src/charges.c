@@ -167,7 +167,7 @@ static napi_value finish_each(job *job)
     return failures;
 }
 
-/* ---- reserve, capture, release, extend ---- */
+/* ---- reserve, increase, capture, release, extend ---- */
 
 static bool prepare_reserve(job *job)
 {
@@ -202,6 +202,32 @@ static bool prepare_reserve(job *job)
 static void run_reserve(job *job)
 {
     job->status = lib.reserve(job_handle(job), &job->in.reserve, &job->out.receipt, &job->error);
+}
+
+static const text_field increase_texts[] = {
+    TEXT(farebox_increase_args, "key", idempotency_key),
+    TEXT(farebox_increase_args, "description", description),
+    TEXT(farebox_increase_args, "metadata", metadata),
+};
+
+static bool prepare_increase(job *job)
+{
+    const int64_t *row = job->numbers;
+    farebox_increase_args *args = &job->in.increase;
+    uint32_t micro;
+    make_receipt(job);
+    *args = (farebox_increase_args)FAREBOX_INCREASE_ARGS_INIT;
+    if (!request_common(job, row, &args->flags, &micro, &args->durability)) {
+        return false;
+    }
+    args->hold = (uint64_t)row[ROW_HOLD];
+    args->amount = row[ROW_AMOUNT];
+    return request_texts(job, row, increase_texts, sizeof increase_texts / sizeof increase_texts[0], args);
+}
+
+static void run_increase(job *job)
+{
+    job->status = lib.increase(job_handle(job), &job->in.increase, &job->out.receipt, &job->error);
 }
 
 static bool prepare_capture(job *job)
@@ -249,6 +275,7 @@ static const verb verbs[] = {
     {"chargeMany", ENGINE_NEEDED, ROW_SIZE, prepare_charges, run_charge_many, finish_receipts, release_charges, false},
     {"chargeEach", ENGINE_NEEDED, ROW_SIZE, prepare_charges, run_charge_each, finish_each, release_charges, false},
     {"reserve", ENGINE_NEEDED, ROW_SIZE, prepare_reserve, run_reserve, finish_receipt, NULL, false},
+    {"increase", ENGINE_NEEDED, ROW_SIZE, prepare_increase, run_increase, finish_receipt, NULL, false},
     {"capture", ENGINE_NEEDED, ROW_SIZE, prepare_capture, run_capture, finish_receipt, NULL, false},
     {"release", ENGINE_NEEDED, ROW_SIZE, prepare_hold, run_release, finish_receipt, NULL, false},
     {"extend", ENGINE_NEEDED, ROW_SIZE, prepare_hold, run_extend, finish_receipt, NULL, false},

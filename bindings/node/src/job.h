@@ -63,6 +63,7 @@ struct job {
         farebox_charge_args charge;
         farebox_reserve_args reserve;
         farebox_capture_args capture;
+        farebox_increase_args increase;
         farebox_price_args price;
         farebox_webhook_args webhook;
         farebox_options options;

@@ -18,6 +18,7 @@
     X(charge)                                                                                                          \
     X(charge_many)                                                                                                     \
     X(reserve)                                                                                                         \
+    X(increase)                                                                                                        \
     X(capture)                                                                                                         \
     X(release)                                                                                                         \
     X(extend)                                                                                                          \

@@ -201,6 +201,20 @@ withEngine('a hold is captured in parts', async (engine) => {
   assert.equal(engine.captureSync(BigInt(third.id), { amount: 0 }).amountUnits, 0n);
 });
 
+withEngine('a hold grows while its call runs', async (engine) => {
+  const hold = engine.reserveSync('user:ana', { amount: '0.50' });
+  const added = hold.increaseSync('0.25', { key: 'more', description: 'more of it' });
+  assert.deepEqual([added.amount, hold.amount, engine.balanceSync('user:ana').held], ['0.25', '0.75', '0.75']);
+  assert.ok((await hold.increase('0.25', { key: 'more', description: 'more of it' })).replayed);
+  assert.equal((await engine.increase(hold.id, 10_000_000n)).amountUnits, usd('0.01'));
+  assert.deepEqual([hold.amount, hold.amountUnits], ['0.75', usd('0.75')]);
+  assert.equal(await codeOf(() => hold.increase(1000)), 'INSUFFICIENT_FUNDS');
+  assert.equal(await codeOf(() => hold.increase('-1')), 'INVALID_AMOUNT');
+  assert.equal(await codeOf(() => engine.increaseSync(hold, 1, { colour: 1 })), 'UNKNOWN_FIELD');
+  assert.equal(hold.captureSync().amount, '0.76');
+  assert.equal(await codeOf(() => hold.increaseSync(1)), 'HOLD_CAPTURED');
+});
+
 withEngine('over-capture follows the policy of the hold', async (engine) => {
   const plain = await engine.reserve('user:ana', { amount: 1 });
   assert.equal(await codeOf(() => plain.capture({ amount: 2 })), 'OVER_CAPTURE');
@@ -284,7 +298,7 @@ withEngine('a batch of eight thousand with long texts', async (engine) => {
   assert.equal(engine.balanceSync('user:ana').balance, '928.1');
 });
 
-withEngine('a batch that cannot be encoded charges nothing', async (engine) => {
+withEngine('a request that cannot be encoded is one refused item of a batch', async (engine) => {
   const good = { payer: 'user:ana', amount: 1 };
   for (const [bad, field] of [
     [{ payer: 'user:ana', amount: 'x' }, 'requests[1].amount'],
@@ -297,9 +311,14 @@ withEngine('a batch that cannot be encoded charges nothing', async (engine) => {
     [null, 'requests[1]'],
   ]) {
     for (const work of [engine.chargeMany, engine.chargeManySync]) {
-      const error = await errorOf(() => work.call(engine, [good, bad]));
-      assert.ok(error instanceof RequestError);
-      assert.equal(error.field, field);
+      const [first, refused, last] = await work.call(engine, [good, bad, good]);
+      assert.ok(first.ok && last.ok && !refused.ok && refused instanceof farebox.Receipt);
+      assert.ok(refused.error instanceof RequestError);
+      assert.equal(refused.error.field, field);
+      assert.equal(refused.status, refused.error.number);
+      assert.throws(() => refused.require(), refused.error);
+      assert.deepEqual((await work.call(engine, [bad])).map((one) => one.ok), [false]);
+      engine.depositSync('user:ana', 2);
     }
   }
   for (const bad of [null, 7, { payer: 'user:ana' }, undefined]) {

@@ -272,8 +272,8 @@ test('handles that are no functions do not end the process', async () => {
     const native = require(${JSON.stringify(`${PROJECT}/build/farebox.node`)});
     const { handle } = engine.core;
     for (const bad of [undefined, null, 5, {}, handle, engine, () => 1, Buffer.alloc(64)]) {
-      for (const numbers of [new BigInt64Array(1), new BigInt64Array(64).fill(9n), new BigInt64Array(64).fill(-1n)]) {
-        assert.ok([200, 902].includes(native.invokeSync(handle, numbers, ['user:ana', ''], numbers, bad).number));
+      for (const numbers of [new BigInt64Array(2), new BigInt64Array(64).fill(9n), new BigInt64Array(64).fill(-1n)]) {
+        assert.ok([200, 902].includes(native.invokeSync(handle, numbers, ['user:ana', '', '', ''], numbers, bad).number));
       }
     }
     let metered;
@@ -289,10 +289,11 @@ test('handles that are no functions do not end the process', async () => {
       for (let kind = -2n; kind < 6n; kind++) for (const count of [-1n, 0n, 1n, 2n, 16n, 17n, 2n ** 40n]) {
         const numbers = new BigInt64Array(64).fill(kind);
         numbers[0] = count;
+        numbers[1] = 0n;
         assert.ok(native.invokeSync(
           handle,
           numbers,
-          ['user:ana', '', HELLO(), HELLO(), 'x'],
+          ['user:ana', '', '', '', HELLO(), HELLO(), 'x'],
           new BigInt64Array(32),
           raw,
         ).number > 0);

@@ -3,11 +3,12 @@
 /* Several worker threads, and several processes, on one ledger at once. */
 
 const assert = require('node:assert/strict');
+const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { Worker } = require('node:worker_threads');
 
-const { Farebox } = require('..');
+const { Farebox, callId, pricing, recordUsage } = require('..');
 const { PROJECT, run, usd, withFolder } = require('./support');
 
 const CHARGING = `
@@ -131,5 +132,50 @@ withFolder('several processes charge one ledger at once', async (folder) => {
   assert.deepEqual(results.map((one) => one.code), [0, 0, 0]);
   assert.equal(results.reduce((sum, one) => sum + Number(one.stdout), 0), 100);
   assert.equal(engine.balanceSync('user:ana').balanceUnits, 0n);
+  await engine.close();
+});
+
+/* Another program that has the file to itself for a while. */
+const HOLDING = `
+import sqlite3, sys, time
+ledger = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10)
+ledger.execute("BEGIN EXCLUSIVE")
+print("held", flush=True)
+time.sleep(1.5)
+ledger.execute("ROLLBACK")
+`;
+
+withFolder('while another one has the turn, promises wait and the event loop does not', async (folder) => {
+  const file = path.join(folder, 'ledger.db');
+  const engine = await Farebox.open(file);
+  await Promise.all([engine.deposit('user:ana', 10), engine.deposit('user:bob', 1)]);
+  await engine.deposit('user:ana', 10, { asset: 'EUR' });
+  const plain = pricing({ cost: '0.01' })(async function plain() { recordUsage({ requests: 1 }); });
+  const dynamic = pricing({ cost: () => '0.5', currency: 'EUR' })(async function dynamic() {});
+  const stream = pricing({ cost: '0.01' })(async function* stream() { yield 1; });
+  const program = spawn('python3', ['-c', HOLDING, file], { stdio: ['ignore', 'pipe', 'inherit'] });
+  assert.equal(String(await new Promise((resolve) => program.stdout.once('data', resolve))), 'held\n');
+  let worst = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    worst = Math.max(worst, performance.now() - last);
+    last = performance.now();
+  }, 5);
+  const begun = performance.now();
+  const hold = engine.reserve('user:ana', { amount: 1, asset: 'EUR' });
+  await engine.paying('user:ana', { run: 'r' }, () => Promise.all([
+    engine.charge('user:ana', { amount: 1, asset: 'EUR' }),
+    engine.chargeMany([{ payer: 'user:ana', amount: 1 }]),
+    engine.deposit('user:ana', 1),
+    plain(),
+    dynamic(),
+    callId('call_1', () => plain()),
+    (async () => { for await (const item of stream()) assert.equal(item, 1); })(),
+    hold.then((one) => one.capture({ amount: '0.5' })),
+  ]));
+  const took = performance.now() - begun;
+  clearInterval(timer);
+  assert.ok(took > 500, `it had to wait: ${took}`);
+  assert.ok(worst < 400, `the event loop stood still for ${worst}`);
   await engine.close();
 });

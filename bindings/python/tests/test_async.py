@@ -23,6 +23,8 @@ VERBS = [
     "capture",
     "release",
     "extend",
+    "increase",
+    "import_rates",
     "price_tool",
     "balance",
     "open_account",

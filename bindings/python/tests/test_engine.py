@@ -153,6 +153,16 @@ def test_a_hold_is_captured_by_usage_at_the_price_of_the_reservation(engine: Far
     assert hold.capture(usage={"input_tokens": 5}, output_tokens=1).amount == Decimal("0.006")
 
 
+def test_a_hold_grows_or_stays_as_it_is(engine: Farebox) -> None:
+    hold = engine.reserve("user:bob", amount="0.02")
+    assert hold.increase("0.01", key="k").amount == Decimal("0.01")
+    assert engine.increase(hold.id, "0.01", key="k").replayed
+    with pytest.raises(PaymentRefused):
+        engine.increase(hold, 1)
+    assert engine.balance("user:bob").held == Decimal("0.03")
+    assert hold.capture().amount == Decimal("0.03")
+
+
 def test_holds_expire_and_can_be_extended(engine: Farebox, clock: ManualClock) -> None:
     hold = engine.reserve("user:ana", amount=1, expires_in=10)
     kept = engine.reserve("user:ana", amount=1, expires_in=10)
@@ -207,7 +217,7 @@ def test_a_batch_of_eight_thousand_with_long_texts(engine: Farebox) -> None:
     assert engine.balance("user:ana").balance == Decimal("928.1")
 
 
-def test_a_batch_that_cannot_be_encoded_charges_nothing(engine: Farebox) -> None:
+def test_a_request_that_cannot_be_encoded_is_one_refused_item(engine: Farebox) -> None:
     good = {"payer": "user:ana", "amount": 1}
     for bad, field in (
         ({"payer": "user:ana", "amount": "x"}, "requests[1].amount"),
@@ -217,9 +227,17 @@ def test_a_batch_that_cannot_be_encoded_charges_nothing(engine: Farebox) -> None
         ({"payer": "user:ana", "usage": {"wishes": 3}, "tool": "flat"}, "requests[1].usage.wishes"),
         (7, "requests[1]"),
     ):
+        first, refused, last = engine.charge_many([good, bad, good])  # type: ignore[list-item]
+        assert first.ok and last.ok and not refused.ok and refused.units == 0
+        assert isinstance(refused.error, RequestError) and refused.error.field == field
+        assert refused.status == refused.error.code
         with pytest.raises(RequestError) as caught:
-            engine.charge_many([good, bad])  # type: ignore[list-item]
-        assert caught.value.field == field
+            refused.require()
+        assert caught.value is refused.error
+        copy = pickle.loads(pickle.dumps(refused))
+        assert copy == refused and copy.error.field == field
+        assert [one.ok for one in engine.charge_many([bad])] == [False]  # type: ignore[list-item]
+        engine.deposit("user:ana", 2)
     assert engine.balance("user:ana").balance == 10
 
 

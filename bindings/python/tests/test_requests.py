@@ -50,11 +50,12 @@ def test_an_amount_of_0_is_an_amount(engine: Farebox) -> None:
 
 def test_a_maximum_of_0_is_a_maximum(engine: Farebox) -> None:
     engine.register_skill(TOOLS)
-    for refused in (
+    refusals: list[Callable[[], Any]] = [
         lambda: engine.charge("user:ana", amount=5, max_cost=0),
         lambda: engine.charge("user:ana", "flat", max_cost="0"),
         lambda: engine.charge_many([{"payer": "user:ana", "amount": 5, "max_cost": 0}])[0].require(),
-    ):
+    ]
+    for refused in refusals:
         with pytest.raises(PaymentRefused) as caught:
             refused()  # type: ignore[no-untyped-call]
         assert caught.value.name == "OVER_MAX_COST"

@@ -12,7 +12,7 @@ from . import _layout as layout
 from . import _statuses as status
 from ._encoding import DURABILITY, given_flags, metadata_json
 from ._frames import text_bytes
-from .errors import RequestError
+from .errors import RequestError, StateError
 from .money import to_units
 from .values import ZERO_USAGE, ChargeRequest, Quantity
 
@@ -63,97 +63,102 @@ class Batch:
         return found
 
 
-def fill(engine: Farebox, batch: Batch, items: Sequence[ChargeRequest | Mapping[str, Any]]) -> None:
-    """Packs the requests of a batch; raises ``Grow`` where its texts need more room.
+def fill(
+    engine: Farebox, batch: Batch, items: Sequence[ChargeRequest | Mapping[str, Any]]
+) -> dict[int, RequestError | StateError]:
+    """Packs the requests of a batch, one after the other; raises ``Grow`` where its texts need more room.
 
-    Errors: RequestError whose field begins with the request's index.
+    Returns what is wrong with those that cannot be encoded, by index; they are left out.
     """
-    raw, place, size = batch.raw, batch.place, _CHARGE_SIZE
     heads: dict[Any, tuple[bytes, int]] = {}
+    refused: dict[int, RequestError | StateError] = {}
     at = 0
-    index = 0
-    try:
-        for index, item in enumerate(items):
-            meters: Mapping[str, Quantity | None] = {}
-            if type(item) is ChargeRequest:
-                request: Any = item
-            else:
-                try:
-                    request = _fields(**item)  # type: ignore[arg-type]
-                except TypeError:
-                    request, meters = _request(index, item)
-            (payer, tool, amount, asset, payee, usage, key, run, call, description, metadata, cap, durability) = request
-            if asset is None and tool is None:
-                asset = engine.default_asset
-            if metadata is None and cap is None:
-                # Most items differ in key, call, amount and usage only: the rest is packed once.
-                flags = given_flags(amount, cap)
-                head = heads.get((payer, tool, asset, payee, run, description, durability, flags))
-                if head is None:
-                    packed = layout.CHARGE.pack(
-                        size,
-                        flags,
-                        *place(payer, "payer"),
-                        *place(tool, "tool"),
-                        *place(payee, "payee"),
-                        *place(asset, "asset"),
-                        0,
-                        0,
-                        *place(run, "run"),
-                        0,
-                        0,
-                        *place(description, "description"),
-                        0,
-                        0,
-                        0,
-                        0,
-                        *ZERO_USAGE,
-                        DURABILITY[durability],
-                    )
-                    head = packed, 0 if amount is None or asset is None else engine._scale(asset)
-                    heads[payer, tool, asset, payee, run, description, durability, flags] = head
-                raw[at : at + size] = head[0]
-                if key is not None:
-                    _pack_str(raw, at + _KEY_AT, *place(key, "key"))
-                if call is not None:
-                    _pack_str(raw, at + _CALL_AT, *place(call, "call"))
-                if amount is not None:
-                    _pack_amount(
-                        raw,
-                        at + _AMOUNT_AT,
-                        to_units(
-                            amount, head[1] or engine._scale(asset if asset is not None else engine._tool_asset(tool))
-                        ),
-                    )
-                if usage is not None or meters:
-                    _pack_usage(raw, at + _USAGE_AT, *engine._counts(tool, asset, usage, meters))
-            else:
-                units, maximum, counts = engine._numbers(tool, amount, asset, usage, cap, meters)
-                layout.CHARGE.pack_into(
-                    raw,
-                    at,
-                    size,
-                    given_flags(amount, cap),
-                    *place(payer, "payer"),
-                    *place(tool, "tool"),
-                    *place(payee, "payee"),
-                    *place(asset, "asset"),
-                    *place(key, "key"),
-                    *place(run, "run"),
-                    *place(call, "call"),
-                    *place(description, "description"),
-                    *place(None if metadata is None else metadata_json(metadata).decode(), "metadata"),
-                    units,
-                    maximum,
-                    *counts,
-                    DURABILITY[durability],
-                )
-            at += size
-    except RequestError as error:
-        error.field = f"requests[{index}].{error.field}" if not error.field.startswith("requests[") else error.field
-        raise
-    except TypeError as error:
-        raise RequestError(status.INVALID_ARGUMENT, str(error), field=f"requests[{index}]") from None
+    for index, item in enumerate(items):
+        try:
+            _pack(engine, batch, heads, at, index, item)
+            at += _CHARGE_SIZE
+        except (RequestError, StateError) as error:
+            if not error.field.startswith("requests["):
+                error.field = f"requests[{index}].{error.field}" if error.field else f"requests[{index}]"
+            refused[index] = error
+        except TypeError as error:
+            refused[index] = RequestError(status.INVALID_ARGUMENT, str(error), field=f"requests[{index}]")
+    return refused
+
+
+def _pack(
+    engine: Farebox, batch: Batch, heads: dict[Any, tuple[bytes, int]], at: int, index: int, item: Any
+) -> None:
+    raw, place, size = batch.raw, batch.place, _CHARGE_SIZE
+    meters: Mapping[str, Quantity | None] = {}
+    if type(item) is ChargeRequest:
+        request: Any = item
+    else:
+        try:
+            request = _fields(**item)
+        except TypeError:
+            request, meters = _request(index, item)
+    (payer, tool, amount, asset, payee, usage, key, run, call, description, metadata, cap, durability) = request
+    if asset is None and tool is None:
+        asset = engine.default_asset
+    if metadata is not None or cap is not None:
+        units, maximum, counts = engine._numbers(tool, amount, asset, usage, cap, meters)
+        layout.CHARGE.pack_into(
+            raw,
+            at,
+            size,
+            given_flags(amount, cap),
+            *place(payer, "payer"),
+            *place(tool, "tool"),
+            *place(payee, "payee"),
+            *place(asset, "asset"),
+            *place(key, "key"),
+            *place(run, "run"),
+            *place(call, "call"),
+            *place(description, "description"),
+            *place(None if metadata is None else metadata_json(metadata).decode(), "metadata"),
+            units,
+            maximum,
+            *counts,
+            DURABILITY[durability],
+        )
+        return
+    # Most items differ in key, call, amount and usage only: the rest is packed once.
+    flags = given_flags(amount, None)
+    head = heads.get((payer, tool, asset, payee, run, description, durability, flags))
+    if head is None:
+        packed = layout.CHARGE.pack(
+            size,
+            flags,
+            *place(payer, "payer"),
+            *place(tool, "tool"),
+            *place(payee, "payee"),
+            *place(asset, "asset"),
+            0,
+            0,
+            *place(run, "run"),
+            0,
+            0,
+            *place(description, "description"),
+            0,
+            0,
+            0,
+            0,
+            *ZERO_USAGE,
+            DURABILITY[durability],
+        )
+        head = packed, 0 if amount is None or asset is None else engine._scale(asset)
+        heads[payer, tool, asset, payee, run, description, durability, flags] = head
+    raw[at : at + size] = head[0]
+    if key is not None:
+        _pack_str(raw, at + _KEY_AT, *place(key, "key"))
+    if call is not None:
+        _pack_str(raw, at + _CALL_AT, *place(call, "call"))
+    if amount is not None:
+        scale = head[1] or engine._scale(asset if asset is not None else engine._tool_asset(tool))
+        _pack_amount(raw, at + _AMOUNT_AT, to_units(amount, scale))
+    if usage is not None or meters:
+        _pack_usage(raw, at + _USAGE_AT, *engine._counts(tool, asset, usage, meters))
 
 
 def _fields(

@@ -262,6 +262,22 @@ class CaptureArgs(ctypes.Structure):
     ]
 
 
+class IncreaseArgs(ctypes.Structure):
+    """``farebox_increase_args``."""
+
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("flags", c_uint32),
+        ("hold", c_uint64),
+        ("idempotency_key", Str),
+        ("description", Str),
+        ("metadata", Str),
+        ("amount", c_int64),
+        ("durability", c_int32),
+        ("reserved", c_uint8 * 28),
+    ]
+
+
 class BeginArgs(ctypes.Structure):
     """``farebox_begin_args``: a metered call that is about to run."""
 
@@ -458,6 +474,7 @@ STRUCTS: Final[dict[str, type[ctypes.Structure]]] = {
     "farebox_receipt": Receipt,
     "farebox_reserve_args": ReserveArgs,
     "farebox_capture_args": CaptureArgs,
+    "farebox_increase_args": IncreaseArgs,
     "farebox_begin_args": BeginArgs,
     "farebox_metered_call": MeteredCall,
     "farebox_tally": Tally,
@@ -484,6 +501,7 @@ PRICE: Final = struct.Struct(f"<2I 4Q {_USAGE} 2q 32x")
 USAGE: Final = struct.Struct(f"<{_USAGE}")
 TOOL: Final = struct.Struct("<2I 12Q q Ii 32x")
 WEBHOOK: Final = struct.Struct("<Ii 8Q 2Q 2q 2Q 16x")
+INCREASE: Final = struct.Struct("<2I Q 6Q q i 28x")
 BEGIN: Final = struct.Struct("<2I 16Q I i 3q 32x")
 METERED_CALL: Final = struct.Struct(f"<2I Q 2q Q q {_USAGE} 2I 24s 40s 32x")
 CALL_LINE: Final = struct.Struct("<6Q Q q I 4x")
@@ -502,6 +520,7 @@ FORMATS: Final[dict[str, struct.Struct]] = {
     "farebox_usage": USAGE,
     "farebox_tool_args": TOOL,
     "farebox_webhook_args": WEBHOOK,
+    "farebox_increase_args": INCREASE,
     "farebox_begin_args": BEGIN,
     "farebox_metered_call": METERED_CALL,
     "farebox_call_line": CALL_LINE,

@@ -58,6 +58,7 @@ class Library:
         self.capture: Any = function("farebox_capture", address, address, address, address)
         self.release: Any = function("farebox_release", address, c_uint64, address, address)
         self.extend: Any = function("farebox_extend", address, c_uint64, c_uint64, address, address)
+        self.increase: Any = function("farebox_increase", address, address, address, address)
         self.begin: Any = function("farebox_begin", address, address, address, address)
         self.record: Any = function("farebox_record", address, layout.Str, address)
         self.finish: Any = function("farebox_finish", address, address, address, address, address)

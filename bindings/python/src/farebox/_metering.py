@@ -121,7 +121,6 @@ class Ending(NamedTuple):
     tally: bytes | bytearray | None
     tallies: dict[str, bytes | bytearray]
     amounts: list[tuple[int, str | None, str | None]]
-    fallback: Ending | None = None
 
 
 class Meter:
@@ -453,29 +452,16 @@ class Meter:
             self._look(scope, result if result is not None else scope.last)
         if not scope.end():
             return None
-        tallies, amounts = scope.tallies or {}, scope.amounts or []
+        used, tallies, amounts = scope.tally, scope.tallies or {}, scope.amounts or []
         flags = layout.FINISH_DELIVERED if scope.delivered else 0
-        found = Ending(scope, ending, flags, scope.tally, tallies, amounts)
-        if self._rates is None or scope.model is None or not scope.late_model or scope.tally is None:
-            return found
-        line = {f"{self._rates}/{scope.model}": scope.tally, **tallies}
-        return Ending(scope, ending, flags | layout.FINISH_AMOUNT, None, line, amounts, found._replace(tally=None))
+        if self._rates is not None and scope.late_model and used is not None:
+            # The call was held as one of an amount; its price is that of the model's rate, on a line of its own.
+            lines = {f"{self._rates}/{scope.model}": used, **tallies}
+            return Ending(scope, ending, flags | layout.FINISH_AMOUNT, None, lines, amounts)
+        return Ending(scope, ending, flags, used, tallies, amounts)
 
     def settle(self, ending: Ending) -> bytearray:
         """Ends a call in the ledger, on any thread; returns the receipt."""
-        try:
-            return self._settle(ending)
-        except StateError as error:
-            if ending.fallback is None:
-                raise
-            warnings.warn(
-                f"The model of a call of {self.pricing.tool!r} has no rate, so its hold is charged: {error}",
-                RuntimeWarning,
-                stacklevel=3,
-            )
-            return self._settle(ending.fallback)
-
-    def _settle(self, ending: Ending) -> bytearray:
         scope = ending.scope
         engine = scope.payment.engine
         count = len(ending.tallies) + len(ending.amounts)
@@ -554,7 +540,7 @@ class Meter:
         """Records what a result says of its usage and model; the result is never lost for what cannot be read."""
         if self._rates is not None and scope.model is None:
             model = _member(result, "model")
-            if isinstance(model, str) and model:
+            if isinstance(model, str) and model and self._has_rate(scope, model):
                 scope.model = model
                 scope.late_model = True
         if self.measure is None or scope.tally is not None:
@@ -568,6 +554,18 @@ class Meter:
             warnings.warn(
                 f"The usage of a call of {self.pricing.tool!r} cannot be read: {error!r}", RuntimeWarning, stacklevel=4
             )
+
+    def _has_rate(self, scope: CallScope, model: str) -> bool:
+        try:
+            scope.payment.engine._tool_asset(f"{self._rates}/{model}")
+        except StateError as error:
+            warnings.warn(
+                f"The model of a call of {self.pricing.tool!r} has no rate, so what was held is charged: {error}",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+            return False
+        return True
 
     # ---- What is built once ----
 

@@ -54,6 +54,7 @@ from .values import (
     Quantity,
     Quote,
     Receipt,
+    RefusedReceipt,
     TickResult,
     ToolResult,
     Usage,
@@ -289,10 +290,11 @@ class Farebox:
     def charge_many(self, requests: Iterable[ChargeRequest | Mapping[str, Any]]) -> list[Receipt]:
         """Charges many in one commit; each stands or falls alone, and its receipt's ``status`` says how.
 
-        A request is a ChargeRequest or a mapping of the arguments of ``charge``.
+        A request is a ChargeRequest or a mapping of the arguments of ``charge``. One that cannot be encoded is refused
+        like any other, and the rest is charged.
 
-        Errors: only those of the batch as a whole (then nothing was charged): a request that cannot be encoded,
-        RequestError TOO_LONG, HandleError, StoreError. ``Receipt.error`` is the reason of a single one.
+        Errors: only those of the batch as a whole (then nothing was charged): RequestError TOO_LONG, HandleError,
+        StoreError. ``Receipt.error`` is the reason of a single one.
         """
         items = requests if isinstance(requests, (list, tuple)) else list(requests)
         count = len(items)
@@ -302,10 +304,11 @@ class Farebox:
         while True:
             batch = Batch(count, room)
             try:
-                fill(self, batch, items)
+                refused = fill(self, batch, items)
                 break
             except frames.Grow as more:
                 room = 2 * room + more.needed
+        count -= len(refused)
         frame = frames.take()
         try:
             code = self._library.charge_many(self._handle, batch.args, count, batch.receipts, frame.error)
@@ -335,6 +338,8 @@ class Farebox:
             receipts.append(
                 Receipt(code, flags, number, hold, units, left, balance, available, when, version, asset, scale, short)
             )
+        for index, error in refused.items():
+            receipts.insert(index, RefusedReceipt.of(error))
         return receipts
 
     def reserve(
@@ -462,6 +467,39 @@ class Farebox:
         frame = frames.take()
         try:
             code = self._library.release(self._handle, number, frame.receipt, frame.error)
+            if code:
+                raise frame.failure(code)
+            return self._receipt(frame.raw)
+        finally:
+            frames.give(frame)
+
+    def increase(
+        self,
+        hold: int | Hold,
+        amount: Money,
+        *,
+        key: str | None = None,
+        asset: str | None = None,
+        description: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        durability: str | None = None,
+    ) -> Receipt:
+        """Adds to an open hold, decided like a reservation: all of ``amount`` is held, or nothing more.
+
+        Units: major units of the hold's asset; ``asset`` names it where ``hold`` is a number and it is not the default.
+        Errors: HoldError, PaymentRefused, RequestError, KeyConflict, StateError, HandleError, StoreError.
+        """
+        if isinstance(hold, Hold):
+            number, asset = hold.id, hold.asset
+        else:
+            number = identifier(hold, "hold")
+        units = to_units(amount, self._scale(asset))
+        frame, pointers = placed(key, description, None if metadata is None else metadata_json(metadata))
+        try:
+            layout.INCREASE.pack_into(
+                frame.raw, 0, layout.INCREASE.size, 0, number, *pointers, units, DURABILITY[durability]
+            )
+            code = self._library.increase(self._handle, frame.args, frame.receipt, frame.error)
             if code:
                 raise frame.failure(code)
             return self._receipt(frame.raw)
@@ -851,6 +889,7 @@ class Farebox:
     reserve_async = async_form(reserve, abandoned="release")
     capture_async = async_form(capture)
     release_async = async_form(release)
+    increase_async = async_form(increase)
     extend_async = async_form(extend)
     price_tool_async = async_form(price_tool)
     balance_async = async_form(balance)
@@ -859,6 +898,7 @@ class Farebox:
     register_skill_async = async_form(register_skill)
     verify_webhook_async = async_form(verify_webhook)
     tick_async = async_form(tick)
+    import_rates_async = async_form(import_rates)
     run_cost_async = async_form(run_cost)
     close_async = async_form(close)
 
@@ -901,7 +941,11 @@ class Farebox:
     def _tool_asset(self, tool: str) -> str:
         asset = self._tool_assets.get(tool)
         if asset is None:
-            asset = self._tool_assets[tool] = str(self.call("tool.inspect", tool=tool)["pricing"]["currency"])
+            pricing = self.call("tool.inspect", tool=tool)["pricing"]
+            if pricing is None:
+                # Without a price at this time the library refuses the call, or knows it as a repeat.
+                return self.default_asset
+            asset = self._tool_assets[tool] = str(pricing["currency"])
         return asset
 
     def _asset(self, raw: bytes) -> tuple[str, int]:

@@ -86,6 +86,13 @@ class Hold:
         self.closed = True
         return receipt
 
+    def increase(self, amount: Money, *, key: str | None = None) -> Receipt:
+        """Adds to the hold, as ``Farebox.increase``.
+
+        Errors: HoldError, PaymentRefused, RequestError, KeyConflict, HandleError, StoreError.
+        """
+        return self._engine.increase(self, amount, key=key)
+
     def extend(self, seconds: float) -> Receipt:
         """Moves the expiry to ``seconds`` from now.
 
@@ -123,6 +130,7 @@ class Hold:
         )
 
     release_async = async_form(release)
+    increase_async = async_form(increase)
     extend_async = async_form(extend)
 
     def __copy__(self) -> Hold:

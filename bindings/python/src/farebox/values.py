@@ -163,6 +163,32 @@ class Receipt(NamedTuple):
         return f"Receipt({', '.join(facts)})"
 
 
+
+class RefusedReceipt(Receipt):
+    """The receipt of an item of a batch that could not be encoded: nothing but the reason."""
+
+    _reason: FareboxError
+
+    @classmethod
+    def of(cls, reason: FareboxError) -> RefusedReceipt:
+        """Makes the receipt of a reason."""
+        receipt = cls(reason.code, 0, 0, 0, 0, 0, 0, 0, 0, 0, "", 0)
+        receipt._reason = reason
+        return receipt
+
+    @property
+    def error(self) -> FareboxError:
+        """Why it was refused, with the field to blame."""
+        return self._reason
+
+    def require(self) -> Receipt:
+        """Raises the reason.
+
+        Errors: the reason.
+        """
+        raise self._reason
+
+
 class QuoteLine(NamedTuple):
     """One component of a quote: quantity x rate + flat = amount.
 
