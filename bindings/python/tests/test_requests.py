@@ -57,7 +57,7 @@ def test_a_maximum_of_0_is_a_maximum(engine: Farebox) -> None:
     ]
     for refused in refusals:
         with pytest.raises(PaymentRefused) as caught:
-            refused()  # type: ignore[no-untyped-call]
+            refused()
         assert caught.value.name == "OVER_MAX_COST"
     quote = engine.price_tool("flat", max_cost=0)
     assert quote.total == 0 and quote.capped
