@@ -362,6 +362,15 @@ def test_what_c_calls_back_belongs_to_the_named_call(engine: Farebox) -> None:
     assert balance(engine) == Decimal("9.92") and kept is not None
 
 
+def test_c_functions_of_one_name_have_a_price_each(engine: Farebox) -> None:
+    cheap, dear = (engine.meter_function(c_pow(), cost=cost, max_cost=1) for cost in ("0.02", "0.5"))
+    with engine.paying("user:ana") as payment:
+        for function in (cheap, dear, cheap):
+            assert function(2, 3) == 8
+    assert [receipt.amount for receipt in payment.receipts] == [Decimal("0.02"), Decimal("0.5"), Decimal("0.02")]
+    assert cheap.tool == dear.tool == "pow"
+
+
 def test_a_payer_of_another_ledger_pays_for_no_c_function(engine: Farebox) -> None:
     power = engine.meter_function(c_pow(), cost="0.02")
     with Farebox.open("memory:") as other:
