@@ -152,7 +152,8 @@ class Meter {
     }
     for (const field of ['cost', 'per', 'revenueShare', 'owner', 'skill']) {
       if (options[field] != null) {
-        throw refuse('INVALID_ARGUMENT', `A tool with rates has the price of its rate card: leave ${field} out.`, field);
+        const message = `A tool with rates has the price of its rate card: leave ${field} out.`;
+        throw refuse('INVALID_ARGUMENT', message, field);
       }
     }
     if (model !== undefined && typeof model !== 'string' && typeof model !== 'function') {
