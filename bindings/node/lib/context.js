@@ -84,7 +84,7 @@ class CallScope {
   recordFor(usage, tool, description) {
     const text = usageText(usage, 'units', () => this.core.scale(this.core.toolAsset(tool)));
     if (text === undefined) return;
-    this.core.toolAsset(tool); // a tool that there is not is refused here, and not when the work is done
+    this.core.toolAsset(tool); // as an amount's
     let line = this.lines?.find((one) => one.tool === tool && one.description === description && one.recorded);
     const tally = line?.recorded ?? this.core.tally();
     this.core.record(tally, text);
@@ -96,7 +96,9 @@ class CallScope {
 
   /** Adds a line with an amount. */
   recordAmount(amount, { tool, payee, description }) {
+    // What there is not is refused here, and not when the work is done.
     if (tool !== undefined) this.core.toolAsset(tool);
+    if (payee !== undefined) this.core.callSync('account.get', JSON.stringify({ account: payee }));
     const units = toUnits(amount, typeof amount === 'bigint' ? 0 : this.core.scaleOf(this.begun), 'amount');
     if (units < 0n) throw refuse('INVALID_AMOUNT', 'An amount that is recorded is at least 0.', 'amount');
     (this.lines ??= []).push({ tool, payee, description, recorded: undefined, amount: units });

@@ -801,7 +801,10 @@ export interface PricingOptions<A extends unknown[] = any[], R = any> {
   payer?: string | ((...args: A) => string);
   /** The engine, or a function that gives it; the context says it otherwise. */
   engine?: Farebox | (() => Farebox);
-  /** What the call really used, told by the result; asked where the tool recorded nothing. */
+  /**
+   * Returns what the call used, given the result: of a stream its return value, or else its last item. Farebox calls it
+   * where the tool recorded nothing.
+   */
   measure?: (result: R) => RecordedUsage;
   /** Whether the result is a failure, which costs nothing; `isFailedResult`. */
   failed?: (result: R) => boolean;

@@ -92,6 +92,13 @@ function costsOf(cost) {
   return Object.freeze(Object.fromEntries(costs.map(([name, value]) => [name, textOf(value, `cost.${name}`)])));
 }
 
+/* What was used of a model that only the result names is a line at its rate; the call itself costs nothing then. */
+function asLine(plan, tool) {
+  plan.lines = [...(plan.lines ?? []), { tool, recorded: plan.recorded }];
+  plan.recorded = undefined;
+  plan.flags |= FINISH_AMOUNT;
+}
+
 /** One metered tool: its price metadata, and the two ends of a call. */
 class Meter {
   constructor(fn, options) {
@@ -141,6 +148,8 @@ class Meter {
       (maxCost == null ? 0 : CALL_MAX_COST_GIVEN) |
       (flagOf(options.chargeAfterwards, 'chargeAfterwards') ? CALL_CHARGE_AFTERWARDS : 0) |
       (flagOf(options.releaseUnreported, 'releaseUnreported') ? CALL_RELEASE_UNREPORTED : 0);
+    // Whether the result says what was used; of a stream that is its last item, where it returns nothing.
+    this.looks = options.measure !== undefined || this.isLate;
     this.hasAmounts = maxCost != null || computed;
     this.tools = new WeakMap();
   }
@@ -193,31 +202,50 @@ class Meter {
     return call.scope;
   }
 
-  /** Tells the library how a call ended. What is said of a `result` counts where it was returned. */
-  finishSync(scope, ending, delivered, result) {
-    const plan = this.#ending(scope, ending, delivered, result);
+  /** Tells the library how a call ended. A `result` that was returned may say that it failed; what was `seen` last, it or
+   * an item of a stream, may say what was used. */
+  finishSync(scope, ending, delivered, result, seen = result) {
+    const plan = this.#ending(scope, ending, delivered, result, seen);
+    const rate = this.#lateRate(plan, seen);
+    if (rate !== undefined) {
+      try {
+        scope.core.toolAsset(rate);
+        asLine(plan, rate);
+      } catch (error) {
+        this.#warnRate(error);
+      }
+    }
     this.#receive(scope, scope.core.finishSync(plan));
   }
 
   /** The same, off the event loop. */
-  async finish(scope, ending, delivered, result) {
-    const plan = this.#ending(scope, ending, delivered, result);
+  async finish(scope, ending, delivered, result, seen = result) {
+    const plan = this.#ending(scope, ending, delivered, result, seen);
+    const rate = this.#lateRate(plan, seen);
+    if (rate !== undefined) {
+      try {
+        await scope.core.plan(() => scope.core.toolAsset(rate));
+        asLine(plan, rate);
+      } catch (error) {
+        this.#warnRate(error);
+      }
+    }
     this.#receive(scope, await scope.core.finish(plan));
   }
 
   /** Tells the library that a call failed or was left. The error of the tool is what the caller is to see. */
-  abandonSync(scope, ending, delivered) {
+  abandonSync(scope, ending, delivered, seen) {
     try {
-      this.finishSync(scope, ending, delivered);
+      this.finishSync(scope, ending, delivered, undefined, seen);
     } catch (error) {
       this.#lost(error);
     }
   }
 
   /** The same, off the event loop. */
-  async abandon(scope, ending, delivered) {
+  async abandon(scope, ending, delivered, seen) {
     try {
-      await this.finish(scope, ending, delivered);
+      await this.finish(scope, ending, delivered, undefined, seen);
     } catch (error) {
       this.#lost(error);
     }
@@ -271,11 +299,11 @@ class Meter {
   }
 
   /** Says how a call ended. */
-  #ending(scope, ending, delivered, result) {
+  #ending(scope, ending, delivered, result, seen) {
     const isFailure = ending === ENDING.RETURNED && this.#isFailure(scope, result);
-    if (ending === ENDING.RETURNED && !isFailure && scope.recorded === undefined) this.#measure(scope, result);
+    if (ending === ENDING.RETURNED && !isFailure && scope.recorded === undefined) this.#measure(scope, seen);
     scope.ended = true;
-    const plan = {
+    return {
       ending: isFailure ? ENDING.REPORTED_FAILURE : ending,
       flags: delivered ? FINISH_DELIVERED : 0,
       durability: this.durability,
@@ -284,17 +312,18 @@ class Meter {
       recorded: scope.recorded,
       lines: scope.lines,
     };
-    if (this.isLate && scope.recorded !== undefined) this.#asLine(plan, result);
-    return plan;
   }
 
-  /* What was used of the model that the result names is a line at its rate; the call itself costs nothing then. */
-  #asLine(plan, result) {
+  /* The rate of the model that a result names, where the call has to be charged at it. */
+  #lateRate(plan, result) {
+    if (!this.isLate || plan.recorded === undefined) return undefined;
     const model = result?.model ?? result?.modelId ?? result?.response?.modelId;
-    if (typeof model !== 'string' || model === '') return;
-    plan.lines = [...(plan.lines ?? []), { tool: `${this.rates}/${model}`, recorded: plan.recorded }];
-    plan.recorded = undefined;
-    plan.flags |= FINISH_AMOUNT;
+    return typeof model === 'string' && model !== '' ? `${this.rates}/${model}` : undefined;
+  }
+
+  #warnRate(error) {
+    if (!(error instanceof FareboxError)) throw error;
+    warn(`The model that a call of ${this.pricing.tool} used has no rate, so what was held is charged: ${error.message}`);
   }
 
   #isFailure(scope, result) {

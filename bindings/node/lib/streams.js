@@ -41,8 +41,15 @@ class Running {
     this.isLeft = false;
     this.isWhole = false; // handed over as an object of which nothing was read yet
     this.taken = 0;
+    this.last = undefined;
     this.ended = undefined; // what those wait for who come later
     this.cancel = undefined; // closes what is behind a stream that was dropped
+  }
+
+  /** Takes note of an item that reaches the consumer. */
+  deliver(item) {
+    this.delivered = true;
+    if (this.meter.looks) this.last = item;
   }
 
   /** Runs a step of the tool. */
@@ -58,11 +65,11 @@ class Running {
 
   returnSync(result) {
     const ending = this.isLeft ? ENDING.LEFT : ENDING.RETURNED;
-    if (this.#close()) this.meter.finishSync(this.scope, ending, this.delivered, result);
+    if (this.#close()) this.meter.finishSync(this.scope, ending, this.delivered, result, result ?? this.last);
   }
 
   failSync(error) {
-    if (this.#close()) this.meter.abandonSync(this.scope, this.endingOf(error), this.delivered);
+    if (this.#close()) this.meter.abandonSync(this.scope, this.endingOf(error), this.delivered, this.last);
   }
 
   #close() {
@@ -76,11 +83,11 @@ class Running {
 
   return(result) {
     const ending = this.isLeft ? ENDING.LEFT : ENDING.RETURNED;
-    return this.#end(() => this.meter.finish(this.scope, ending, this.delivered, result));
+    return this.#end(() => this.meter.finish(this.scope, ending, this.delivered, result, result ?? this.last));
   }
 
   fail(error) {
-    return this.#end(() => this.meter.abandon(this.scope, this.endingOf(error), this.delivered));
+    return this.#end(() => this.meter.abandon(this.scope, this.endingOf(error), this.delivered, this.last));
   }
 
   #end(work) {
@@ -104,7 +111,7 @@ class Running {
     if (this.ended !== undefined || this.scope.core.closed) return;
     this.isLeft = !this.isWhole;
     const ending = this.isLeft ? ENDING.LEFT : ENDING.RETURNED;
-    this.ended = this.meter.abandon(this.scope, ending, this.delivered);
+    this.ended = this.meter.abandon(this.scope, ending, this.delivered, this.last);
     this.cancel?.();
   }
 
@@ -146,7 +153,7 @@ function iterator(call, inner) {
       throw error;
     }
     if (result?.done) call.returnSync(result.value);
-    else call.delivered = true;
+    else call.deliver(result?.value);
     return result;
   };
   const leave = (...given) => {
@@ -179,7 +186,7 @@ function asyncIterator(call, inner) {
       throw error;
     }
     if (result?.done) await call.return(result.value);
-    else call.delivered = true;
+    else call.deliver(result?.value);
     return result;
   };
   const leave = (...given) => {
@@ -278,7 +285,7 @@ function readable(call, inner) {
     highWaterMark: 0, // the stream behind reads ahead already
     read() {
       read().then((item) => {
-        if (item !== null) call.delivered = true;
+        if (item !== null) call.deliver(item);
         this.push(item);
       }, fail);
     },
@@ -349,7 +356,7 @@ function webStream(call, inner) {
           throw error;
         }
         if (!item.done) {
-          call.delivered = true;
+          call.deliver(item.value);
           controller.enqueue(item.value);
           return;
         }

@@ -445,6 +445,7 @@ withEngine('lines beside the usage are in the one receipt', async (engine) => {
     assert.ok((await errorOf(() => recordUsage(1, { tool: 'nothing' }))).code.endsWith('NOT_FOUND'));
     assert.ok((await errorOf(() => recordAmount(-1))) instanceof RequestError);
     assert.ok((await errorOf(() => recordAmount('much'))) instanceof RequestError);
+    assert.equal(await codeOf(() => recordAmount(1, { payee: 'user:nobody' })), 'ACCOUNT_NOT_FOUND');
   });
   await payment.enter(() => answer('x'));
   assert.equal(payment.receipt.amount, '0.45');
@@ -462,4 +463,19 @@ withEngine('the model that the result names decides the rate', async (engine) =>
   assert.equal(spent(engine), usd('0.03'));
   await engine.paying('user:ana', () => chat(undefined)); // nobody says which: as held
   assert.equal(spent(engine), usd('1.03'));
+  const told = await warnings(async () => {
+    assert.deepEqual(await engine.paying('user:ana', () => chat('unheard of')), { model: 'unheard of' });
+  });
+  assert.match(told[0].message, /no rate/);
+  assert.equal(spent(engine), usd('2.03'));
+  const streamed = pricing({
+    rates: 'llm',
+    maxCost: '1',
+    measure: (last) => ({ outputTokens: last.tokens }),
+  })(async function* streamed() {
+    yield { isError: true };
+    yield { model: 'large', tokens: 2 };
+  });
+  await engine.paying('user:ana', async () => { for await (const item of streamed()) assert.ok(item); });
+  assert.equal(spent(engine), usd('2.23')); // its last item says both
 });
