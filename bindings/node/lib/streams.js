@@ -266,8 +266,8 @@ function readable(call, inner) {
   const isObjects = source.readableObjectMode;
   let seen; // weak, so that a stream that is dropped can be collected
   const fail = async (error) => {
-    const reason = await call.fail(error).then(() => error, (refusal) => refusal);
-    seen.deref()?.destroy(reason);
+    await call.fail(error).catch(() => undefined); // an end that was refused is this error itself
+    seen.deref()?.destroy(error);
   };
   const read = async () => {
     for (;;) {

@@ -95,6 +95,13 @@ withLedger('one charge that cannot be does not fail the others', NORMAL, async (
   assert.equal(engine.balanceSync('user:ana').balance, '980');
 });
 
+withLedger('close waits for charges that had to ask first', NORMAL, async (engine) => {
+  await engine.deposit('user:ana', '5', { asset: 'JPY' });
+  const charges = [1, 2].map((amount) => engine.charge('user:ana', { amount, asset: 'JPY' }));
+  await engine.close();
+  assert.deepEqual((await Promise.all(charges)).map((one) => one.ok), [true, true]);
+});
+
 withLedger('a refusal in a batch has all its facts', NORMAL, async (engine) => {
   const [, refused] = await Promise.allSettled([
     engine.charge('user:ana', { amount: 1 }),

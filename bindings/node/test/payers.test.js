@@ -135,6 +135,20 @@ withEngine('one numbering counts for one id, also in a payment that is entered a
   assert.equal(spent(engine), usd('0.03'));
 });
 
+withEngine('an id given inside of a call begins anew', async (engine) => {
+  const inner = pricing({ cost: '0.01' })(function inner() {});
+  const outer = pricing({ cost: '0.1' })(function outer(argument) {
+    callId('inside', inner);
+    inner();
+    return argument;
+  });
+  engine.paying('user:ana', { run: 'r' }, () => {
+    callId('one', () => outer(1));
+    callId('two', () => outer(2)); // the inner call of this id is the one above
+  });
+  assert.equal(spent(engine), usd('0.23'));
+});
+
 withEngine('a call is charged once, also where two tries of it run at once', async (engine) => {
   let tries = 0;
   const book = pricing({ cost: '1' })(async function book() {

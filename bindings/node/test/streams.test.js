@@ -11,7 +11,7 @@ const { pipeline } = require('node:stream/promises');
 const { setTimeout: sleep } = require('node:timers/promises');
 
 const { pricing, recordUsage } = require('..');
-const { spent, usd, warnings, withEngine, withFolder } = require('./support');
+const { collect, spent, usd, warnings, withEngine, withFolder } = require('./support');
 
 const PER_TOKEN = { cost: '0.01', per: 'output_token', maxCost: '5' };
 const FLAT = { cost: '1' };
@@ -298,6 +298,15 @@ withEngine('a signal that the caller gave up is no failure of the tool', async (
     }), { name: 'AbortError' });
   }
   assert.equal(spent(engine), usd('3'));
+  // One that the tool has from elsewhere cannot be seen.
+  const controller = new AbortController();
+  await assert.rejects(engine.paying('user:ana', async () => {
+    for await (const item of chat(() => controller.signal)('prompt')) {
+      assert.equal(item, 'item');
+      setImmediate(() => controller.abort());
+    }
+  }), { name: 'AbortError' });
+  assert.equal(spent(engine), usd('4'));
   // A time limit of the tool's own is a failure of the tool.
   const limited = pricing({ ...FLAT, name: 'limited' })(async function* ({ signal }) {
     yield signal.aborted;
@@ -307,7 +316,7 @@ withEngine('a signal that the caller gave up is no failure of the tool', async (
   await assert.rejects(engine.paying('user:ana', async () => {
     for await (const aborted of limited({ signal })) assert.equal(aborted, false);
   }), { name: 'AbortError' });
-  assert.equal(spent(engine), usd('3'));
+  assert.equal(spent(engine), usd('4'));
 });
 
 withEngine('an iterator keeps what else it has', async (engine) => {
@@ -444,6 +453,28 @@ withEngine('web streams can be teed, piped through, and read by bytes', async (e
   });
 });
 
+withEngine('empty chunks are passed over', async (engine) => {
+  const chunks = () => [Buffer.alloc(0), Buffer.from('item'), Buffer.alloc(0), Buffer.from(' two')];
+  const node = pricing({ ...FLAT, name: 'node' })(() => {
+    const waiting = chunks();
+    return new Readable({ read() { this.push(waiting.shift() ?? null); } });
+  });
+  const web = pricing({ ...FLAT, name: 'web' })(() => {
+    const waiting = chunks();
+    const pull = (controller) => {
+      const chunk = waiting.shift();
+      if (chunk === undefined) controller.close();
+      else controller.enqueue(chunk);
+    };
+    return new ReadableStream({ pull });
+  });
+  await engine.paying('user:ana', async () => {
+    assert.equal(await new Response(node()).text(), 'item two');
+    assert.equal(await new Response(web()).text(), 'item two');
+  });
+  assert.equal(spent(engine), usd('2'));
+});
+
 withEngine('calls inside a stream are inside its call, and what its consumer does is not', async (engine) => {
   const inner = pricing({ cost: '0.1' })(function inner() {});
   const outer = pricing({ ...PER_TOKEN, name: 'outer' })(() => downlevelled({
@@ -478,13 +509,13 @@ withEngine('an end that cannot be priced is the error of the stream', async (eng
 
 async function collected(done) {
   for (let i = 0; i < 200 && !done(); i++) {
-    global.gc();
+    collect();
     await sleep(5);
   }
 }
 
 for (const [form, [make, take]] of Object.entries(FORMS)) {
-  withEngine(`${form} that is forgotten is a stream that was left`, { skip: !global.gc }, async (engine) => {
+  withEngine(`${form} that is forgotten is a stream that was left`, async (engine) => {
     const source = new Source(1000);
     const held = () => engine.balanceSync('user:ana').heldUnits;
     await (async () => {

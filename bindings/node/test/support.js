@@ -8,12 +8,18 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const test = require('node:test');
+const { setFlagsFromString } = require('node:v8');
+const { runInNewContext } = require('node:vm');
 const { promisify } = require('node:util');
 
 const { Farebox, FareboxError } = require('..');
 
 const PROJECT = path.dirname(__dirname);
 const ROOT = path.resolve(PROJECT, '..', '..');
+
+setFlagsFromString('--expose-gc');
+/** Collects what can be collected. */
+const collect = runInNewContext('gc');
 
 /** A clock that stands still until it is moved; microseconds since 1970. */
 class ManualClock {
@@ -25,9 +31,8 @@ class ManualClock {
 }
 
 /** A test with a ledger in memory where user:ana has 10 USD, user:bob has 0.05 and dev:eve has nothing. */
-function withEngine(name, ...rest) {
-  const [options, work] = rest.length === 1 ? [{}, rest[0]] : rest;
-  test(name, options, async (context) => {
+function withEngine(name, work) {
+  test(name, async (context) => {
     const clock = new ManualClock();
     const engine = Farebox.openSync('memory:', { clock: () => clock.now });
     try {
@@ -114,6 +119,7 @@ module.exports = {
   ROOT,
   ManualClock,
   codeOf,
+  collect,
   errorOf,
   loadVectors,
   run,
