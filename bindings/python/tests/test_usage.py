@@ -71,7 +71,9 @@ def test_numbers_of_numpy_count(engine: Farebox) -> None:
     work = recording(np.int64(2), np.float32(0.1), np.float64(0.4), np.array(3), {"units": np.uint8(1)})
     with engine.paying("user:ana"):
         work()
-    assert spent(engine) == Decimal("0.065")
+        assert spent(engine) == Decimal("0.065")
+        recording(np.float32(167.1), cost="0.01")()  # as it prints, and not 167.10000610...
+    assert spent(engine) == Decimal("0.065") + Decimal("1.671")
 
 
 @pytest.mark.parametrize("precision", [1, 4, 28])
