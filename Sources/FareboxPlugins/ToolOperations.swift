@@ -16,6 +16,9 @@ enum ToolOperations {
       OperationField("run", .text, "The run that the call belongs to, for per-run caps."),
       OperationField("call", .text, "The id of the call; `tool.cancel` takes it, or else the key."),
       OperationField("max_cost", .amount, "Charge at most this."),
+      OperationField(
+        "charge_afterwards", .flag, "Allow a price by usage that nothing bounds: hold nothing, and charge afterwards."),
+      OperationField("release_unreported", .flag, "A call whose usage is never reported costs nothing."),
       OperationField("deadline_ms", .integer, "Give up after this; the tool's own time where absent or more."),
       Shapes.durability,
     ],
@@ -40,6 +43,8 @@ enum ToolOperations {
     request.run = arena.add(input.text("run"))
     request.call = arena.add(input.text("call"))
     request.maxCost = try engine.units(input, "max_cost")
+    if input.flag("charge_afterwards") { request.terms.insert(.chargesAfterwards) }
+    if input.flag("release_unreported") { request.terms.insert(.releasesUnreported) }
     request.durability = try Shapes.durability(input)
     if let deadline = input.integer("deadline_ms") {
       guard deadline > 0 else { throw Failure(.invalidArgument, field: "deadline_ms", "It must be more than 0.") }

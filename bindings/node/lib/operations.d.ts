@@ -261,6 +261,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -271,6 +275,14 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Pays money of an account out. */
@@ -306,6 +318,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -316,6 +332,14 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Tells what an account's wallet has, now or at a time in the past. */
@@ -378,6 +402,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -388,6 +416,14 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Undoes a transfer with its mirror image, once. */
@@ -417,6 +453,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -427,6 +467,14 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Tells everything about one entry of the journal, with how its price came about. */
@@ -456,7 +504,11 @@ export interface Operations {
       skill?: string | null;
       /** The hold captured, the charge refunded. */
       reference?: number | bigint | null;
-      /** How the price came about. */
+      /** The run; of a capture or refund that of its reservation or charge. */
+      run?: string | null;
+      /** The id of the call, found in the same way. */
+      call?: string | null;
+      /** How the price came about; of a capture of several lines these, each with its own lines. */
       lines?: any[] | null;
     };
   };
@@ -467,8 +519,10 @@ export interface Operations {
       account?: string;
       /** Only calls of this tool, in any version. */
       tool?: string;
-      /** Only this run. */
+      /** Only what belongs to this run: holds, captures, refunds and all that became of them. */
       run?: string;
+      /** Only what belongs to the call of this id. */
+      call?: string;
       /** Only this kind: charge, reserve, increase, capture, release, expire, refund, transfer ... */
       kind?: string;
       /** Not before this time. */
@@ -534,6 +588,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -544,6 +602,14 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Charges many in one commit; each stands or falls alone. */
@@ -588,6 +654,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -598,6 +668,14 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Sets money aside for a call that is about to run, against every limit that applies. */
@@ -651,6 +729,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -661,9 +743,74 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
-  /** Charges a hold: all of it, an amount, or the price of a usage. */
+  /** Adds to an open hold, decided like a reservation: all of it or nothing. */
+  'hold.increase': {
+    input: {
+      /** The hold's number. */
+      hold: Hold | number | bigint | string;
+      /** What is added, in the hold's asset. */
+      amount: string | number;
+      /** The same key and request give the first receipt again. */
+      idempotency_key?: string;
+      /** For people. */
+      description?: string;
+      /** For programs. */
+      metadata?: object;
+      /** `full`, `normal` or `relaxed`; what the engine was opened with where absent. */
+      durability?: string;
+    };
+    output: {
+      /** The transfer's number. */
+      id?: number | bigint | null;
+      /** The hold's number, where there is one. */
+      hold?: number | bigint | null;
+      /** Charged, held, captured or returned. */
+      amount?: string | null;
+      /** The amount's asset. */
+      asset?: string | null;
+      /** Left on the hold after this, where there is one. */
+      hold_remaining?: string | null;
+      /** Of the paying wallet after this. */
+      balance?: string | null;
+      /** Balance less held plus credit line, after this. */
+      available?: string | null;
+      /** Microseconds since 1970. */
+      time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
+      /** The price that applied; 0 for a given amount. */
+      price_version?: number | bigint | null;
+      /** Whether this is the receipt of an earlier call with the same key. */
+      replayed?: boolean | null;
+      /** Whether it is not in the store yet. */
+      uncommitted?: boolean | null;
+      /** Whether the hold is closed. */
+      final?: boolean | null;
+      /** Whether a maximum bound the amount. */
+      capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
+    };
+  };
+  /** Charges a hold: all of it, an amount, the price of a usage, or several lines. */
   'hold.capture': {
     input: {
       /** The hold's number. */
@@ -672,6 +819,8 @@ export interface Operations {
       amount?: string | number;
       /** Take the price of this usage, at the price of the reservation. */
       usage?: object;
+      /** Take the sum of these: each a usage of the hold's tool, another tool with its usage (or the amount of a dynamic price), or an amount and its payee; each may have a description. */
+      lines?: readonly unknown[];
       /** Whether the rest returns to the payer; true where absent. */
       final?: boolean;
       /** The same key and request give the first receipt again. */
@@ -700,6 +849,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -710,6 +863,14 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Returns what is left of a hold to the payer. */
@@ -735,6 +896,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -745,6 +910,14 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Moves the expiry of an open hold to a time from now. */
@@ -772,6 +945,10 @@ export interface Operations {
       available?: string | null;
       /** Microseconds since 1970. */
       time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
       /** The price that applied; 0 for a given amount. */
       price_version?: number | bigint | null;
       /** Whether this is the receipt of an earlier call with the same key. */
@@ -782,6 +959,14 @@ export interface Operations {
       final?: boolean | null;
       /** Whether a maximum bound the amount. */
       capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Tells the state of a hold. */
@@ -801,8 +986,10 @@ export interface Operations {
       tool?: string | null;
       /** The tool's skill, or null for a rate. */
       skill?: string | null;
-      /** What was held first. */
+      /** What was held, with all increases. */
       amount?: string | null;
+      /** What of it was added after the reservation. */
+      increased?: string | null;
       /** What still is; while it is open. */
       remaining?: string | null;
       /** What was charged so far; while it is open. */
@@ -830,6 +1017,122 @@ export interface Operations {
       holds?: any[] | null;
       /** The next page's after, or null. */
       next?: number | bigint | null;
+    };
+  };
+  /** Holds money for a call of a tool that is about to run. */
+  'call.begin': {
+    input: {
+      /** The account that is charged; its wallet pays. */
+      payer: string;
+      /** The tool whose price applies. */
+      tool: string;
+      /** The run that the call belongs to. */
+      run?: string;
+      /** The id that the framework gave the call; a repeat of it is charged once. */
+      call?: string;
+      /** Of a call made inside another one: that call's key. */
+      parent?: string;
+      /** What the tool is given: the same id with other arguments is another call. */
+      arguments?: unknown;
+      /** Counts calls that are alike in all of the above; 0 where absent. */
+      ordinal?: number | bigint | string | Date;
+      /** A key instead of the one derived from the above. */
+      idempotency_key?: string;
+      /** An estimate of the usage: an object of counts by meter, or a number of units. */
+      expected?: unknown;
+      /** What this call costs, where the tool's price is dynamic. */
+      amount?: string | number;
+      /** Charge at most this. */
+      max_cost?: string | number;
+      /** Allow a price by usage without an estimate and without a maximum. */
+      charge_afterwards?: boolean;
+      /** A call whose usage is never reported costs nothing. */
+      release_unreported?: boolean;
+      /** How long the hold lasts; 900,000 where absent. */
+      expires_in_ms?: number | bigint | string | Date;
+      /** `full`, `normal` or `relaxed`; what the engine was opened with where absent. */
+      durability?: string;
+    };
+    output: {
+      /** The hold's number, which finishes the call. */
+      hold?: number | bigint | null;
+      /** What is held. */
+      held?: string | null;
+      /** What the call can cost at the most; null where nothing limits it. */
+      maximum?: string | null;
+      /** The asset of both. */
+      asset?: string | null;
+      /** The price that applies. */
+      price_version?: number | bigint | null;
+      /** The parent of calls made inside this one; null where no call id is known. */
+      key?: string | null;
+      /** Whether an earlier try of the call was charged: this one costs nothing more. */
+      paid?: boolean | null;
+      /** Whether another try of the call is under way and holds the money for both. */
+      shared?: boolean | null;
+    };
+  };
+  /** Charges a call that ended, or gives back what was held for it; again, it gives the first receipt. */
+  'call.finish': {
+    input: {
+      /** The hold's number. */
+      hold: Hold | number | bigint | string;
+      /** `returned`, `reported_failure`, `failed` or `left`; returned where absent. */
+      ending?: string;
+      /** Whether items of a stream were delivered before the end. */
+      delivered?: boolean;
+      /** What was used: an object of counts by meter, or a number of units. */
+      usage?: unknown;
+      /** Of a dynamic price: replaces what the beginning said. */
+      amount?: string | number;
+      /** What is charged beside: each with tool and usage, or amount and payee, and description. */
+      lines?: readonly unknown[];
+      /** For people. */
+      description?: string;
+      /** For programs. */
+      metadata?: object;
+      /** `full`, `normal` or `relaxed`; what the engine was opened with where absent. */
+      durability?: string;
+    };
+    output: {
+      /** The transfer's number. */
+      id?: number | bigint | null;
+      /** The hold's number, where there is one. */
+      hold?: number | bigint | null;
+      /** Charged, held, captured or returned. */
+      amount?: string | null;
+      /** The amount's asset. */
+      asset?: string | null;
+      /** Left on the hold after this, where there is one. */
+      hold_remaining?: string | null;
+      /** Of the paying wallet after this. */
+      balance?: string | null;
+      /** Balance less held plus credit line, after this. */
+      available?: string | null;
+      /** Microseconds since 1970. */
+      time?: number | bigint | null;
+      /** The tool, where there is one. */
+      tool?: string | null;
+      /** The tool's skill, or null for a rate. */
+      skill?: string | null;
+      /** The price that applied; 0 for a given amount. */
+      price_version?: number | bigint | null;
+      /** Whether this is the receipt of an earlier call with the same key. */
+      replayed?: boolean | null;
+      /** Whether it is not in the store yet. */
+      uncommitted?: boolean | null;
+      /** Whether the hold is closed. */
+      final?: boolean | null;
+      /** Whether a maximum bound the amount. */
+      capped?: boolean | null;
+      /** Whether a metered call was charged what was held, as its usage never came. */
+      unreported?: boolean | null;
+      /** Whether a metered call was charged nothing; the amount is back with the payer. */
+      released?: boolean | null;
+      /** What the payer could not pay of a metered call's price. */
+      shortfall?: string | null;
+      /** Of a capture of several lines each with amount, priced, tool and skill or payee, price_version, capped, usage, description. */
+      lines?: any[] | null;
     };
   };
   /** Limits what an account and all below it may spend, or how often, in a window of time. */
@@ -1385,6 +1688,31 @@ export interface Operations {
       verified?: boolean | null;
     };
   };
+  /** Adds up what a run cost: charges and captures less refunds, what it holds, and how much each tool took. */
+  'run.cost': {
+    input: {
+      /** The run. */
+      run: string;
+      /** Only what this account was charged; reads its history alone, not the whole journal. */
+      payer?: string;
+      /** Only the call of this id. */
+      call?: string;
+      /** Only this asset; each that the run was charged in where absent. */
+      asset?: string;
+      /** Reads nothing before this time, such as when the run began. */
+      from?: number | bigint | string | Date;
+    };
+    output: {
+      /** The run as the ledger keeps it. */
+      run?: string | null;
+      /** For each asset spent (charged and captured less refunded), charged, captured, refunded, held, count of charges and captures, and tools: for each tool, skill, amount less refunds, and count. */
+      assets?: any[] | null;
+      /** Time of the first record that belongs to the run, or null. */
+      first?: number | bigint | null;
+      /** Time of the last one, or null. */
+      last?: number | bigint | null;
+    };
+  };
   /** Reads the whole journal, checks its hash chain, and compares what it amounts to with the balances. */
   'ledger.verify': {
     input: {
@@ -1457,6 +1785,19 @@ export interface Operations {
       sealed?: number | bigint | null;
     };
   };
+  /** Tells how this engine was opened, without waiting for anybody. */
+  'engine.describe': {
+    input: {
+    };
+    output: {
+      /** Where the ledger is kept: a `sqlite:`, `postgresql:` or `memory:` address without a password. */
+      address?: string | null;
+      /** Whether this process holds the ledger alone. */
+      exclusive?: boolean | null;
+      /** Whether the ledger can only be read. */
+      read_only?: boolean | null;
+    };
+  };
   /** Tells what this engine has done since it was opened, and how it stands, without waiting for anybody. */
   'engine.metrics': {
     input: {
@@ -1513,7 +1854,7 @@ export interface Operations {
   /** Copies this ledger as it is now to an empty place and verifies the copy, while other calls go on. */
   'ledger.backup': {
     input: {
-      /** Where to: `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address. */
+      /** Where to: a path or `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address. */
       to: string;
     };
     output: {
@@ -1532,7 +1873,7 @@ export interface Operations {
     input: {
       /** The address of the ledger; only its journal is read. */
       from: string;
-      /** Where to: `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address. */
+      /** Where to: a path or `sqlite:PATH` of a file that is not there yet, or a PostgreSQL address. */
       to: string;
     };
     output: {
@@ -1882,7 +2223,7 @@ export interface Operations {
       public_key?: string | null;
     };
   };
-  /** Runs a tool of a plugin: quotes, reserves, runs, and captures what it used, or releases where it failed. */
+  /** Runs a tool of a plugin as one metered call: nobody pays where it fails, and a repeat of the call is charged once. */
   'tool.call': {
     input: {
       /** The account that is charged; its wallet pays. */
@@ -1897,8 +2238,12 @@ export interface Operations {
       run?: string;
       /** The id of the call; `tool.cancel` takes it, or else the key. */
       call?: string;
-      /** Hold this, and charge no more. */
+      /** Charge at most this. */
       max_cost?: string | number;
+      /** Allow a price by usage that nothing bounds: hold nothing, and charge afterwards. */
+      charge_afterwards?: boolean;
+      /** A call whose usage is never reported costs nothing. */
+      release_unreported?: boolean;
       /** Give up after this; the tool's own time where absent or more. */
       deadline_ms?: number | bigint | string | Date;
       /** `full`, `normal` or `relaxed`; what the engine was opened with where absent. */
@@ -1907,7 +2252,7 @@ export interface Operations {
     output: {
       /** JSON, or text, or `{"base64": ...}`, as the tool's manifest says. */
       output?: any;
-      /** The capture's receipt. */
+      /** The charge's receipt. */
       receipt?: any;
       /** Id, version and SHA-256 of the plugin that ran. */
       plugin?: any;

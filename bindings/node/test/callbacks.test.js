@@ -141,3 +141,15 @@ test('a worker has a context of its own', async () => {
     assert.equal(code, 0);
   }
 });
+
+test('who is asked can be set once, and only to a function', async () => {
+  const native = require('../build/farebox.node');
+  for (const bad of [undefined, null, 5, {}, () => ['x'], () => { throw new Error('asked'); }]) {
+    assert.equal(native.setPayerAsker(bad), undefined);
+  }
+  const engine = Farebox.openSync('memory:');
+  engine.openAccountSync('user:ana');
+  engine.depositSync('user:ana', 1);
+  assert.equal(engine.balanceSync('user:ana').balance, '1');
+  engine.closeSync();
+});
