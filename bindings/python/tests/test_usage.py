@@ -126,6 +126,9 @@ def test_none_is_not_given(engine: Farebox) -> None:
         {"output_tokens": object()},
         {"outputtokens": 3},
         {"output_tokens": 2**70},
+        {"output_tokens": 10**5000},
+        {"output_tokens": "9" * 100_000},
+        {"output_tokens": "\ud800"},
         {"output_tokens": Decimal("1e400")},
     ],
 )
@@ -153,7 +156,7 @@ def test_what_is_no_usage_is_refused_where_it_is_recorded(engine: Farebox, wrong
         with pytest.raises(RequestError):
             careless("hi")
     assert spent(engine) == Decimal("0.01"), "a call that failed costs nothing"
-    assert len(caught) == 1 and next(iter(wrong)) in caught[0].field
+    assert len(caught) == 1 and caught[0].field.startswith("usage")
 
 
 def test_a_record_counts_in_full_or_not_at_all(engine: Farebox) -> None:
