@@ -7,7 +7,6 @@
 const { FareboxError, HandleError, failureOf, refuse } = require('./errors');
 const {
   Batch,
-  CALL_WORDS,
   Frame,
   QUOTE_WORDS,
   RECEIPT_WORDS,
@@ -15,6 +14,7 @@ const {
   WORD,
   emptyTally,
   keyOfCall,
+  newCall,
   scaleOfCall,
   writeBegin,
   writeFinish,
@@ -206,7 +206,7 @@ class Core {
   beginSync(plan) {
     this.alive();
     const texts = [];
-    const begun = new BigInt64Array(CALL_WORDS);
+    const begun = newCall();
     writeBegin(numbers, texts, plan);
     const failure = addon.beginSync(this.handle, numbers, texts, begun);
     if (failure !== undefined) throw failureOf(failure);
@@ -216,7 +216,7 @@ class Core {
   async begin(plan) {
     this.alive();
     const texts = [];
-    const begun = new BigInt64Array(CALL_WORDS);
+    const begun = newCall();
     writeBegin(numbers, texts, plan);
     const failure = await addon.begin(this.handle, numbers, texts, begun);
     if (failure !== undefined) throw failureOf(failure);

@@ -151,6 +151,10 @@ function counterOf(pers, units) {
     return { meter: meters[0], count: (first) => measured(first?.[units], pers[0], units) };
   }
   if (!meters.every(isCountable)) return undefined;
+  if (pers.length === 1) {
+    const each = countOf(pers[0]);
+    return { meter: meters[0], count: (...args) => each(args) };
+  }
   const counts = pers.map((per, i) => [meters[i], countOf(per)]);
   const count = (...args) => Object.fromEntries(counts.map(([meter, each]) => [meter, each(args)]));
   return { meter: meters[0], count };

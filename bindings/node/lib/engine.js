@@ -75,7 +75,7 @@ class Farebox {
   }
 
   toJSON() {
-    return { defaultAsset: this.defaultAsset, defaultOwner: this.defaultOwner, closed: this.closed };
+    return { url: this.url, defaultAsset: this.defaultAsset, defaultOwner: this.defaultOwner, closed: this.closed };
   }
 
   // ---- Charges and holds ----

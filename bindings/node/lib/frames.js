@@ -19,7 +19,6 @@ const TALLY_WORDS = tally.size / WORD;
 const FINISH_WORDS = finishRow.size + CALL_WORDS;
 const KEY_BYTES = 40;
 const CALL_LINE_AMOUNT = 1;
-const BEGIN_TEXTS = ['payer', 'tool', 'run', 'call', 'parent', 'arguments', 'expected'];
 const LINE_TEXTS = ['tool', 'payee', 'description'];
 
 /** A result of the library, and views of it. */
@@ -36,6 +35,10 @@ class Frame {
   }
 }
 
+/* Making a BigInt costs more than finding one. */
+const SMALL = Array.from({ length: 64 }, (_, number) => BigInt(number));
+const big = (number) => SMALL[number] ?? BigInt(number);
+
 /* Puts the texts that a plan has behind the others; gives the mask that says which they are. */
 function pushTexts(texts, fields, plan) {
   let mask = 0;
@@ -46,7 +49,7 @@ function pushTexts(texts, fields, plan) {
       texts.push(text);
     }
   }
-  return BigInt(mask);
+  return big(mask);
 }
 
 /** Writes a plan as a row of numbers, and its texts behind those that are there. */
@@ -68,13 +71,40 @@ function writePlan(target, at, texts, fields, plan) {
 
 /** Writes what a metered call begins with. */
 function writeBegin(target, texts, plan) {
-  target[beginRow.texts] = pushTexts(texts, BEGIN_TEXTS, plan);
-  target[beginRow.flags] = BigInt(plan.flags);
+  target[beginRow.texts] = pushBeginTexts(texts, plan);
+  target[beginRow.flags] = big(plan.flags);
   target[beginRow.amount] = plan.amount;
   target[beginRow.max_cost] = plan.maxCost;
   target[beginRow.durability] = 0n;
-  target[beginRow.expires_in_ms] = BigInt(plan.expiresInMs);
-  target[beginRow.ordinal] = BigInt(plan.ordinal);
+  target[beginRow.expires_in_ms] = big(plan.expiresInMs);
+  target[beginRow.ordinal] = big(plan.ordinal);
+}
+
+/* As pushTexts, without a loop: every call of a tool comes by here. */
+function pushBeginTexts(texts, plan) {
+  let mask = 3;
+  texts.push(plan.payer, plan.tool);
+  if (plan.run !== undefined) {
+    mask |= 4;
+    texts.push(plan.run);
+  }
+  if (plan.call !== undefined) {
+    mask |= 8;
+    texts.push(plan.call);
+  }
+  if (plan.parent !== undefined) {
+    mask |= 16;
+    texts.push(plan.parent);
+  }
+  if (plan.arguments !== undefined) {
+    mask |= 32;
+    texts.push(plan.arguments);
+  }
+  if (plan.expected !== undefined) {
+    mask |= 64;
+    texts.push(plan.expected);
+  }
+  return big(mask);
 }
 
 /* Room for the end of a call that has recorded nothing: most have not. */
@@ -87,12 +117,12 @@ function writeFinish(texts, plan) {
   for (const line of lines) words += lineRow.size + (line.recorded === undefined ? 0 : TALLY_WORDS);
   const target = words === FINISH_WORDS ? finishNumbers : new BigInt64Array(words);
   target[finishRow.texts] = 0n;
-  target[finishRow.flags] = BigInt(plan.flags);
-  target[finishRow.ending] = BigInt(plan.ending);
-  target[finishRow.durability] = BigInt(plan.durability);
+  target[finishRow.flags] = big(plan.flags);
+  target[finishRow.ending] = big(plan.ending);
+  target[finishRow.durability] = big(plan.durability);
   target[finishRow.amount] = plan.amount;
   target[finishRow.recorded] = recorded === undefined ? 0n : 1n;
-  target[finishRow.lines] = BigInt(lines.length);
+  target[finishRow.lines] = big(lines.length);
   target.set(begun, finishRow.size);
   let at = FINISH_WORDS;
   const put = (numbers) => {
@@ -119,7 +149,22 @@ function emptyTally() {
   return words;
 }
 
-/** Reads the texts and numbers of a call that has begun. */
+/* An array of its own for each call would cost more than the call does. */
+const CALLS_A_SLAB = 64;
+let slab;
+let slabEnd = 0;
+
+/** Makes room for what the library says of a call. */
+function newCall() {
+  if (slabEnd === 0) {
+    slab = new BigInt64Array(CALLS_A_SLAB * CALL_WORDS);
+    slabEnd = slab.length;
+  }
+  slabEnd -= CALL_WORDS;
+  return slab.subarray(slabEnd, slabEnd + CALL_WORDS);
+}
+
+/* The bytes of a call that has begun. */
 function bytesOfCall(begun) {
   return Buffer.from(begun.buffer, begun.byteOffset, begun.byteLength);
 }
@@ -163,7 +208,6 @@ class Batch {
 
 module.exports = {
   Batch,
-  CALL_WORDS,
   Frame,
   QUOTE_WORDS,
   RECEIPT_WORDS,
@@ -171,6 +215,7 @@ module.exports = {
   WORD,
   emptyTally,
   keyOfCall,
+  newCall,
   scaleOfCall,
   writeBegin,
   writeFinish,

@@ -124,11 +124,11 @@ function read(engine, given) {
   }
   if (meter.costOf !== undefined) throw wrong('The price of a C function is no function.', 'cost');
   const { tool, maxCost } = meter.pricing;
-  const planOf = (core) => ({
+  const planOf = (core, registered) => ({
     library: options.library,
     symbol: options.symbol,
     signature: options.signature,
-    tool,
+    tool: registered,
     usage: usage ?? undefined,
     failure: failure ?? undefined,
     flags: givenFlags(undefined, maxCost),
@@ -143,8 +143,9 @@ function read(engine, given) {
 async function meterFunction(engine, given) {
   const { core } = engine;
   const { meter, planOf, signature, call, answer } = read(engine, given);
-  if (meter.priced) await engine.registerSkill(meter.manifest(engine));
-  const handle = await core.meter(planOf(core));
+  const identity = meter.identify(engine);
+  await meter.register(engine, identity);
+  const handle = await core.meter(planOf(core, identity.tool));
   const metered = async (...args) => {
     const { numbers, texts, payment } = call(args);
     return answer(await core.invoke(handle, numbers, texts), payment);
@@ -156,8 +157,9 @@ async function meterFunction(engine, given) {
 function meterFunctionSync(engine, given) {
   const { core } = engine;
   const { meter, planOf, signature, call, answer } = read(engine, given);
-  if (meter.priced) engine.registerSkillSync(meter.manifest(engine));
-  const handle = core.meterSync(planOf(core));
+  const identity = meter.identify(engine);
+  meter.registerSync(engine, identity);
+  const handle = core.meterSync(planOf(core, identity.tool));
   const metered = (...args) => {
     const { numbers, texts, payment } = call(args);
     return answer(core.invokeSync(handle, numbers, texts), payment);

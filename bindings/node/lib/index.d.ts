@@ -482,7 +482,7 @@ export class Farebox {
   /** Makes a structured clone of an engine an error; open the ledger again in the other thread. */
   readonly uncloneable: symbol;
   /** What may be logged of an engine. */
-  toJSON(): { defaultAsset: string; defaultOwner: string | null; closed: boolean };
+  toJSON(): { url: string; defaultAsset: string; defaultOwner: string | null; closed: boolean };
 
   /** Waits for the charges that were issued, commits what is relaxed and closes; closing again does nothing. */
   close(): Promise<void>;

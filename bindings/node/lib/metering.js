@@ -152,7 +152,8 @@ class Meter {
     }
     for (const field of ['cost', 'per', 'revenueShare', 'owner', 'skill']) {
       if (options[field] != null) {
-        throw refuse('INVALID_ARGUMENT', `A tool with rates has the price of its rate card: leave ${field} out.`, field);
+        const message = `A tool with rates has the price of its rate card: leave ${field} out.`;
+        throw refuse('INVALID_ARGUMENT', message, field);
       }
     }
     if (model !== undefined && typeof model !== 'string' && typeof model !== 'function') {
@@ -171,10 +172,7 @@ class Meter {
   beginSync(receiver, args) {
     const call = this.#call(receiver, args);
     const { core } = call.scope;
-    if (call.manifest !== undefined) {
-      core.callSync('skill.register', call.manifest);
-      this.#registered(call);
-    }
+    if (call.manifest !== undefined) this.registerSync(call.scope.payment.engine, call);
     call.scope.begun = core.beginSync(call);
     return call.scope;
   }
@@ -183,10 +181,7 @@ class Meter {
   async begin(receiver, args) {
     const call = this.#call(receiver, args);
     const { core } = call.scope;
-    if (call.manifest !== undefined) {
-      await core.call('skill.register', call.manifest);
-      this.#registered(call);
-    }
+    if (call.manifest !== undefined) await this.register(call.scope.payment.engine, call);
     call.scope.begun = await core.begin(call);
     return call.scope;
   }
@@ -233,7 +228,9 @@ class Meter {
     const outer = storage.getStore();
     const payment = this.resolve(outer, receiver, args);
     const { core } = payment.engine;
-    const { tool, manifest } = this.#tool(payment.engine, receiver, args);
+    const { tool, manifest } = this.rates === undefined || this.isLate
+      ? this.identify(payment.engine)
+      : { tool: this.#rate(receiver, args) };
     const { maxCost } = this.pricing;
     const scaleOf = () => core.scale(this.#currency(core, tool));
     const units = (value, field) => toUnits(value, typeof value === 'bigint' ? 0 : scaleOf(), field);
@@ -327,15 +324,16 @@ class Meter {
 
   // ---- The tool's name and price ----
 
-  /** The name that the library knows this tool by, and where it is not registered yet, the request that does it. */
-  #tool(engine, receiver, args) {
-    if (this.rates !== undefined && !this.isLate) {
-      const model = this.modelOf.apply(receiver, args);
-      if (typeof model !== 'string' || model === '') {
-        throw refuse('MISSING_FIELD', 'The call names no model, so its rate is not known.', 'model');
-      }
-      return { tool: `${this.rates}/${model}` };
+  #rate(receiver, args) {
+    const model = this.modelOf.apply(receiver, args);
+    if (typeof model !== 'string' || model === '') {
+      throw refuse('MISSING_FIELD', 'The call names no model, so its rate is not known.', 'model');
     }
+    return `${this.rates}/${model}`;
+  }
+
+  /** The name that the library knows this tool by, and where it is not registered yet, the request that does it. */
+  identify(engine) {
     if (!this.priced) return { tool: this.pricing.tool };
     const known = this.tools.get(engine);
     if (known !== undefined) return { tool: known };
@@ -348,10 +346,23 @@ class Meter {
     return { tool, manifest: encodeJson({ manifest, keep_current: true }) };
   }
 
-  #registered({ scope, tool }) {
-    scope.core.toolAssets.clear();
-    scope.core.knowSkill(tool);
-    this.tools.set(scope.payment.engine, tool);
+  /** Registers the tool, where that has not been done. */
+  registerSync(engine, { tool, manifest }) {
+    if (manifest === undefined) return;
+    engine.core.callSync('skill.register', manifest);
+    this.#registered(engine, tool);
+  }
+
+  async register(engine, { tool, manifest }) {
+    if (manifest === undefined) return;
+    await engine.core.call('skill.register', manifest);
+    this.#registered(engine, tool);
+  }
+
+  #registered(engine, tool) {
+    engine.core.toolAssets.clear();
+    engine.core.knowSkill(tool);
+    this.tools.set(engine, tool);
   }
 
   /* The asset of the amounts here: what is stated, else that of a price that others registered. */

@@ -2240,6 +2240,10 @@ export interface Operations {
       call?: string;
       /** Charge at most this. */
       max_cost?: string | number;
+      /** Allow a price by usage that nothing bounds: hold nothing, and charge afterwards. */
+      charge_afterwards?: boolean;
+      /** A call whose usage is never reported costs nothing. */
+      release_unreported?: boolean;
       /** Give up after this; the tool's own time where absent or more. */
       deadline_ms?: number | bigint | string | Date;
       /** `full`, `normal` or `relaxed`; what the engine was opened with where absent. */

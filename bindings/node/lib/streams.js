@@ -1,8 +1,8 @@
 'use strict';
 
-/* Streams that a tool gives: iterators, async iterators, Node's Readable and the web's ReadableStream. A call that gives
- * one ends with it: at its end, at its error, or where the consumer leaves it, also by forgetting it. What the tool does
- * between two items belongs to the call, and what the consumer does there does not. */
+/* Streams that a tool gives: iterators, async iterators, Node's Readable and the web's ReadableStream. A call that
+ * gives one ends with it: at its end, at its error, or where the consumer leaves it, also by forgetting it. What the
+ * tool does between two items belongs to the call, and what the consumer does there does not. */
 
 const { Duplex, Readable, Transform } = require('node:stream');
 

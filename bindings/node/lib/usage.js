@@ -91,15 +91,23 @@ function membersOf(usage, meter, field) {
   return given !== null && typeof given === 'object' ? countsOf(given, field) : [[meter, given]];
 }
 
+/* The names of the meters as members of the text: most usages have no others. */
+const MEMBERS = new Map(METERS.map((meter) => [meter, `"${word(meter)}":`]));
+
 /** Writes what was used as the library reads it; undefined where nothing is given. `meter` is that of a bare number. */
 function usageText(usage, meter, scaleOf, field = 'usage') {
-  const members = [];
+  if (Number.isSafeInteger(usage)) return `{${MEMBERS.get(meter)}${usage}}`;
+  let members = '';
   for (const [name, quantity] of membersOf(usage, meter, field)) {
     if (typeof name !== 'string') throw refuse('INVALID_ARGUMENT', SHAPE, field);
-    const text = quantityText(quantity, name, scaleOf, `${field}.${name}`);
-    if (text !== undefined) members.push(`${JSON.stringify(word(name))}:${text}`);
+    const text = Number.isSafeInteger(quantity)
+      ? String(quantity)
+      : quantityText(quantity, name, scaleOf, `${field}.${name}`);
+    if (text === undefined) continue;
+    if (members !== '') members += ',';
+    members += (MEMBERS.get(name) ?? `${JSON.stringify(word(name))}:`) + text;
   }
-  return members.length === 0 ? undefined : `{${members.join(',')}}`;
+  return members === '' ? undefined : `{${members}}`;
 }
 
 // ---- As counts, for charges, holds and quotes ----

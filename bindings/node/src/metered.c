@@ -6,7 +6,10 @@
 #include "library.h"
 #include "requests.h"
 
-enum { CALL_WORDS = sizeof(farebox_metered_call) / sizeof(int64_t), TALLY_WORDS = sizeof(farebox_tally) / sizeof(int64_t) };
+enum {
+    CALL_WORDS = sizeof(farebox_metered_call) / sizeof(int64_t),
+    TALLY_WORDS = sizeof(farebox_tally) / sizeof(int64_t)
+};
 
 _Static_assert(sizeof(farebox_metered_call) % sizeof(int64_t) == 0, "a call is a whole number of words");
 _Static_assert(sizeof(farebox_tally) % sizeof(int64_t) == 0, "a tally is a whole number of words");

@@ -331,23 +331,24 @@ withEngine('each meter has its own cost', async (engine) => {
   const counted = pricing({ cost: { input_token: '0.001', request: '0.02' } })(function counted() {});
   engine.paying('user:ana', () => counted('x'.repeat(40)));
   assert.equal(spent(engine), usd('0.0545'));
-  for (const wrong of [{}, { token: 1 }, { input_token: 1, inputTokens: 2 }, { page: 1, hour: 2 }, { image: 'x' }, []]) {
-    assert.ok((await errorOf(() => pricing({ cost: wrong, name: 'x' }))) instanceof RequestError, JSON.stringify(wrong));
+  for (const cost of [{}, { token: 1 }, { input_token: 1, inputTokens: 2 }, { page: 1, hour: 2 }, { image: 'x' }, []]) {
+    assert.ok((await errorOf(() => pricing({ cost, name: 'x' }))) instanceof RequestError, JSON.stringify(cost));
   }
   assert.equal(await codeOf(() => pricing({ cost: { image: 1 }, per: 'image', name: 'x' })), 'INVALID_ARGUMENT');
 });
 
 function publish(engine) {
   const entry = (name, rate) => ({ name, versions: [{ price: { components: [{ meter: 'output_tokens', rate }] } }] });
-  const card = { name: 'llm', currency: 'USD', source: 'a list', entries: [entry('small', '0.01'), entry('large', '0.1')] };
-  engine.callSync('rate_card.publish', { card });
+  const entries = [entry('small', '0.01'), entry('large', '0.1')];
+  engine.callSync('rate_card.publish', { card: { name: 'llm', currency: 'USD', source: 'a list', entries } });
 }
 
 withEngine('the price may be that of a rate card, by the model of the call', async (engine) => {
   publish(engine);
   const options = { rates: 'llm', model: 'model', maxCost: '1', name: 'chat' };
   const chat = pricing(options)(async ({ tokens }) => recordUsage({ outputTokens: tokens }));
-  const computed = pricing({ ...options, model: (_, model) => model })((tokens) => recordUsage({ outputTokens: tokens }));
+  const model = (_, second) => second;
+  const computed = pricing({ ...options, model })((tokens) => recordUsage({ outputTokens: tokens }));
   await engine.paying('user:ana', async () => {
     await chat({ model: 'small', tokens: 3 });
     assert.equal(spent(engine), usd('0.03'));

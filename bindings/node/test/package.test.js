@@ -50,8 +50,8 @@ test('meters, flags and choices are those of the header', () => {
   const fields = [...struct.matchAll(/int64_t (\w+);/g)].map(([, name]) => name);
   assert.deepEqual(METERS.map((name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)), fields);
   const sources = fs.readdirSync(LIB).filter((name) => name.endsWith('.js')).map((name) => read(LIB, name)).join('\n');
-  const names = 'OPEN_\\w+|AMOUNT_GIVEN|MAX_COST_GIVEN|CAPTURE_(?!TEXTS)\\w+|TOOL_UNCHARGED|REPLAYED|UNCOMMITTED|FINAL|CAPPED|UNREPORTED|RELEASED|'
-    + 'REFUSAL|CALL_(?!WORDS)\\w+|FINISH_(?!WORDS)\\w+';
+  const names = 'OPEN_\\w+|AMOUNT_GIVEN|MAX_COST_GIVEN|CAPTURE_(?!TEXTS)\\w+|TOOL_UNCHARGED|REPLAYED|UNCOMMITTED|FINAL|CAPPED|'
+    + 'UNREPORTED|RELEASED|REFUSAL|CALL_(?!WORDS)\\w+|FINISH_(?!WORDS)\\w+';
   const stated = [...sources.matchAll(new RegExp(`^const (${names}) = (\\d+);`, 'gm'))];
   assert.equal(stated.length, 22);
   for (const [, name, value] of stated) {

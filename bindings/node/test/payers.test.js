@@ -188,7 +188,8 @@ withEngine('arguments have one form', () => {
   let deep = 'deep';
   for (let i = 0; i < 5000; i++) deep = [deep];
   const different = [
-    [], [1], ['1'], [null, 1], [[1]], [[[1]]], [{ a: 1 }], [{ a: '1' }], [{ b: 1 }], [[['a', 1]]], [new Map([['a', 1]])],
+    [], [1], ['1'], [null, 1], [[1]], [[[1]]], [{ a: 1 }], [{ a: '1' }], [{ b: 1 }], [[['a', 1]]],
+    [new Map([['a', 1]])],
     [new Set([1])], [Buffer.from([1])], [NaN], [Infinity], [true], ['true'], ['<Map "a":1>'], [cycle], [deep],
     [new Error('a')], [new Error('b')], ['x'.repeat(5000)], ['x'.repeat(5001)], [{ get a() { throw new Error(); } }],
   ];

@@ -66,3 +66,39 @@ withEngine('a hold lasts up to 366 days', async (engine, clock) => {
     assert.equal(error.code, 'INVALID_ARGUMENT', String(span));
   }
 });
+
+withEngine('a rate without a present price is a state error', async (engine, clock) => {
+  const publish = (name) => {
+    engine.callSync('rate_card.publish', {
+      card: { name: 'c', currency: 'USD', entries: [{ name, price: { cost: '1' } }] },
+    });
+    clock.move(1);
+  };
+  publish('g');
+  publish('h');
+  for (const call of [
+    () => engine.charge('user:ana', { tool: 'c/g', maxCost: 1 }),
+    () => engine.chargeSync('user:ana', { tool: 'c/g', usage: { value: 5 } }),
+    () => engine.reserve('user:ana', { tool: 'c/g', amount: 1 }),
+    () => engine.priceTool('c/g', { maxCost: 1 }),
+    () => engine.chargeManySync([{ payer: 'user:ana', tool: 'c/g', maxCost: 1 }])[0].require(),
+  ]) {
+    assert.equal(await codeOf(call), 'RATE_CARD_NOT_FOUND');
+  }
+});
+
+withEngine('a repeat is the same after the currency of its tool changed', async (engine) => {
+  const register = (version, currency) => {
+    const tool = { name: 'd', pricing: { components: [{ model: 'dynamic' }], max_cost: '1' } };
+    engine.registerSkillSync({ id: 's', version, currency, tools: [tool] });
+  };
+  engine.depositSync('user:ana', 10, { asset: 'JPY' });
+  register('1.0.0', 'USD');
+  const request = { tool: 'd', amount: 3, key: 'k' };
+  const first = await engine.charge('user:ana', request);
+  assert.ok(first.capped && engine.chargeSync('user:ana', request).replayed);
+  register('2.0.0', 'JPY');
+  const again = await engine.charge('user:ana', request);
+  assert.ok(again.replayed && again.id === first.id && again.asset === 'USD');
+  assert.equal(await codeOf(() => engine.charge('user:ana', { ...request, amount: 1 })), 'KEY_CONFLICT');
+});

@@ -109,4 +109,17 @@ function loadVectors(name) {
   return JSON.parse(fs.readFileSync(path.join(ROOT, 'Tests', 'Vectors', name), 'utf8'));
 }
 
-module.exports = { PROJECT, ROOT, ManualClock, codeOf, errorOf, loadVectors, run, spent, usd, warnings, withEngine, withFolder };
+module.exports = {
+  PROJECT,
+  ROOT,
+  ManualClock,
+  codeOf,
+  errorOf,
+  loadVectors,
+  run,
+  spent,
+  usd,
+  warnings,
+  withEngine,
+  withFolder,
+};

@@ -15,7 +15,8 @@ const PRELUDE = `
   const { Farebox, FareboxError, libraryPath, describe, ...farebox } = require(${JSON.stringify(PROJECT)});
   libraryPath();
   const native = require(${JSON.stringify(`${PROJECT}/build/farebox.node`)});
-  const VERBS = Object.keys(native).filter((name) => typeof native[name] === 'function' && !/^(load|setPayerAsker)$/.test(name));
+  const VERBS = Object.keys(native)
+    .filter((name) => typeof native[name] === 'function' && !/^(load|setPayerAsker)$/.test(name));
   function openEngine() {
     const engine = Farebox.openSync('memory:');
     engine.openAccountSync('user:ana');

@@ -318,3 +318,65 @@ def test_a_signature_that_does_not_fit_the_prototype_is_refused(engine: Farebox)
         with pytest.raises(RequestError) as raised:
             engine.meter_function(c_pow(), cost=1, signature=signature)
         assert raised.value.field == "signature"
+
+
+def comparing(engine: Farebox) -> tuple[Any, Any]:
+    """A metered comparison, and the sort of C that calls it back once for two numbers."""
+    compare = CFUNCTYPE(c_int, c_void_p, c_void_p)(lambda left, right: 0)
+    metered = engine.meter_function(compare, cost="0.01", tool="compare")
+    qsort = ctypes.CDLL(None)["qsort"]
+    qsort.restype, qsort.argtypes = None, [c_void_p, c_size_t, c_size_t, c_void_p]
+    return metered, lambda: qsort((c_int * 2)(2, 1), 2, 4, ctypes.cast(metered, c_void_p))
+
+
+def test_what_c_calls_back_is_paid_by_the_task_that_called_c(engine: Farebox) -> None:
+    kept, sort = comparing(engine)
+
+    async def agent(user: str, seconds: float) -> None:
+        with engine.paying(user):
+            await asyncio.sleep(seconds)
+            sort()
+            await asyncio.sleep(0.02)
+            await asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, sort)
+
+    async def main() -> None:
+        await asyncio.gather(agent("user:ana", 0.001), agent("user:bob", 0.01))
+        sort()  # nobody pays: refused
+        assert kept is not None
+
+    asyncio.run(main())
+    assert balance(engine) == Decimal("9.98") and balance(engine, "user:bob") == Decimal("0.03")
+
+
+def test_what_c_calls_back_belongs_to_the_named_call(engine: Farebox) -> None:
+    kept, sort = comparing(engine)
+    power = engine.meter_function(c_pow(), cost="0.02")
+    for _ in range(2):
+        with engine.paying("user:ana", run="r"), farebox.call_id("c"):
+            assert power(2, 3) == 8
+            assert power(2, 3) == 8  # alike, and another call
+            assert power(2, 4) == 16
+    assert balance(engine) == Decimal("9.94")
+    with engine.paying("user:ana", run="r"), farebox.call_id("other"):
+        assert power(2, 3) == 8
+    assert balance(engine) == Decimal("9.92") and kept is not None
+
+
+def test_c_functions_of_one_name_have_a_price_each(engine: Farebox) -> None:
+    cheap, dear = (engine.meter_function(c_pow(), cost=cost, max_cost=1) for cost in ("0.02", "0.5"))
+    with engine.paying("user:ana") as payment:
+        for function in (cheap, dear, cheap):
+            assert function(2, 3) == 8
+    assert [receipt.amount for receipt in payment.receipts] == [Decimal("0.02"), Decimal("0.5"), Decimal("0.02")]
+    assert cheap.tool == dear.tool == "pow"
+
+
+def test_a_payer_of_another_ledger_pays_for_no_c_function(engine: Farebox) -> None:
+    power = engine.meter_function(c_pow(), cost="0.02")
+    with Farebox.open("memory:") as other:
+        other.open_account("user:ana")
+        other.deposit("user:ana", 1)
+        with other.paying("user:ana"), pytest.raises(farebox.FareboxError):
+            power(2, 3)
+        assert other.balance("user:ana").balance == 1
+    assert balance(engine) == 10

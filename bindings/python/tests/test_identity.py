@@ -308,7 +308,7 @@ def test_rates_by_the_model_that_the_result_names(rates: Farebox) -> None:
 
     assert paid(rates, complete) == "0.01"
     assert paid(rates, complete) == "0.1"
-    with pytest.warns(RuntimeWarning, match="no rate"):
+    with pytest.warns(RuntimeWarning, match="has no rate"):
         assert paid(rates, complete) == "1"  # what was held
     assert paid(rates, complete) == "1"
     with pytest.raises(RequestError) as caught:
@@ -348,3 +348,26 @@ def test_the_maximum_limits_the_sum_of_all_lines(engine: Farebox) -> None:
         farebox.record_amount(5)
 
     assert paid(engine, agent) == "0.1"
+
+
+def test_a_call_leaves_no_garbage(engine: Farebox) -> None:
+    plain = make("0.001")
+    counted = make("0.001", per="character", units="query")
+
+    def stream(count: int) -> Any:
+        yield from range(count)
+
+    items = meter(stream, cost="0.001")
+    with engine.paying("user:ana", run="r"):
+        for use in (plain, counted, lambda query: list(items(3))):
+            use("x")
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(50):
+                    with farebox.call_id("c"):
+                        use("x")
+                    use("x")
+                assert gc.collect() == 0
+            finally:
+                gc.enable()

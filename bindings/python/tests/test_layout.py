@@ -117,6 +117,7 @@ def test_constants_equal_the_header(compiled: dict[str, int]) -> None:
         "CAPTURE_AMOUNT",
         "CAPTURE_USAGE",
         "METERED_CHECK_ONLY",
+        "TOOL_UNCHARGED",
         "CALL_AMOUNT_GIVEN",
         "CALL_MAX_COST_GIVEN",
         "CALL_CHARGE_AFTERWARDS",
@@ -130,6 +131,9 @@ def test_constants_equal_the_header(compiled: dict[str, int]) -> None:
         "ENDING_LEFT",
     ):
         assert getattr(layout, name) == compiled[f"FAREBOX_{name}"]
+    for kind in ("TOOL", "METERED"):
+        for name in ("CHARGE_AFTERWARDS", "RELEASE_UNREPORTED"):
+            assert compiled[f"FAREBOX_{kind}_{name}"] == getattr(layout, f"CALL_{name}")
     for name in ("REPLAYED", "UNCOMMITTED", "FINAL", "CAPPED", "UNREPORTED", "RELEASED"):
         assert getattr(layout, f"RECEIPT_{name}") == compiled[f"FAREBOX_RECEIPT_{name}"]
 

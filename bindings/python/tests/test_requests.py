@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 import pytest
 
-from farebox import Farebox, PaymentRefused, RequestError
+from farebox import Farebox, KeyConflict, PaymentRefused, RequestError, StateError
 
 from .conftest import ManualClock
 
@@ -57,7 +57,7 @@ def test_a_maximum_of_0_is_a_maximum(engine: Farebox) -> None:
     ]
     for refused in refusals:
         with pytest.raises(PaymentRefused) as caught:
-            refused()  # type: ignore[no-untyped-call]
+            refused()
         assert caught.value.name == "OVER_MAX_COST"
     quote = engine.price_tool("flat", max_cost=0)
     assert quote.total == 0 and quote.capped
@@ -77,3 +77,44 @@ def test_a_hold_lasts_up_to_366_days(engine: Farebox, clock: ManualClock) -> Non
         assert caught.value.name == "INVALID_ARGUMENT", seconds
         with pytest.raises(RequestError):
             engine.extend(engine.reserve("user:ana", amount=0), seconds)
+
+
+def test_a_rate_without_a_present_price_is_a_state_error(engine: Farebox, clock: ManualClock) -> None:
+    def publish(name: str) -> None:
+        card = {"name": "c", "currency": "USD", "entries": [{"name": name, "price": {"cost": "1"}}]}
+        engine.call("rate_card.publish", card=card)
+        clock.move(1)
+
+    publish("g")
+    first = engine.charge("user:ana", "c/g", max_cost=1, key="k")
+    publish("h")
+    engine._tool_assets = {}
+    calls: list[Callable[[], Any]] = [
+        lambda: engine.charge("user:ana", "c/g", max_cost=1),
+        lambda: engine.charge("user:ana", "c/g", value=5),
+        lambda: engine.reserve("user:ana", "c/g", amount=1),
+        lambda: engine.price_tool("c/g", max_cost=1),
+        lambda: engine.charge_many([{"payer": "user:ana", "tool": "c/g", "max_cost": 1}])[0].require(),
+    ]
+    for call in calls:
+        with pytest.raises(StateError) as caught:
+            call()
+        assert caught.value.name == "RATE_CARD_NOT_FOUND"
+    # A repeat is answered all the same.
+    assert engine.charge("user:ana", "c/g", max_cost=1, key="k").id == first.id
+
+
+def test_a_repeat_is_the_same_after_the_currency_of_its_tool_changed(engine: Farebox) -> None:
+    def register(version: str, currency: str) -> None:
+        tool = {"name": "d", "pricing": {"components": [{"model": "dynamic"}], "max_cost": "1"}}
+        engine.register_skill({"id": "s", "version": version, "currency": currency, "tools": [tool]})
+
+    engine.deposit("user:ana", 10, asset="JPY")
+    register("1.0.0", "USD")
+    first = engine.charge("user:ana", "d", amount=3, key="k")
+    assert first.capped and engine.charge("user:ana", "d", amount=3, key="k").replayed
+    register("2.0.0", "JPY")
+    again = engine.charge("user:ana", "d", amount=3, key="k")
+    assert again.replayed and again.id == first.id and again.asset == "USD"
+    with pytest.raises(KeyConflict):
+        engine.charge("user:ana", "d", amount=1, key="k")

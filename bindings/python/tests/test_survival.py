@@ -65,6 +65,11 @@ def tool(**fields):
     fields.setdefault("tool", text("t"))
     return layout.ToolArgs(struct_size=ctypes.sizeof(layout.ToolArgs), **fields)
 
+def begin(**fields):
+    fields.setdefault("payer", text("user:ana"))
+    fields.setdefault("tool", text("t"))
+    return layout.BeginArgs(struct_size=ctypes.sizeof(layout.BeginArgs), **fields)
+
 def receipt():
     return layout.Receipt(struct_size=ctypes.sizeof(layout.Receipt))
 
@@ -90,6 +95,10 @@ def everything(handle):
         "capture": lib.capture(handle, at(capture), at(got), at(e)),
         "release": lib.release(handle, 1, at(got), at(e)),
         "extend": lib.extend(handle, 1, 1000, at(got), at(e)),
+        "increase": lib.increase(handle, at(sized(layout.IncreaseArgs, hold=1)), at(got), at(e)),
+        "begin": lib.begin(handle, at(begin()), at(sized(layout.MeteredCall)), at(e)),
+        "finish": lib.finish(
+            handle, at(sized(layout.MeteredCall)), at(sized(layout.FinishArgs)), at(got), at(e)),
         "balance": lib.balance(handle, text("user:ana"), layout.Str(), at(balance), at(e)),
         "call_tool": lib.call_tool(handle, at(called), ctypes.byref(out), at(got), at(e)),
         "call": lib.call(handle, text("asset.list"), text("{}"), ctypes.byref(out), at(e)),
@@ -225,6 +234,16 @@ def test_wrong_sizes_reserved_bytes_and_flags() -> None:
                 lambda: sized(layout.CaptureArgs, hold=1), lambda a: lib.capture(handle, at(a), at(receipt()), at(e))),
             layout.ToolArgs: (
                 tool, lambda a: lib.call_tool(handle, at(a), ctypes.byref(layout.Text()), at(receipt()), at(e))),
+            layout.IncreaseArgs: (
+                lambda: sized(layout.IncreaseArgs, hold=1), lambda a: lib.increase(handle, at(a), at(receipt()), at(e))),
+            layout.BeginArgs: (begin, lambda a: lib.begin(handle, at(a), at(sized(layout.MeteredCall)), at(e))),
+            layout.MeteredCall: (
+                lambda: sized(layout.MeteredCall),
+                lambda a: lib.finish(handle, at(a), at(sized(layout.FinishArgs)), at(receipt()), at(e))),
+            layout.FinishArgs: (
+                lambda: sized(layout.FinishArgs),
+                lambda a: lib.finish(handle, at(sized(layout.MeteredCall)), at(a), at(receipt()), at(e))),
+            layout.Tally: (lambda: sized(layout.Tally), lambda a: lib.record(at(a), text("1"), at(e))),
             layout.PriceArgs: (
                 lambda: sized(layout.PriceArgs, tool=text("t")),
                 lambda a: lib.price_tool(handle, at(a), at(sized(layout.Quote)), at(e))),
@@ -261,7 +280,7 @@ def test_wrong_sizes_reserved_bytes_and_flags() -> None:
                 value.usage.reserved = 1
                 assert call(value) == status.RESERVED, kind.__name__
             if inputs and hasattr(kind, "flags"):
-                for flag in (1 << 3, 1 << 31):
+                for flag in (1 << 4, 1 << 31):
                     value = make()
                     value.flags = flag
                     assert call(value) == status.RESERVED, (kind.__name__, flag)

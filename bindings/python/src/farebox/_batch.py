@@ -86,9 +86,7 @@ def fill(
     return refused
 
 
-def _pack(
-    engine: Farebox, batch: Batch, heads: dict[Any, tuple[bytes, int]], at: int, index: int, item: Any
-) -> None:
+def _pack(engine: Farebox, batch: Batch, heads: dict[Any, tuple[bytes, int]], at: int, index: int, item: Any) -> None:
     raw, place, size = batch.raw, batch.place, _CHARGE_SIZE
     meters: Mapping[str, Quantity | None] = {}
     if type(item) is ChargeRequest:

@@ -76,6 +76,13 @@ def given_flags(amount: Any, max_cost: Any) -> int:
     return (0 if amount is None else layout.AMOUNT_GIVEN) | (0 if max_cost is None else layout.MAX_COST_GIVEN)
 
 
+def call_flags(charge_afterwards: bool, release_unreported: bool) -> int:
+    """The flags of a metered call; those of plugins' tools and C functions are the same."""
+    return (layout.CALL_CHARGE_AFTERWARDS if charge_afterwards else 0) | (
+        layout.CALL_RELEASE_UNREPORTED if release_unreported else 0
+    )
+
+
 def identifier(value: int, field: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**64:
         raise RequestError(status.INVALID_ARGUMENT, "An id is a whole number of 64 bits.", field=field)

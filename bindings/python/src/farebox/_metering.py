@@ -20,7 +20,7 @@ from . import _statuses as status
 from . import context
 from ._arguments import canonical
 from ._counting import UnitsOf, argument, counter_of, meter_of, price_per, signature_of
-from ._encoding import given, manifest_of
+from ._encoding import call_flags, given, manifest_of
 from ._identity import skill_of
 from ._quantities import usage_json, usage_texts
 from ._waiting import elsewhere
@@ -226,9 +226,7 @@ class Meter:
             )
         self._durability = 0 if durability is None else layout.DURABILITY[durability]
         self._returned = layout.FINISH.pack(_FINISH_SIZE, 0, layout.ENDING_RETURNED, self._durability, *(0,) * 8)
-        self._flags = (layout.CALL_CHARGE_AFTERWARDS if options["charge_afterwards"] else 0) | (
-            layout.CALL_RELEASE_UNREPORTED if options["release_unreported"] else 0
-        )
+        self._flags = call_flags(options["charge_afterwards"], options["release_unreported"])
         self._tools: weakref.WeakKeyDictionary[Farebox, Borrowed] = weakref.WeakKeyDictionary()
         self._ref = weakref.ref(self)
 

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def has_loop() -> bool:
 async def elsewhere(work: Callable[[], T], abandoned: Callable[[T], object] | None = None) -> T:
     """Does work on a thread. A task that is cancelled leaves at once; the work goes on, and what it gives is abandoned.
 
-    ``abandoned`` is then called with it, on the thread. Outside asyncio the work is done on a thread of trio, or here.
+    ``abandoned`` is then called with it, on a thread. Outside asyncio the work is done on a thread of trio, or here.
 
     Errors: those of the work.
     """
@@ -67,35 +67,39 @@ async def elsewhere(work: Callable[[], T], abandoned: Callable[[T], object] | No
                 found: T = await trio.to_thread.run_sync(work)
             return found
         return work()
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
     context = contextvars.copy_context()
-    waited = [True]  # whoever takes this decides: the work was done in time, or its task was cancelled first
 
-    def made() -> T:
-        result = context.run(work)
-        if not _take(waited) and abandoned is not None:
-            context.run(abandoned, result)
-        return result
+    def deliver(result: Any, error: BaseException | None) -> None:
+        if future.cancelled():
+            if error is None and abandoned is not None:
+                _pool().submit(context.run, abandoned, result)
+        elif error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
 
-    future = _pool().submit(made)
+    def made() -> None:
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = context.run(work)
+        except BaseException as raised:
+            error = raised
+        try:
+            loop.call_soon_threadsafe(deliver, result, error)
+        except RuntimeError:  # the event loop was closed meanwhile
+            if error is None and abandoned is not None:
+                context.run(abandoned, result)
+
+    _pool().submit(made)
     try:
-        return await asyncio.shield(asyncio.wrap_future(future))
+        return await future
     except asyncio.CancelledError:
-        if not _take(waited) and abandoned is not None and not future.cancelled():
-            # It was done in the same moment.
-            future.add_done_callback(functools.partial(_abandon, abandoned))
+        if future.done() and not future.cancelled() and future.exception() is None and abandoned is not None:
+            _pool().submit(context.run, abandoned, future.result())  # it was done in the same moment
         raise
-
-
-def _take(waited: list[bool]) -> bool:
-    try:
-        return waited.pop()
-    except IndexError:
-        return False
-
-
-def _abandon(abandoned: Callable[[Any], object], future: Future[Any]) -> None:
-    if future.exception() is None:
-        _pool().submit(abandoned, future.result())
 
 
 def _is_trio(trio: Any) -> bool:

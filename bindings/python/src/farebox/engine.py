@@ -24,6 +24,7 @@ from ._counting import price_per
 from ._encoding import (
     DURABILITY,
     borrowed,
+    call_flags,
     encode_json,
     given,
     given_flags,
@@ -668,19 +669,23 @@ class Farebox:
         call: str | None = None,
         durability: str | None = None,
         uncharged: bool = False,
+        charge_afterwards: bool = False,
+        release_unreported: bool = False,
     ) -> ToolResult:
         """Runs a tool of a plugin: quotes, reserves, runs, and captures what it used; or releases where it failed.
 
         ``input`` is a mapping, in which bytes are sent as Base64, or JSON as it is. Who pays, and the run, is by default
         what ``paying`` says; ``call`` is by default the id of ``call_id``, which with the run then makes the key too.
         The same ``key`` again runs the tool again and charges once. ``max_cost`` is held, and the call costs no more.
-        ``uncharged`` runs it at the host's own cost: no payer, no receipt, nothing in the ledger.
+        ``charge_afterwards`` and ``release_unreported`` are those of ``pricing``. ``uncharged`` runs the tool at the
+        host's own cost: no payer, no receipt, nothing in the ledger.
 
         Units: ``max_cost`` in major units of the tool's asset; ``deadline`` in seconds, the plugin's own where absent.
         Errors: PluginError (the payer was charged nothing), PaymentRefused, StateError TOOL_NOT_FOUND, TOOL_DISABLED;
         RequestError, KeyConflict, HoldError, HandleError, StoreError.
         """
-        made = ToolCall(self, tool, input, payer, max_cost, deadline, key, run, call, durability, uncharged)
+        flags = call_flags(charge_afterwards, release_unreported)
+        made = ToolCall(self, tool, input, payer, max_cost, deadline, key, run, call, durability, uncharged, flags)
         return made.tell(made.make())
 
     async def call_tool_async(
@@ -696,6 +701,8 @@ class Farebox:
         call: str | None = None,
         durability: str | None = None,
         uncharged: bool = False,
+        charge_afterwards: bool = False,
+        release_unreported: bool = False,
     ) -> ToolResult:
         """Runs a tool as ``call_tool``, on a thread of the event loop's executor.
 
@@ -704,7 +711,8 @@ class Farebox:
 
         Errors: as ``call_tool``.
         """
-        made = ToolCall(self, tool, input, payer, max_cost, deadline, key, run, call, durability, uncharged)
+        flags = call_flags(charge_afterwards, release_unreported)
+        made = ToolCall(self, tool, input, payer, max_cost, deadline, key, run, call, durability, uncharged, flags)
         return await made.make_elsewhere()
 
     @property
@@ -832,6 +840,8 @@ class Farebox:
         max_cost: Money | None = None,
         durability: str | None = None,
         check_only: bool = False,
+        charge_afterwards: bool = False,
+        release_unreported: bool = False,
     ) -> Any:
         """Gives a ctypes function a price: the MeteredFunction of the same prototype that reserves, calls and captures.
 
@@ -851,16 +861,20 @@ class Farebox:
         name = tool if tool is not None else getattr(function, "__name__", None)
         if not isinstance(name, str):
             raise RequestError(status.MISSING_FIELD, "This function has no name: give tool=.", field="tool")
+        reference = name
         if cost is not None:
             price = price_per(per if per is not None else "request" if units is None else "unit")
             pricing = given(cost=text_of(cost, "cost"), currency=currency, per=price)
             share = None if revenue_share is None else text_of(revenue_share, "revenue_share")
             entry = given(name=name, pricing=pricing, revenue_share=share, description=description)
-            self.register_skill(manifest_of(f"ctypes.{name}", owner or self.default_owner, entry))
+            manifest = manifest_of(f"ctypes.{name}", owner or self.default_owner, entry)
+            self._keep_skill(manifest)
+            reference = f"{manifest['id']}@{manifest['version']}#{name}"
         return meter_c(
             self,
             function,
-            tool=name,
+            name=name,
+            tool=reference,
             payer=payer,
             signature=signature,
             units=units,
@@ -868,7 +882,7 @@ class Farebox:
             refused=refused,
             max_cost=max_cost,
             durability=durability,
-            check_only=check_only,
+            terms=(layout.METERED_CHECK_ONLY if check_only else 0) | call_flags(charge_afterwards, release_unreported),
         )
 
     def run_cost(

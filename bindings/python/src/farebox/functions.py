@@ -141,6 +141,7 @@ def meter_c(
     engine: Farebox,
     function: Any,
     *,
+    name: str,
     tool: str,
     payer: str | None,
     signature: str | None,
@@ -149,7 +150,7 @@ def meter_c(
     refused: Any,
     max_cost: Money | None,
     durability: str | None,
-    check_only: bool,
+    terms: int,
 ) -> Any:
     """Meters a ctypes function; see ``Farebox.meter_function``, which registers the price."""
     if not isinstance(function, ctypes._CFuncPtr):  # type: ignore[attr-defined]
@@ -169,7 +170,7 @@ def meter_c(
     maximum = 0 if max_cost is None else to_units(max_cost, engine._scale(engine._tool_asset(tool)), "max_cost")
     args = layout.MeterArgs(
         struct_size=ctypes.sizeof(layout.MeterArgs),
-        flags=given_flags(None, max_cost) | (layout.METERED_CHECK_ONLY if check_only else 0),
+        flags=given_flags(None, max_cost) | terms,
         function=ctypes.cast(function, c_void_p).value,
         **{
             name: layout.Str(value.address, value.size)
@@ -196,7 +197,7 @@ def meter_c(
     except BaseException:
         engine._library.unmeter(out, None)
         raise
-    made.engine, made.function, made.tool, made.signature = engine, function, tool, text
+    made.engine, made.function, made.tool, made.signature = engine, function, name, text
     made.payer, made.refused = payer, refused
     check = getattr(function, "errcheck", None)
     if check is not None:

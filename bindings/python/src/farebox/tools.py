@@ -50,6 +50,7 @@ class ToolCall:
         call: str | None,
         durability: str | None,
         uncharged: bool,
+        flags: int,
     ) -> None:
         scope = current_scope()
         payment = scope.payment if scope is not None else None
@@ -80,7 +81,7 @@ class ToolCall:
         self._max_cost = (
             0 if max_cost is None else to_units(max_cost, engine._scale(engine._tool_asset(tool)), "max_cost")
         )
-        self._flags = given_flags(None, max_cost) | (layout.TOOL_UNCHARGED if uncharged else 0)
+        self._flags = given_flags(None, max_cost) | (layout.TOOL_UNCHARGED if uncharged else 0) | flags
         self._deadline = 0 if deadline is None else max(1, milliseconds_of(deadline, "deadline"))
         self._durability = DURABILITY[durability]
         self._uncharged = uncharged

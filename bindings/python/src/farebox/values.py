@@ -163,7 +163,6 @@ class Receipt(NamedTuple):
         return f"Receipt({', '.join(facts)})"
 
 
-
 class RefusedReceipt(Receipt):
     """The receipt of an item of a batch that could not be encoded: nothing but the reason."""
 
