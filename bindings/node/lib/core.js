@@ -12,6 +12,7 @@ const {
   RECEIPT_WORDS,
   ROW_WORDS,
   WORD,
+  assetOfCall,
   emptyTally,
   keyOfCall,
   newCall,
@@ -43,6 +44,14 @@ function textOnly(value, field) {
   if (typeof value !== 'string') throw refuse('INVALID_ARGUMENT', 'A text is a string.', field);
 }
 
+/* Stops a plan that has to know something of the ledger first; see Core.plan. */
+class Unasked {
+  constructor(operation, body) {
+    this.operation = operation;
+    this.body = body;
+  }
+}
+
 class Core {
   constructor(handle, defaultAsset) {
     this.handle = handle;
@@ -53,6 +62,8 @@ class Core {
     this.toolAssets = new Map();
     this.assets = new Map();
     this.skills = new Set();
+    this.answers = undefined;
+    this.asking = new Set();
   }
 
   // ---- Running ----
@@ -78,7 +89,40 @@ class Core {
     writePlan(numbers, 0, texts, fields, plan);
     const failure = await addon[verb](this.handle, numbers, texts, frame.words);
     if (failure !== undefined) throw failureOf(failure);
+    await this.learn(frame);
     return read.call(this, frame, 0, plan);
+  }
+
+  /** Makes a plan, or gives a promise of one where something has to be asked for it: a question may have to wait for
+   * another call, and must not on the event loop. A plan may be made several times, so it must do nothing else. */
+  plan(build, answers = new Map()) {
+    this.answers = answers;
+    try {
+      return build();
+    } catch (error) {
+      if (!(error instanceof Unasked)) throw error;
+      const answered = this.answered(build, answers, error);
+      this.asking.add(answered);
+      answered.catch(() => undefined).then(() => this.asking.delete(answered));
+      return answered;
+    } finally {
+      this.answers = undefined;
+    }
+  }
+
+  async answered(build, answers, { operation, body }) {
+    this.alive();
+    answers.set(operation + body, await addon.call(this.handle, numbers, [operation, body]));
+    return this.plan(build, answers);
+  }
+
+  /** Asks the ledger; inside of `plan` only where the answer is there. */
+  ask(operation, body) {
+    if (this.answers === undefined) return this.callSync(operation, body);
+    const answer = this.answers.get(operation + body);
+    if (answer === undefined) throw new Unasked(operation, body);
+    if (typeof answer !== 'string') throw failureOf(answer, true);
+    return decodeJson(answer);
   }
 
   // ---- Charges and holds ----
@@ -150,6 +194,7 @@ class Core {
     const frame = new Frame(batch.count * RECEIPT_WORDS);
     const failure = batch.count > 0 && (await addon.chargeMany(this.handle, batch.rows(), batch.texts, frame.words));
     if (failure) throw failureOf(failure);
+    await this.learn(frame, batch.count);
     return this.receiptsOf(plans, frame);
   }
 
@@ -158,6 +203,7 @@ class Core {
     const frame = new Frame(batch.count * RECEIPT_WORDS);
     const failed = await addon.chargeEach(this.handle, batch.rows(), batch.texts, frame.words);
     if (failed !== undefined && !Array.isArray(failed)) throw failureOf(failed);
+    await this.learn(frame, batch.count);
     const results = this.receipts(frame, batch.count);
     return failed === undefined
       ? results
@@ -228,6 +274,7 @@ class Core {
     const texts = [];
     const failure = addon.finishSync(this.handle, writeFinish(texts, plan), texts, syncFrame.words);
     if (failure !== undefined) throw failureOf(failure);
+    this.learnOf(plan.begun);
     return this.receiptAt(syncFrame, 0);
   }
 
@@ -237,6 +284,7 @@ class Core {
     const frame = new Frame(RECEIPT_WORDS);
     const failure = await addon.finish(this.handle, writeFinish(texts, plan), texts, frame.words);
     if (failure !== undefined) throw failureOf(failure);
+    this.learnOf(plan.begun);
     return this.receiptAt(frame, 0);
   }
 
@@ -401,7 +449,9 @@ class Core {
     const frame = new Frame(RECEIPT_WORDS);
     const texts = [];
     writePlan(numbers, 0, texts, TOOL_TEXTS, plan);
-    return this.toolOf(await addon.callTool(this.handle, numbers, texts, frame.words), frame);
+    const answer = await addon.callTool(this.handle, numbers, texts, frame.words);
+    await this.learn(frame);
+    return this.toolOf(answer, frame);
   }
 
   toolOf(answer, frame) {
@@ -438,7 +488,9 @@ class Core {
   async invoke(handle, values, texts) {
     this.alive();
     const frame = new Frame(RECEIPT_WORDS);
-    return this.invoked(await addon.invoke(this.handle, values, texts, frame.words, handle), frame);
+    const answer = await addon.invoke(this.handle, values, texts, frame.words, handle);
+    await this.learn(frame);
+    return this.invoked(answer, frame);
   }
 
   invoked(answer, frame) {
@@ -454,6 +506,7 @@ class Core {
 
   /** Closes the ledger when what is in the queue is done. */
   async close() {
+    while (this.asking.size > 0) await Promise.allSettled(this.asking);
     this.closed = true;
     await this.queue.drained();
     const failure = await addon.close(this.handle, numbers, []);
@@ -467,7 +520,7 @@ class Core {
     let scale = this.scales.get(asset);
     if (scale === undefined) {
       textOnly(asset, 'asset');
-      scale = this.callSync('asset.get', JSON.stringify({ asset })).scale;
+      scale = this.ask('asset.get', JSON.stringify({ asset })).scale;
       this.scales.set(asset, scale);
     }
     return scale;
@@ -478,13 +531,42 @@ class Core {
     let asset = this.toolAssets.get(tool);
     if (asset === undefined) {
       textOnly(tool, 'tool');
-      const { pricing } = this.callSync('tool.inspect', JSON.stringify({ tool }));
+      const { pricing } = this.ask('tool.inspect', JSON.stringify({ tool }));
       // Without a price at this time the library refuses the call, or knows it as a repeat.
       if (pricing === null) return this.defaultAsset;
       asset = pricing.currency;
       this.toolAssets.set(tool, asset);
     }
     return asset;
+  }
+
+  /** Asks for the scale of the default asset, if there is one; nothing else waits for the ledger yet. */
+  learnDefault() {
+    try {
+      this.scale();
+    } catch {
+      // A plan that needs it says so.
+    }
+  }
+
+  /** Asks for the assets of receipts that came off the event loop, where they are not known. */
+  async learn(frame, count = 1) {
+    for (let i = 0; i < count; i++) {
+      const raw = frame.asset(i * receipt.size + receipt.asset);
+      if (this.assets.has(raw) || raw.startsWith('\0') || this.closed) continue;
+      const code = raw.replace(/\0+$/, '');
+      const answer = await addon.call(this.handle, numbers, ['asset.get', JSON.stringify({ asset: code })]);
+      if (typeof answer !== 'string') continue; // it is asked for again where it is needed
+      const { scale } = decodeJson(answer);
+      this.scales.set(code, scale);
+      this.assets.set(raw, [code, scale]);
+    }
+  }
+
+  /** Takes the asset of a metered call from what the library said when it began. */
+  learnOf(begun) {
+    const raw = assetOfCall(begun);
+    if (!this.assets.has(raw)) this.assets.set(raw, [raw.replace(/\0+$/, ''), scaleOfCall(begun)]);
   }
 
   /** Code and scale of an asset by the bytes of a receipt. */

@@ -31,6 +31,7 @@ class Farebox {
     Object.defineProperty(this, 'core', { value: core });
     this.url = this.callSync('engine.describe').address;
     this.defaultAsset = core.defaultAsset;
+    core.learnDefault();
     this.defaultOwner = options.defaultOwner ?? null;
     // A structured clone refuses a symbol, and would else make an empty object.
     this.uncloneable = uncloneable;
@@ -81,7 +82,8 @@ class Farebox {
   // ---- Charges and holds ----
 
   async charge(payer, request) {
-    return this.core.charge(requests.chargePlan(this.core, payer, request));
+    const plan = this.core.plan(() => requests.chargePlan(this.core, payer, request));
+    return this.core.charge(plan instanceof Promise ? await plan : plan);
   }
 
   chargeSync(payer, request) {
@@ -89,7 +91,9 @@ class Farebox {
   }
 
   async chargeMany(list) {
-    const plans = requests.manyPlans(this.core, list);
+    // A plan may be made again, and an iterable gives its items once.
+    const given = typeof list?.[Symbol.iterator] === 'function' ? [...list] : list;
+    const plans = await this.core.plan(() => requests.manyPlans(this.core, given));
     return plans.length === 0 ? [] : this.core.chargeMany(plans);
   }
 
@@ -99,7 +103,8 @@ class Farebox {
   }
 
   async reserve(payer, request) {
-    return new Hold(this, await this.core.reserve(requests.reservePlan(this.core, payer, request)));
+    const plan = await this.core.plan(() => requests.reservePlan(this.core, payer, request));
+    return new Hold(this, await this.core.reserve(plan));
   }
 
   reserveSync(payer, request) {
@@ -107,7 +112,7 @@ class Farebox {
   }
 
   async increase(hold, amount, options) {
-    return this.core.increase(requests.increasePlan(this.core, hold, amount, options));
+    return this.core.increase(await this.core.plan(() => requests.increasePlan(this.core, hold, amount, options)));
   }
 
   increaseSync(hold, amount, options) {
@@ -115,7 +120,7 @@ class Farebox {
   }
 
   async capture(hold, request) {
-    return this.core.capture(requests.capturePlan(this.core, hold, request));
+    return this.core.capture(await this.core.plan(() => requests.capturePlan(this.core, hold, request)));
   }
 
   captureSync(hold, request) {
@@ -141,7 +146,7 @@ class Farebox {
   // ---- Prices and balances ----
 
   async priceTool(tool, options) {
-    return this.core.priceTool(requests.pricePlan(this.core, tool, options));
+    return this.core.priceTool(await this.core.plan(() => requests.pricePlan(this.core, tool, options)));
   }
 
   priceToolSync(tool, options) {
@@ -167,7 +172,7 @@ class Farebox {
   // ---- Accounts, skills, webhooks, everything else ----
 
   async openAccount(account, options) {
-    return this.call('account.open', accountFields(this.core, account, options));
+    return this.call('account.open', await this.core.plan(() => accountFields(this.core, account, options)));
   }
 
   openAccountSync(account, options) {
@@ -175,7 +180,8 @@ class Farebox {
   }
 
   async deposit(account, amount, options) {
-    return this.call('account.deposit', depositFields(this.core, account, amount, options));
+    const fields = await this.core.plan(() => depositFields(this.core, account, amount, options));
+    return this.call('account.deposit', fields);
   }
 
   depositSync(account, amount, options) {
@@ -223,7 +229,7 @@ class Farebox {
   }
 
   async callTool(payer, tool, input, options) {
-    return this.core.callTool(requests.toolPlan(this.core, payer, tool, input, options));
+    return this.core.callTool(await this.core.plan(() => requests.toolPlan(this.core, payer, tool, input, options)));
   }
 
   callToolSync(payer, tool, input, options) {

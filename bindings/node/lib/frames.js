@@ -177,6 +177,11 @@ function keyOfCall(begun) {
   return bytes.latin1Slice(meteredCall.key, end === -1 || end > last ? last : end);
 }
 
+/** The bytes of the call's asset, as those of a receipt are. */
+function assetOfCall(begun) {
+  return bytesOfCall(begun).latin1Slice(meteredCall.asset, meteredCall.asset + ASSET_BYTES);
+}
+
 /** Digits after the point of the call's asset. */
 function scaleOfCall(begun) {
   return bytesOfCall(begun).readUInt32LE(meteredCall.scale);
@@ -213,6 +218,7 @@ module.exports = {
   RECEIPT_WORDS,
   ROW_WORDS,
   WORD,
+  assetOfCall,
   emptyTally,
   keyOfCall,
   newCall,

@@ -145,7 +145,7 @@ async function meterFunction(engine, given) {
   const { meter, planOf, signature, call, answer } = read(engine, given);
   const identity = meter.identify(engine);
   await meter.register(engine, identity);
-  const handle = await core.meter(planOf(core, identity.tool));
+  const handle = await core.meter(await core.plan(() => planOf(core, identity.tool)));
   const metered = async (...args) => {
     const { numbers, texts, payment } = call(args);
     return answer(await core.invoke(handle, numbers, texts), payment);

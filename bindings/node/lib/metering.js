@@ -141,6 +141,7 @@ class Meter {
       (maxCost == null ? 0 : CALL_MAX_COST_GIVEN) |
       (flagOf(options.chargeAfterwards, 'chargeAfterwards') ? CALL_CHARGE_AFTERWARDS : 0) |
       (flagOf(options.releaseUnreported, 'releaseUnreported') ? CALL_RELEASE_UNREPORTED : 0);
+    this.hasAmounts = maxCost != null || computed;
     this.tools = new WeakMap();
   }
 
@@ -170,18 +171,24 @@ class Meter {
 
   /** Holds the price of a call that is about to run, and gives its scope. */
   beginSync(receiver, args) {
-    const call = this.#call(receiver, args);
-    const { core } = call.scope;
-    if (call.manifest !== undefined) this.registerSync(call.scope.payment.engine, call);
-    call.scope.begun = core.beginSync(call);
+    const who = this.#who(receiver, args);
+    if (who.manifest !== undefined) this.registerSync(who.payment.engine, who);
+    const call = this.#call(who, receiver, args);
+    call.scope.begun = call.scope.core.beginSync(call);
     return call.scope;
   }
 
   /** The same, off the event loop. */
   async begin(receiver, args) {
-    const call = this.#call(receiver, args);
-    const { core } = call.scope;
-    if (call.manifest !== undefined) await this.register(call.scope.payment.engine, call);
+    const who = this.#who(receiver, args);
+    const { core } = who.payment.engine;
+    if (who.manifest !== undefined) await this.register(who.payment.engine, who);
+    if (this.hasAmounts) {
+      // Asked before the functions of the options, which are called once.
+      const scale = core.plan(() => core.scale(this.#currency(core, who.tool)));
+      if (scale instanceof Promise) await scale;
+    }
+    const call = this.#call(who, receiver, args);
     call.scope.begun = await core.begin(call);
     return call.scope;
   }
@@ -223,14 +230,19 @@ class Meter {
 
   // ---- What they are made of ----
 
-  /** Says what is known of a call before it runs. */
-  #call(receiver, args) {
+  /** Says who pays for a call, and of which tool it is. */
+  #who(receiver, args) {
     const outer = storage.getStore();
     const payment = this.resolve(outer, receiver, args);
-    const { core } = payment.engine;
     const { tool, manifest } = this.rates === undefined || this.isLate
       ? this.identify(payment.engine)
       : { tool: this.#rate(receiver, args) };
+    return { outer, payment, tool, manifest };
+  }
+
+  /** Says what is known of a call before it runs. */
+  #call({ outer, payment, tool }, receiver, args) {
+    const { core } = payment.engine;
     const { maxCost } = this.pricing;
     const scaleOf = () => core.scale(this.#currency(core, tool));
     const units = (value, field) => toUnits(value, typeof value === 'bigint' ? 0 : scaleOf(), field);
@@ -243,7 +255,6 @@ class Meter {
     const given = isNamed ? canonical(args) : undefined;
     return {
       scope: new CallScope(payment, outer?.call),
-      manifest,
       payer: payment.payer,
       tool,
       run: payment.run,

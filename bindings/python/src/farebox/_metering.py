@@ -31,7 +31,7 @@ from .money import Money, text_of, to_units
 from .values import Usage
 
 Cost = Union[Money, Mapping[str, Money], Callable[..., Money]]
-"""A price: a decimal for one of ``per``, decimals by meter, or a callable of the tool's arguments that gives the amount."""
+"""A price: a decimal for one of ``per``, decimals by meter, or a callable of the tool's arguments."""
 
 EngineOf = Union[None, Farebox, Callable[[], Farebox]]
 """The engine that meters a tool: itself, a function that gives it, or None for that of the context."""
@@ -40,7 +40,7 @@ PayerOf = Union[None, str, Callable[..., str]]
 """Who pays: an account, an argument's name, a callable of the tool's arguments, or None for that of the context."""
 
 ModelOf = Union[None, str, Callable[..., Union[str, None]]]
-"""Which rate of a rate card applies: an argument's name, a callable of the tool's arguments, or None for the result's."""
+"""Which rate of a rate card applies: an argument's name, a callable of the arguments, or None for the result's."""
 
 _BEGIN_SIZE = layout.BEGIN.size
 _FINISH_SIZE = layout.FINISH.size

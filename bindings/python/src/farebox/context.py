@@ -400,7 +400,7 @@ class call_id(_Entered, ContextDecorator):
     """Names the tool call inside ``with`` by the id that the framework or model gave it.
 
     Retrying a call with its id is safe: a call is the same when payer, run, id, tool and arguments are the same, and is
-    charged once however often it is tried. Metered calls inside the named one belong to it. The id may have any length.
+    charged once however often it is tried. Metered calls inside the named one belong to it. The id may have up to 64 KiB.
 
     Threads: any; it may be left in another task or thread than it was entered in.
     Errors: RequestError for an empty id, and for what is not a str.
