@@ -889,14 +889,17 @@ typedef struct farebox_tool_args {
     farebox_str idempotency_key;
     farebox_str run;
     farebox_str call;
+    farebox_str parent;   /* as in farebox_begin_args */
     int64_t max_cost;     /* charge at most this; 0 is no maximum, unless its flag is set */
     uint32_t deadline_ms; /* give up after this; 0 is the plugin's own */
     farebox_durability durability; /* of the charge */
-    uint8_t reserved[32];
+    uint32_t ordinal;     /* as in farebox_begin_args */
+    uint8_t reserved[28];
 } farebox_tool_args;
 
 #define FAREBOX_TOOL_ARGS_INIT                                                                                         \
-    {sizeof(farebox_tool_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0, 0, {0}}
+    {sizeof(farebox_tool_args), 0, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, {NULL, 0}, 0, 0,   \
+     0, 0, {0}}
 
 /* Runs a tool of a plugin as one metered call: what is held and what its end costs is as for farebox_begin and
  * farebox_finish. Where it fails, crashes, floods its output or passes its deadline, the payer pays nothing. A repeat with

@@ -62,6 +62,8 @@ extension ToolRequest {
     key = unsafe BorrowedText(args.idempotency_key)
     run = unsafe BorrowedText(args.run)
     call = unsafe BorrowedText(args.call)
+    parent = unsafe BorrowedText(args.parent)
+    ordinal = unsafe args.ordinal
     maxCost = unsafe Structs.number(args.max_cost, args.flags, maximumFlag)
     deadlineMilliseconds = unsafe Int64(args.deadline_ms)
     durability = try unsafe Durability.read(args.durability, "args.durability")

@@ -273,9 +273,11 @@ int main(void)
     FIELD(farebox_tool_args, idempotency_key);
     FIELD(farebox_tool_args, run);
     FIELD(farebox_tool_args, call);
+    FIELD(farebox_tool_args, parent);
     FIELD(farebox_tool_args, max_cost);
     FIELD(farebox_tool_args, deadline_ms);
     FIELD(farebox_tool_args, durability);
+    FIELD(farebox_tool_args, ordinal);
     FIELD(farebox_tool_args, reserved);
     END;
     STRUCT(farebox_webhook_args);

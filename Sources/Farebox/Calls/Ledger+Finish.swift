@@ -17,6 +17,9 @@ extension Ledger {
   ) throws(Rejection) -> Finished {
     try Ledger.checkText(end.description, "description", Limits.description)
     try Ledger.checkText(end.metadata, "metadata", Limits.metadata)
+    if let amount = end.amount, amount < 0 {
+      throw .failed(Failure(.invalidAmount, field: "amount", "It must not be negative."))
+    }
     let id = HoldID(call.hold)
     if let hold = state.holds[id.number], hold.tag == id.tag {
       return try finish(call, end, id, hold, heldAtFirst: hold.amount, at: time)
@@ -37,6 +40,7 @@ extension Ledger {
   private mutating func finish(
     _ call: MeteredCall, _ end: FinishRequest, _ id: HoldID, _ hold: Hold, heldAtFirst: Int64, at time: Int64
   ) throws(Rejection) -> Finished {
+    try checkMetered(id, price: hold.price)
     var settled: Settled
     do throws(Rejection) {
       settled = try settlement(call, end, hold, heldAtFirst: heldAtFirst)
@@ -44,16 +48,9 @@ extension Ledger {
     } catch {
       // What the call costs cannot be said, and no maximum stands in for it: nobody pays, and the hold must not stay.
       guard error.storeFailure == nil else { throw error }
-      let error = failure(error)
-      var receipt = try self.end(.release, id.number, hold, at: time)
-      receipt.isReleased = true
-      return Finished(receipt: receipt, failure: error)
+      return try release(id, hold, because: failure(error), at: time)
     }
-    if settled.settlement == .released {
-      var receipt = try self.end(.release, id.number, hold, at: time)
-      receipt.isReleased = true
-      return Finished(receipt: receipt)
-    }
+    if settled.settlement == .released { return try release(id, hold, at: time) }
     var excess = max(0, settled.amount - hold.remaining)
     let wanted = excess
     if excess > 0 { excess = affordable(excess, hold, at: time) }
@@ -68,10 +65,7 @@ extension Ledger {
     } catch {
       // A payee that has closed meanwhile is credited by nothing: nobody pays, and the hold must not stay.
       guard error.status == .accountClosed else { throw error }
-      let error = failure(error)
-      var receipt = try self.end(.release, id.number, hold, at: time)
-      receipt.isReleased = true
-      return Finished(receipt: receipt, failure: error)
+      return try release(id, hold, because: failure(error), at: time)
     }
 
     // After this point the capture must succeed.
@@ -98,6 +92,23 @@ extension Ledger {
     return Finished(receipt: receipt)
   }
 
+  /// Refuses a hold that no metered call has made.
+  private func checkMetered(_ id: HoldID, price: UInt32) throws(Rejection) {
+    guard price > 0, Int(price) <= state.catalog.prices.count else {
+      throw .failed(
+        Failure(.invalidArgument, field: "call", "Hold \(id.value) is not one of a metered call; nothing is charged."))
+    }
+  }
+
+  /// Charges nothing, and says why where that is not what the end asked for.
+  private mutating func release(
+    _ id: HoldID, _ hold: Hold, because failure: Failure? = nil, at time: Int64
+  ) throws(Rejection) -> Finished {
+    var receipt = try end(.release, id.number, hold, at: time)
+    receipt.isReleased = true
+    return Finished(receipt: receipt, failure: failure)
+  }
+
   /// Charges a call whose hold is over, because it expired or another try of the call released it.
   ///
   /// It gets a new hold of nothing, as the next try of the call, and is charged beyond it.
@@ -105,6 +116,7 @@ extension Ledger {
     _ call: MeteredCall, _ end: FinishRequest, _ id: HoldID, at time: Int64, in store: any Store
   ) throws(Rejection) -> Finished {
     let first = try reservation(of: id, in: store)
+    try checkMetered(id, price: first.order.price)
     let key = call.terms.contains(.named) && !first.key.isEmpty ? first.key : nil
     let arena = TextArena()
     var request = BeginRequest()
@@ -161,10 +173,6 @@ extension Ledger {
   private func settlement(
     _ call: MeteredCall, _ end: FinishRequest, _ hold: Hold, heldAtFirst: Int64
   ) throws(Rejection) -> Settled {
-    guard hold.price > 0, Int(hold.price) <= state.catalog.prices.count else {
-      throw .failed(
-        Failure(.invalidArgument, field: "call", "Hold \(call.hold) is not one of a metered call; nothing is charged."))
-    }
     let price = state.catalog.prices[Int(hold.price) - 1].price
     // Requests that were recorded count for a price by the request, too.
     let isCounted = price.kind == .flat && end.recorded.given.contains(MeterSet(.requests))
@@ -181,10 +189,7 @@ extension Ledger {
       switch settled.settlement {
       case .released: break
       case .flat: try Ledger.charge(.oneRequest, price, &settled)
-      case .amount:
-        let asked = end.amount ?? call.amount
-        guard asked >= 0 else { throw Failure(.invalidAmount, field: "amount", "It must not be negative.") }
-        settled.charge(asked)
+      case .amount: settled.charge(max(0, end.amount ?? call.amount))
       case .recorded: try Ledger.charge(end.recorded.usage(scale: price.asset.scale), price, &settled)
       case .expected: try Ledger.charge(call.expected, price, &settled)
       case .held: settled.charge(max(0, heldAtFirst))

@@ -40,6 +40,30 @@ public struct Tally: Sendable {
     self.fraction = fraction
   }
 
+  /// What a host has counted of one meter, in millionths of its unit; `value` is counted by `init(_:of:scale:)`.
+  public init(_ meter: Meter, micro count: Int64) {
+    micro[Int(meter.rawValue)] = max(0, count)
+    given = MeterSet(meter)
+  }
+
+  /// What a host has counted.
+  ///
+  /// - Parameters:
+  ///   - usage: the counts.
+  ///   - meters: those that were counted, also to nothing.
+  ///   - scale: of the asset in whose atomic units `value` is counted.
+  /// - Throws: `overflow` for a value that no sum can have.
+  public init(_ usage: Usage, of meters: MeterSet, scale: UInt8 = 0) throws(Failure) {
+    for meter in meters.meters where meter != .value { micro[Int(meter.rawValue)] = usage[meter] }
+    given = meters
+    guard meters.contains(MeterSet(.value)) else { return }
+    guard let atoms = PowersOfTen.scale(Int128(usage[.value]), by: Tally.digits - Int(scale)),
+      let whole = Int64(exactly: atoms / Tally.fractions)
+    else { throw Failure(.overflow, field: "usage.value", "The value does not fit into 64 bits of millionths.") }
+    micro[Int(Meter.value.rawValue)] = whole
+    fraction[Int(Meter.value.rawValue)] = Int64(truncatingIfNeeded: atoms % Tally.fractions)
+  }
+
   /// Whether nothing was given.
   public var isEmpty: Bool { given.isEmpty }
 
@@ -126,8 +150,13 @@ public struct Tally: Sendable {
   /// - Throws: `overflow`.
   public func usage(scale: UInt8) throws(Failure) -> Usage {
     var usage = Usage.oneRequest
-    for meter in given.meters {
+    for meter in Meter.allCases where given.contains(MeterSet(meter)) {
       let place = Int(meter.rawValue)
+      // Most counts are whole, and need no division of 128 bits.
+      if meter != .value, fraction[place] == 0, meter == .units || micro[place] % Usage.micro == 0 {
+        if meter != .requests || micro[place] != 0 { try usage.set(meter, micro: micro[place]) }
+        continue
+      }
       let atoms = Int128(micro[place]) * Tally.fractions + Int128(fraction[place])
       let field = "usage.\(meter.name)"
       let quantity: Int64?

@@ -133,6 +133,8 @@ extension PluginHost {
     begin.tool = tool.pinned.text
     begin.run = request.run
     begin.call = request.call
+    begin.parent = request.parent
+    begin.ordinal = request.ordinal
     begin.key = request.key
     begin.terms = request.terms
     begin.maxCost = request.maxCost

@@ -10,6 +10,10 @@ package struct ToolRequest {
   package var key = BorrowedText.empty
   package var run = BorrowedText.empty
   package var call = BorrowedText.empty
+  /// The key of the metered call that this one is made inside.
+  package var parent = BorrowedText.empty
+  /// Counts calls that are alike in all of the above.
+  package var ordinal: UInt32 = 0
   /// Atomic units that the call costs at the most; nil is no maximum.
   package var maxCost: Int64?
   package var terms = CallTerms()

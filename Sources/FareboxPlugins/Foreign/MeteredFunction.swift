@@ -167,9 +167,11 @@ final class MeteredFunction: @unchecked Sendable {
   // MARK: Usage
 
   private static func tally(_ units: Int64) throws(Failure) -> Tally {
-    var usage = Usage.oneRequest
-    try usage.set(.units, count: units)
-    return try Tally(usage, of: MeterSet(.units))
+    let (micro, overflow) = units.multipliedReportingOverflow(by: Usage.micro)
+    guard !overflow else {
+      throw Failure(.overflow, field: "usage", "The units do not fit into 64 bits of millionths.")
+    }
+    return Tally(.units, micro: micro)
   }
 
   /// The units that a call uses; nil where nothing is counted.

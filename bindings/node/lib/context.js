@@ -37,10 +37,12 @@ class Scope {
   }
 }
 
-/** Numbers the calls of a scope that are alike: by tool and arguments, so that their order does not matter. */
+/** Numbers the calls of a scope that are alike: by tool and arguments, so that their order does not matter.
+ *
+ * A tool is the same in each version of its skill, as it is to the library. */
 function ordinalOf(scope, tool, text) {
   scope.ordinals ??= new Map();
-  const alike = `${tool}\n${text}`;
+  const alike = `${tool.replace(/@[^#]*#/, '#')}\n${text}`;
   const ordinal = scope.ordinals.get(alike) ?? 0;
   scope.ordinals.set(alike, ordinal + 1);
   return ordinal;

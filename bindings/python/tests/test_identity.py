@@ -138,7 +138,13 @@ def main():
     if not engine.balance("user:ana").balance: engine.deposit("user:ana", 10)
     with engine.paying("user:ana"): search("a"); Tool().run()
     print(search.__farebox__.skill, Tool.run.__farebox__.skill, str(engine.balance("user:ana").balance))
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    import multiprocessing, sys
+    if sys.argv[1:] == ["spawn"]:
+        child = multiprocessing.get_context("spawn").Process(target=main)
+        child.start()
+        child.join()
+    else: main()
 """
 
 
@@ -162,6 +168,7 @@ def test_one_file_is_one_skill_however_it_is_run(tmp_path: Path) -> None:
         ["-c", "from shop import tools_a; tools_a.main()"],
         ["moved/tools_a.py"],
         ["spawning.py"],
+        ["tools_a.py", "spawn"],
         ["-c", "import runpy; runpy.run_path('tools_a.py', run_name='__main__')"],
     ]
     source = Path(farebox.__file__).resolve().parents[1]

@@ -19,6 +19,7 @@ import pytest
 import farebox
 from farebox import Farebox, RequestError, pricing
 from farebox import _statuses as status
+from farebox.context import open_generators
 
 
 def spent(engine: Farebox, account: str = "user:ana", start: str = "10") -> Decimal:
@@ -198,6 +199,7 @@ def test_generators_that_are_read_by_turns_pay_each_for_itself(engine: Farebox, 
     nobody()
     del first, second
     gc.collect()
+    assert not open_generators
     assert spent(engine) == Decimal("0.03") and spent(engine, "user:bob", "0.05") == Decimal("0.02")
     nobody()
 
@@ -457,6 +459,20 @@ def test_calls_inside_a_call_may_come_in_another_order(engine: Farebox) -> None:
         with engine.paying("user:ana", run="r"), farebox.call_id("c"):
             outer()
     assert spent(engine) == Decimal("0.05") + Decimal("0.03") + Decimal("0.02")
+
+
+def test_calls_inside_two_calls_of_one_id_are_two(engine: Farebox) -> None:
+    @pricing(cost="0.02", name="outer")
+    def outer(number: int) -> None:
+        search("a")
+
+    for _ in range(2):
+        for number in (1, 2):
+            with engine.paying("user:ana", run="r"), farebox.call_id("c"):
+                outer(number)
+        with engine.paying("user:ana", run="r"), farebox.call_id("c"):
+            search("a")
+    assert spent(engine) == Decimal("0.04") + Decimal("0.03")
 
 
 def test_calls_that_are_alike_are_each_charged(engine: Farebox) -> None:

@@ -190,8 +190,9 @@ def test_a_container_is_a_value(engine: Farebox, value: Any) -> None:
 def test_a_file_is_a_value(engine: Farebox) -> None:
     give: Any = meter(lambda: io.StringIO("one\ntwo\n"), name="give", cost="0.02")
     with engine.paying("user:ana"):
-        assert give().read() == "one\ntwo\n"
-    assert spent(engine) == Decimal("0.02")
+        file = give()
+        assert type(file) is io.StringIO and spent(engine) == Decimal("0.02")
+        assert file.read() == "one\ntwo\n"
 
 
 FLAT: dict[str, Any] = {"cost": "0.5", "name": "flat"}

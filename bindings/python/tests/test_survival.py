@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -108,15 +109,18 @@ def everything(handle):
 
 
 def survives(script: str, timeout: float = 120, ending: str = "alive\n") -> str:
-    environment = {**os.environ, "SWIFT_BACKTRACE": "enable=no", "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", PRELUDE + textwrap.dedent(script) + "\nprint('alive')"],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env=environment,
-        check=False,
-    )
+    places = os.pathsep.join(map(os.path.abspath, sys.path))
+    environment = {**os.environ, "SWIFT_BACKTRACE": "enable=no", "PYTHONPATH": places}
+    with tempfile.TemporaryDirectory() as folder:  # garbage may name files
+        done = subprocess.run(
+            [sys.executable, "-X", "faulthandler", "-c", PRELUDE + textwrap.dedent(script) + "\nprint('alive')"],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=environment,
+            cwd=folder,
+            check=False,
+        )
     assert done.returncode == 0, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert done.stdout.endswith(ending)
     return done.stdout

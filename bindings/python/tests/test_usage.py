@@ -71,7 +71,9 @@ def test_numbers_of_numpy_count(engine: Farebox) -> None:
     work = recording(np.int64(2), np.float32(0.1), np.float64(0.4), np.array(3), {"units": np.uint8(1)})
     with engine.paying("user:ana"):
         work()
-    assert spent(engine) == Decimal("0.065")
+        assert spent(engine) == Decimal("0.065")
+        recording(np.float32(167.1), cost="0.01")()  # as it prints, and not 167.10000610...
+    assert spent(engine) == Decimal("0.065") + Decimal("1.671")
 
 
 @pytest.mark.parametrize("precision", [1, 4, 28])
@@ -124,6 +126,9 @@ def test_none_is_not_given(engine: Farebox) -> None:
         {"output_tokens": object()},
         {"outputtokens": 3},
         {"output_tokens": 2**70},
+        {"output_tokens": 10**5000},
+        {"output_tokens": "9" * 100_000},
+        {"output_tokens": "\ud800"},
         {"output_tokens": Decimal("1e400")},
     ],
 )
@@ -151,7 +156,7 @@ def test_what_is_no_usage_is_refused_where_it_is_recorded(engine: Farebox, wrong
         with pytest.raises(RequestError):
             careless("hi")
     assert spent(engine) == Decimal("0.01"), "a call that failed costs nothing"
-    assert len(caught) == 1 and next(iter(wrong)) in caught[0].field
+    assert len(caught) == 1 and caught[0].field.startswith("usage")
 
 
 def test_a_record_counts_in_full_or_not_at_all(engine: Farebox) -> None:

@@ -1,4 +1,4 @@
-"""What a tool is given, in one text for equal arguments: it tells a retry of a call from another call with the same id."""
+"""What a tool is given, as one text for equal arguments: it tells a retry from another call with the same id."""
 
 from __future__ import annotations
 

@@ -53,7 +53,8 @@ class Frame:
     """A buffer at a fixed address.
 
     ``raw`` is the buffer itself; ``args``, ``capture``, ``receipt``, ``quote``, ``error``, ``call``, ``finish``,
-    ``tally`` and ``arena`` are addresses inside it; ``first`` and ``second`` are views of two ``farebox_str`` in it, for functions that take them by value.
+    ``tally`` and ``arena`` are addresses inside it; ``first`` and ``second`` are views of two ``farebox_str`` in it, for
+    functions that take them by value.
 
     Ownership: whoever took it from ``take`` until ``give``.
     Threads: one at a time.

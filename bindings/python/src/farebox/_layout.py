@@ -410,10 +410,12 @@ class ToolArgs(ctypes.Structure):
         ("idempotency_key", Str),
         ("run", Str),
         ("call", Str),
+        ("parent", Str),
         ("max_cost", c_int64),
         ("deadline_ms", c_uint32),
         ("durability", c_int32),
-        ("reserved", c_uint8 * 32),
+        ("ordinal", c_uint32),
+        ("reserved", c_uint8 * 28),
     ]
 
 
@@ -499,7 +501,7 @@ RESERVE: Final = struct.Struct(f"{_CALL} Q 2i 16x")
 CAPTURE: Final = struct.Struct(f"<2I Q 6Q q {_USAGE} i 28x")
 PRICE: Final = struct.Struct(f"<2I 4Q {_USAGE} 2q 32x")
 USAGE: Final = struct.Struct(f"<{_USAGE}")
-TOOL: Final = struct.Struct("<2I 12Q q Ii 32x")
+TOOL: Final = struct.Struct("<2I 14Q q IiI 28x")
 WEBHOOK: Final = struct.Struct("<Ii 8Q 2Q 2q 2Q 16x")
 INCREASE: Final = struct.Struct("<2I Q 6Q q i 28x")
 BEGIN: Final = struct.Struct("<2I 16Q I i 3q 32x")

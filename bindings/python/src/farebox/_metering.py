@@ -31,7 +31,7 @@ from .money import Money, text_of, to_units
 from .values import Usage
 
 Cost = Union[Money, Mapping[str, Money], Callable[..., Money]]
-"""A price: a decimal for one of ``per``, decimals by meter, or a callable of the tool's arguments that gives the amount."""
+"""A price: a decimal for one of ``per``, decimals by meter, or a callable of the tool's arguments."""
 
 EngineOf = Union[None, Farebox, Callable[[], Farebox]]
 """The engine that meters a tool: itself, a function that gives it, or None for that of the context."""
@@ -40,7 +40,7 @@ PayerOf = Union[None, str, Callable[..., str]]
 """Who pays: an account, an argument's name, a callable of the tool's arguments, or None for that of the context."""
 
 ModelOf = Union[None, str, Callable[..., Union[str, None]]]
-"""Which rate of a rate card applies: an argument's name, a callable of the tool's arguments, or None for the result's."""
+"""Which rate of a rate card applies: an argument's name, a callable of the arguments, or None for the result's."""
 
 _BEGIN_SIZE = layout.BEGIN.size
 _FINISH_SIZE = layout.FINISH.size
@@ -215,8 +215,7 @@ class Meter:
         self.measure: Callable[[Any], Usage | None] | None = options["measure"]
         self.failed: Callable[[Any], bool] | None = options["failed"]
         self.looks = self.measure is not None or rates is not None
-        self._asks = self.failed is not None
-        self._always_asks = self._asks and self.failed is not is_failed_result
+        self._looks_or_asks = self.looks or self.failed not in (None, is_failed_result)
         self._plain = self._usage_of is None and not self.dynamic and rates is None
         hold_seconds, durability = options["hold_seconds"], options["durability"]
         self._hold_milliseconds = 0 if hold_seconds is None else max(1, round(hold_seconds * 1000))
@@ -366,14 +365,11 @@ class Meter:
         """
         payment = scope.payment
         if (
-            self.looks
+            self._looks_or_asks
+            or scope.recorded
             or scope.delivered
-            or scope.tally is not None
-            or scope.amounts is not None
-            or scope.tallies is not None
             or payment.on_receipt is not None
-            or (self._asks and type(result) not in _SIMPLE)
-            or self._always_asks
+            or (type(result) not in _SIMPLE and self.failed is not None)
         ):
             ending = self.ending(scope, layout.ENDING_RETURNED, result)
             if ending is not None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["quantity_form", "usage_json", "usage_texts"]
 
+_BITS_MAX = 1024
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 
 
@@ -53,7 +54,7 @@ def quantity_form(value: Any, field: str) -> int | str | bool | None:
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, int):
-        return int(value)
+        return _whole(value, field)
     if isinstance(value, Decimal):
         return format(value, "f") if value.is_finite() and -60 < value.adjusted() < 60 else str(value)
     if isinstance(value, float):
@@ -63,7 +64,7 @@ def quantity_form(value: Any, field: str) -> int | str | bool | None:
         return bool(value)
     if hasattr(kind, "__index__"):
         try:
-            return int(value.__index__())
+            return _whole(value.__index__(), field)
         except TypeError:
             pass  # an array of floats, which says so
     if hasattr(kind, "__float__"):
@@ -73,3 +74,9 @@ def quantity_form(value: Any, field: str) -> int | str | bool | None:
         except (TypeError, ValueError):
             pass
     raise RequestError(status.INVALID_ARGUMENT, f"A usage is a number, not {kind.__name__}.", field=field)
+
+
+def _whole(value: int, field: str) -> int:
+    if value.bit_length() > _BITS_MAX:  # Python refuses to write numbers of thousands of digits
+        raise RequestError(status.OVERFLOW, "The usage does not fit into 64 bits.", field=field)
+    return int(value)

@@ -18,7 +18,7 @@ from .context import CallScope
 if TYPE_CHECKING:
     from ._metering import Meter
 
-_PLAIN = frozenset((type(None), str, int, float, bool, list, dict, tuple, bytes))
+PLAIN = frozenset((type(None), str, int, float, bool, list, dict, tuple, bytes))
 """Types of results that are neither awaited nor consumed."""
 
 
@@ -53,8 +53,8 @@ def _function(meter: Meter, function: Callable[..., Any]) -> Callable[..., Any]:
             context.leave_scope(token)
             meter.broken(scope, streams.left(error))
             raise
-        context.leave_scope(token)
-        if is_plain(result):
+        context.reset_scope(token)
+        if type(result) in PLAIN:
             finish(scope, result)
             return result
         return going_on(meter, scope, result)
@@ -76,7 +76,7 @@ def _coroutine(meter: Meter, function: Callable[..., Any]) -> Callable[..., Any]
             await meter.broken_elsewhere(scope, streams.left(error), error)
             raise
         context.leave_scope(token)
-        if not is_plain(result):
+        if type(result) not in PLAIN:
             stream = streams.stream_of(meter, scope, result)
             if stream is not None:
                 return stream
@@ -121,11 +121,6 @@ def _async_generator(meter: Meter, function: Callable[..., Any]) -> Callable[...
                 step = stream.__anext__() if sent is None else stream.asend(sent)
 
     return metered
-
-
-def is_plain(result: Any) -> bool:
-    """Whether a result is a value by its type."""
-    return type(result) in _PLAIN
 
 
 def inside(
@@ -180,7 +175,7 @@ async def awaited(meter: Meter, scope: CallScope, awaitable: Any, guard: Guard) 
         await meter.broken_elsewhere(scope, streams.left(error), error)
         raise
     context.leave_scope(token)
-    stream = None if is_plain(result) else streams.stream_of(meter, scope, result)
+    stream = None if type(result) in PLAIN else streams.stream_of(meter, scope, result)
     if stream is not None:
         return stream
     await meter.finish_elsewhere(scope, result)

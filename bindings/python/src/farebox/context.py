@@ -158,6 +158,7 @@ class Scope:
 scope_variable: ContextVar[Scope | None] = ContextVar("farebox_scope", default=None)
 set_scope = scope_variable.set
 get_scope = scope_variable.get
+reset_scope = scope_variable.reset
 
 
 def leave_scope(token: Any) -> None:
@@ -400,7 +401,7 @@ class call_id(_Entered, ContextDecorator):
     """Names the tool call inside ``with`` by the id that the framework or model gave it.
 
     Retrying a call with its id is safe: a call is the same when payer, run, id, tool and arguments are the same, and is
-    charged once however often it is tried. Metered calls inside the named one belong to it. The id may have any length.
+    charged once however often it is tried. Metered calls inside the named one belong to it. The id may have up to 64 KiB.
 
     Threads: any; it may be left in another task or thread than it was entered in.
     Errors: RequestError for an empty id, and for what is not a str.
@@ -447,6 +448,7 @@ class CallScope(Scope):
 
     ended = False
     delivered = False
+    recorded = False
     model: str | None = None
     late_model = False
     last: Any = None
@@ -493,6 +495,7 @@ class CallScope(Scope):
                 after = raw[frames.TALLY : _TALLY_END]
             finally:
                 frames.give(frame)
+            self.recorded = True
             if tool is None:
                 self.tally = after
             else:
@@ -516,6 +519,7 @@ class CallScope(Scope):
         with _recording:
             if self.ended:
                 return False
+            self.recorded = True
             if self.amounts is None:
                 self.amounts = []
             self.amounts.append((units, payee, description))

@@ -78,9 +78,10 @@ class PaymentRefused(FareboxError):
     """An expected "no": a payer, a wallet, a budget, a limit or a price stood against it, and nothing was moved.
 
     ``user_message`` is a sentence that a model or an end user may read: which tool, that it was not run or paid for,
-    and what to do. It has no amounts, account names or ids. Give a model this sentence and not ``str(error)``, which
-    has the facts for the operator. Where the engine has a ``payment_url``, the sentence has it when credit would help,
-    and so have the ``details``.
+    and what to do. It has no amounts, account names or ids. ``str(error)`` is this sentence, because agent frameworks
+    give it to the model. ``message`` and ``details`` have the facts for the operator; ``repr`` shows the message, and so
+    does a traceback from Python 3.11 on. Where the engine has a ``payment_url``, the sentence has it when credit would
+    help, and so have the ``details``.
     """
 
     def __init__(
@@ -95,6 +96,13 @@ class PaymentRefused(FareboxError):
     ) -> None:
         super().__init__(code, message, field=field, retryable=retryable, details=details)
         self.user_message: str = user_message or status.REFUSALS.get(code) or status.REFUSALS[None]
+        self.__notes__ = [super().__str__()]  # what a traceback adds
+
+    def __str__(self) -> str:
+        return self.user_message
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({super().__str__()!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         rebuild, arguments = super().__reduce__()

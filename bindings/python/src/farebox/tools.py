@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import hashlib
 import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Callable, Final, Union
@@ -68,10 +67,11 @@ class ToolCall:
                     field="payer",
                 )
             payer, self._told = payment.payer, payment.tell
-        if call is None and scope is not None and scope.call is not None:
+        self._parent, self._ordinal = "", 0
+        if call is None and scope is not None and (scope.call is not None or scope.inside):
             call = scope.call
             if key is None and not uncharged:
-                key = _key_of(scope, str(payer), run, tool, self._input)
+                self._parent, self._ordinal = scope.inside, scope.next_ordinal((tool, self._input or ""))
         self.engine = engine
         self.tool = tool
         self.payer = payer
@@ -93,7 +93,9 @@ class ToolCall:
         """
         engine = self.engine
         library = engine._library
-        frame, pointers = placed(self.payer, self.tool, self._input, self._key, self.run, self.call)
+        frame, pointers = placed(
+            self.payer, self.tool, self._input, self._key, self.run, self.call, self._parent
+        )
         try:
             layout.TOOL.pack_into(
                 frame.raw,
@@ -104,6 +106,7 @@ class ToolCall:
                 self._max_cost,
                 self._deadline,
                 self._durability,
+                self._ordinal,
             )
             text = layout.Text()
             code = library.call_tool(engine._handle, frame.args, ctypes.byref(text), frame.receipt, frame.error)
@@ -159,20 +162,6 @@ class ToolCall:
             raise
         assert result is not None
         return self.tell(result)
-
-
-def _key_of(scope: Scope, payer: str, run: str | None, tool: str, input: None | str | bytes) -> str | None:
-    """Names a call inside another one, or one of several that are alike; the library names every other call itself.
-
-    The key is the hash of all that makes it the same call, each part with its length.
-    """
-    content = input.encode("utf-8", "surrogatepass") if isinstance(input, str) else input or b""
-    ordinal = scope.next_ordinal((tool, content))
-    if ordinal == 0 and not scope.inside:
-        return None
-    names = [payer, run or "", scope.call or "", scope.inside, tool, str(ordinal)]
-    parts = [*(name.encode("utf-8", "surrogatepass") for name in names), content]
-    return hashlib.sha256(b"".join(b"%d:%s" % (len(part), part) for part in parts)).hexdigest()
 
 
 def _taken(waiting: list[bool]) -> bool:
