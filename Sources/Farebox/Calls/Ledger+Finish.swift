@@ -184,7 +184,8 @@ extension Ledger {
       case .amount:
         let asked = end.amount ?? call.amount
         guard asked >= 0 else { throw Failure(.invalidAmount, field: "amount", "It must not be negative.") }
-        settled.charge(asked)
+        let total = try price.quote(.oneRequest, dynamicAmount: asked) { _ in }
+        settled.charge(total.total, isCapped: total.capped)
       case .recorded: try Ledger.charge(end.recorded.usage(scale: price.asset.scale), price, &settled)
       case .expected: try Ledger.charge(call.expected, price, &settled)
       case .held: settled.charge(max(0, heldAtFirst))
