@@ -20,4 +20,20 @@ enum Canary: String, CaseIterable, Sendable {
   case forgetfulReference = "forgetful-reference"
   /// The reference returns what a hold was not used for a microsecond too late.
   case lateReference = "late-reference"
+  // The reference gets a rule of metered calls wrong; see `CallMistake`.
+  case freeReturn = "free-return"
+  case freeStream = "free-stream"
+  case paidReport = "paid-report"
+  case paidReportAfterItems = "paid-report-after-items"
+  case paidFailure = "paid-failure"
+  case freeFailureAfterItems = "free-failure-after-items"
+  case paidLeaving = "paid-leaving"
+  case freeLeavingAfterItems = "free-leaving-after-items"
+  case freeUnreported = "free-unreported"
+  case ignoredEstimate = "ignored-estimate"
+  case ignoredRecord = "ignored-record"
+  case ignoredMaximum = "ignored-maximum"
+  case droppedShortfall = "dropped-shortfall"
+  case paidTwice = "paid-twice"
+  case freeLate = "free-late"
 }

@@ -65,7 +65,7 @@ enum Simulator {
   /// Seeds in which every one of the expected answers has to come.
   private static let thoroughCount = 1_000
   private static let expected: [Status] = [
-    .ok, .keyConflict, .accountFrozen, .accountClosed, .unpriceable, .insufficientFunds, .overBudget, .overCallCap,
+    .ok, .missingField, .keyConflict, .accountFrozen, .accountClosed, .unpriceable, .insufficientFunds, .overBudget, .overCallCap,
     .overRunCap, .rateLimited, .overMaxCost, .overRefund, .overCapture, .holdCaptured, .holdReleased, .holdExpired,
     .holdNotFound, .budgetNotFound, .storeIO, .storeBusy, .storeFull, .storeUnreachable, .storeOutcomeUnknown,
     .storeUntrusted, .storeCorrupt,

@@ -130,7 +130,7 @@ extension Simulation {
         + sent.map { $0.call(ids) }.map { "\($0.operation) \($0.input.serialized())" }.joined(separator: "; "))
     let answer = try call(process, requests) { engine throws(Failure) in try engine.ask(sent, ids) }
     guard let answer else {
-      unanswered += requests.filter { !$0.key.isEmpty }
+      unanswered += requests.filter(\.isRepeatable)
       return
     }
     let results = Request.answers(answer.result, to: requests.count)
@@ -138,7 +138,7 @@ extension Simulation {
     for (index, result) in results.enumerated() {
       try answer.outcomes[index].check(result)
       count(answer.outcomes[index])
-      try learn(requests[index], result)
+      try learn(requests[index], answer.outcomes[index].serial, result)
     }
     if mode != .relaxed, requests.allSatisfy({ $0.isDurable || holdDurability == .full }),
       results.contains(where: { if case .success = $0 { true } else { false } })
@@ -157,17 +157,18 @@ extension Simulation {
   }
 
   /// Keeps the numbers that a receipt tells; a repeat must tell the same.
-  private func learn(_ request: Request, _ result: Result<JSON, Failure>) throws(Difference) {
-    guard case .success(let json) = result, let row = json.object, let id = row["id"]?.int64,
-      let number = request.number(in: row)
-    else { return }
-    if let known = ids[request.serial], known != number {
-      throw Difference("serial \(request.serial) has number \(known); a repeat says \(number)")
+  ///
+  /// - Parameter serial: of what came about, which an earlier request may have made.
+  private func learn(_ request: Request, _ serial: Int, _ result: Result<JSON, Failure>) throws(Difference) {
+    guard case .success(let json) = result, let row = json.object, let number = request.number(in: row) else { return }
+    if let known = ids[serial], known != number {
+      throw Difference("serial \(serial) has number \(known); a repeat says \(number)")
     }
-    if world.knows(request.serial) {
-      ids[request.serial] = number
-      if request.makesHold { heldSerials.insert(request.serial) }
+    if world.knows(serial) {
+      ids[serial] = number
+      if request.makesHold { heldSerials.insert(serial) }
     }
+    guard let id = row["id"]?.int64 else { return }
     receipts.append((id, row["amount"] ?? .null))
   }
 
@@ -184,7 +185,8 @@ extension Simulation {
   ) throws(Difference) -> Answer? {
     let actor = processes[process]
     guard let engine = actor.engine else { return nil }
-    let call = begin(actor, Call(requests, clock: actor.clock.now, isLast: isLast))
+    // Who closes the ledger writes nothing at the time of the clock.
+    let call = begin(actor, Call(requests, clock: isLast ? 0 : actor.clock.now, isLast: isLast))
     let result: Result<JSON, Failure>
     do throws(Failure) {
       result = .success(try body(engine))
@@ -459,6 +461,7 @@ extension Simulation {
     }
     guard isThorough else { return }
     try look(process) { engine, world throws(Failure) in try world.checkHolds(engine) }
+    try look(process) { engine, world throws(Failure) in try world.checkEvents(engine) }
     for _ in 0..<min(3, receipts.count) {
       let receipt = random.pick(receipts)
       try look(process) { engine, _ throws(Failure) in

@@ -145,6 +145,7 @@ final class Simulation {
     mode = random.chance(20) ? .relaxed : random.chance(50) ? .local : .remote
     holdDurability = mode == .relaxed ? .relaxed : random.chance(60) ? .normal : .full
     sealRecords = random.pick([5, 12, 30, 80, 100_000])
+    world.mistake = canary.flatMap { CallMistake(rawValue: $0.rawValue) }
     worlds = [(0, world)]
     disk = SimulatedDisk(isLying: canary == .lyingFlush)
     for _ in 0..<(mode == .relaxed ? 1 : random.below(3) + 1) { processes.append(SimulatedProcess()) }

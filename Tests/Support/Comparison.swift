@@ -42,6 +42,17 @@ extension ReferenceLedger.Outcome {
       guard status == .ok else { throw Difference("expected \(self), found \(json.serialized())") }
       guard isReceipt else { return }
       let found = json.object ?? [:]
+      if let begun {
+        guard found["held"] == coin.text(amount), found["asset"] == .string(coin.code),
+          found["paid"] == .bool(begun.isPaid), found["shared"] == .bool(begun.isShared),
+          found["maximum"] == begun.maximum.map({ coin.text($0) }) ?? .null
+        else { throw Difference("expected \(self), found \(json.serialized())") }
+        return
+      }
+      let unpaid: JSON? = shortfall > 0 ? coin.text(shortfall) : JSON?.none
+      guard found["released"] ?? false == .bool(isReleased), found["unreported"] ?? false == .bool(isUnreported),
+        found["shortfall"] == unpaid
+      else { throw Difference("expected \(self), found \(json.serialized())") }
       guard found["amount"] == coin.text(amount), found["balance"] == coin.text(balance),
         found["available"] == coin.text(available), found["replayed"] == .bool(isReplayed),
         found["asset"] == .string(coin.code), found["final"] == .bool(isFinal), found["capped"] == .bool(isCapped),
@@ -95,6 +106,15 @@ extension ReferenceLedger {
         }
       }
     }
+    return nil
+  }
+
+  /// Compares what an engine tells of metered calls that were not reported or not paid in full.
+  package func checkEvents(_ engine: Engine) throws(Failure) -> Difference? {
+    let rows = try engine.call("event.list", ["limit": 1_000]).object?["events"]?.array ?? []
+    let told = rows.compactMap(\.object).filter { $0["type"]?.string?.hasPrefix("call.") == true }
+      .map { Event(type: $0["type"]?.string ?? "", amount: $0["amount"]?.string ?? "") }
+    guard told == events.reversed() else { return Difference("events \(told); expected \(Array(events.reversed()))") }
     return nil
   }
 

@@ -18,7 +18,7 @@ extension ReferenceLedger {
       return outcome
     }
     var outcome = decide(request.action, request.serial)
-    outcome.serial = request.serial
+    if outcome.serial == 0 { outcome.serial = request.serial }
     if !request.key.isEmpty, outcome.status == .ok { keys[request.key] = (request.action, outcome) }
     return outcome
   }
@@ -47,14 +47,16 @@ extension ReferenceLedger {
     case .capture(let hold, let taking, let isFinal, _): return capture(hold, taking, isFinal, serial)
     case .release(let hold):
       return withOpenHold(hold) { ledger, index in
-        let hold = ledger.holds[index]
+        let remaining = ledger.holds[index].remaining
         ledger.finish(index, .holdReleased)
         ledger.note()
-        var outcome = ledger.outcome(hold.coin, hold.remaining, ledger.wallet(hold.account))
-        outcome.remaining = 0
-        outcome.isFinal = true
+        ledger.close(index, remaining)
+        var outcome = ledger.holds[index].closing ?? Outcome(status: .internal)
+        outcome.isReleased = false
         return outcome
       }
+    case .begin(let call): return begin(call, serial)
+    case .finish(let hold, let ending, _): return finish(hold, ending, serial)
     case .extend(let hold, let milliseconds):
       return withOpenHold(hold) { ledger, index in
         ledger.holds[index].expires = ledger.now + milliseconds * 1_000
@@ -107,19 +109,19 @@ extension ReferenceLedger {
     return outcome
   }()
 
-  private func outcome(_ coin: Coin, _ amount: Int128, _ wallet: Int) -> Outcome {
+  func outcome(_ coin: Coin, _ amount: Int128, _ wallet: Int) -> Outcome {
     Outcome(
       status: .ok, coin: coin, amount: amount, balance: balance(wallet, coin), available: available(wallet, coin))
   }
 
-  private mutating func post(_ account: Int, _ coin: Coin, _ amount: Int128) {
+  mutating func post(_ account: Int, _ coin: Coin, _ amount: Int128) {
     postings.append(Posting(account: account, coin: coin, amount: amount))
   }
 
   // MARK: Charges and holds
 
   /// A payment with its price.
-  private struct Order {
+  struct Order {
     let amount: Int128
     let coin: Coin
     let sharing: Sharing
@@ -129,10 +131,10 @@ extension ReferenceLedger {
   }
 
   /// A tool that a name has led to: one number for each tool of each skill, and what it costs.
-  private typealias Found = (tool: Int, terms: ToolTerms)
+  typealias Found = (tool: Int, terms: ToolTerms)
 
   /// What a name of a tool leads to, or why it leads nowhere.
-  private func find(_ tool: Int, _ form: ToolForm) -> Result<Found, Refused> {
+  func find(_ tool: Int, _ form: ToolForm) -> Result<Found, Refused> {
     func found(_ skill: Int, _ version: Int?) -> Result<Found, Refused> {
       guard let known = skills[skill], known.everHad(tool) else { return .failure(Refused(.toolNotFound)) }
       guard let version else {
@@ -155,7 +157,7 @@ extension ReferenceLedger {
     }
   }
 
-  private struct Refused: Error {
+  struct Refused: Error {
     let status: Status
 
     init(_ status: Status) {
@@ -203,12 +205,12 @@ extension ReferenceLedger {
   }
 
   /// A caller's maximum for a tool is written with the digits of credits, whatever the tool's asset.
-  private func scaled(_ most: Int128, _ coin: Coin) -> Int128 {
+  func scaled(_ most: Int128, _ coin: Coin) -> Int128 {
     coin == .credits ? most : most * 100
   }
 
   /// The first reason, in the documented order, not to begin a charge or hold.
-  private func refusal(_ payment: Payment, _ order: Order) -> Status? {
+  func refusal(_ payment: Payment, _ order: Order) -> Status? {
     let path = path(payment.payer)
     if isFrozen(payment.payer) { return .accountFrozen }
     for account in path {
@@ -258,7 +260,7 @@ extension ReferenceLedger {
   }
 
   /// A refusal, with what it tells of the run.
-  private func refused(
+  func refused(
     _ status: Status, _ payer: Int, _ run: Int, _ coin: Coin, _ amount: Int128, since spending: Int = .max
   ) -> Outcome {
     var outcome = Outcome(status: status, coin: coin)
@@ -291,7 +293,7 @@ extension ReferenceLedger {
   }
 
   /// Moves amounts from a payer to those who share them.
-  private mutating func pay(
+  mutating func pay(
     _ payer: Int, _ coin: Coin, _ lines: [(sharing: Sharing, amount: Int128)], _ spending: Int, _ serial: Int
   ) {
     for (sharing, amount) in lines {
@@ -439,7 +441,7 @@ extension ReferenceLedger {
   }
 
   /// What a line of a capture costs, and who gets it; nil where it cannot be.
-  private func priced(_ line: Line, _ hold: Hold) -> (sharing: Sharing, amount: Int128, isCapped: Bool)? {
+  func priced(_ line: Line, _ hold: Hold) -> (sharing: Sharing, amount: Int128, isCapped: Bool)? {
     switch line {
     case .amount(let amount, let payee):
       return (payee.map { Sharing(accounts: [$0], parts: [1]) } ?? hold.sharing, amount, false)
@@ -460,14 +462,14 @@ extension ReferenceLedger {
     }
   }
 
-  private func refusal(_ line: Line, _ hold: Hold) -> Status {
+  func refusal(_ line: Line, _ hold: Hold) -> Status {
     guard case .tool(let index, _) = line else { return .invalidArgument }
     if case .failure(let refused) = find(index, .plain) { return refused.status }
     return .assetMismatch
   }
 
   /// The first reason not to capture beyond a hold.
-  private func refusal(_ hold: Hold, _ amount: Int128) -> Status? {
+  func refusal(_ hold: Hold, _ amount: Int128) -> Status? {
     let excess = amount - hold.remaining
     if isFrozen(hold.account) { return .accountFrozen }
     for account in path(hold.account) {

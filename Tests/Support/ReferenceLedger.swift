@@ -46,6 +46,27 @@ package struct ReferenceLedger: Sendable {
     var captured: Int128
     var expires: Int64
     var end: Status?
+    /// What its begin asked for, where it is that of a metered call.
+    var call: Beginning?
+    /// What was held at first.
+    var first: Int128 = 0
+    /// What was answered when it ended.
+    var closing: Outcome?
+  }
+
+  /// What makes a metered call the same call.
+  enum CallName: Hashable {
+    case given(Int)
+    case derived(
+      payer: Int, run: Int, call: Int, parent: Int, tool: Int, arguments: Int, ordinal: Int)
+    /// One that nothing names, and whose hold is over.
+    case late(Int)
+  }
+
+  /// A thing that happened, as operators are told of it.
+  struct Event: Equatable {
+    let type: String
+    let amount: String
   }
 
   struct Budget {
@@ -132,8 +153,20 @@ package struct ReferenceLedger: Sendable {
     package var isCapped = false
     /// Whether it is a receipt; a definition answers something else.
     package var isReceipt = true
+    package var isReleased = false
+    package var isUnreported = false
+    package var shortfall: Int128 = 0
+    /// What the begin of a metered call answers; nil for everything else.
+    package var begun: Begun?
     /// The serial of what came about.
     package var serial = 0
+  }
+
+  /// What the begin of a metered call says.
+  package struct Begun: Sendable, Equatable {
+    package var isPaid = false
+    package var isShared = false
+    package var maximum: Int128?
   }
 
   var accounts = Cast.accounts.map { _ in Account() }
@@ -150,6 +183,11 @@ package struct ReferenceLedger: Sendable {
   var skills: [Skill?] = Cast.skills.map { _ in nil }
   /// What each key was used for, and what came of it.
   var keys: [String: (action: Action, outcome: Outcome)] = [:]
+  /// The holds of all tries of each metered call that has a name, in their order.
+  var tries: [CallName: [Int]] = [:]
+  var events: [Event] = []
+  /// What this reference gets wrong on purpose.
+  package var mistake: CallMistake?
   /// The time of what happened last, and of what is asked now.
   package private(set) var time: Int64 = 0
   package private(set) var now: Int64 = 0
@@ -262,9 +300,12 @@ package struct ReferenceLedger: Sendable {
   /// Comes to a time, at which holds may be due; time never goes back, whatever the clock does.
   mutating func come(to clock: Int64) {
     now = max(clock, time)
-    for index in holds.indices where holds[index].end == nil && holds[index].expires <= now {
+    let due = holds.indices.filter { holds[$0].end == nil && holds[$0].expires <= now }
+    for index in due.sorted(by: { (holds[$0].expires, $0) < (holds[$1].expires, $1) }) {
+      let remaining = holds[index].remaining
       finish(index, .holdExpired)
       note()
+      close(index, remaining)
     }
   }
 

@@ -171,6 +171,57 @@ package enum Line: Hashable, Sendable {
   case amount(Int128, payee: Int?)
 }
 
+/// A metered call that is about to run.
+package struct Beginning: Hashable, Sendable {
+  package var payer: Int
+  package var tool: Int
+  package var form: ToolForm
+  /// Of each of these 0 is none: the run, the id of the call, the call around it, what the tool is given, a given key.
+  package var run = 0
+  package var call = 0
+  package var parent = 0
+  package var arguments = 0
+  package var key = 0
+  package var ordinal = 0
+  /// The units that are expected; nil is no estimate.
+  package var expected: Int?
+  /// Both in the digits of credits, whatever the tool's asset.
+  package var amount: Int128?
+  package var maxCost: Int128?
+  package var chargesAfterwards = false
+  package var releasesUnreported = false
+  package var milliseconds: Int64
+
+  /// Whether a repeat of it is known as one.
+  package var isNamed: Bool { call != 0 || parent != 0 || key != 0 }
+}
+
+/// How a metered call ended, and what it used.
+package struct Ending: Hashable, Sendable {
+  package enum How: String, CaseIterable, Sendable {
+    case returned
+    case reportedFailure = "reported_failure"
+    case failed
+    case left
+  }
+
+  package enum Usage: Hashable, Sendable {
+    case units(Int)
+    /// Of a meter that none of the prices covers.
+    case strange(Int)
+  }
+
+  package var how: How
+  package var isDelivered: Bool
+  package var usage: Usage?
+  package var lines: [Line] = []
+  /// In the digits of credits.
+  package var amount: Int128?
+
+  /// Whether nobody pays for it, whatever the price.
+  package var isFree: Bool { how == .reportedFailure || !isDelivered && how != .returned }
+}
+
 package struct Leg: Hashable, Sendable {
   package let account: Int
   package let coin: Coin
@@ -207,6 +258,9 @@ package enum Action: Hashable, Sendable {
   /// - Parameter coin: the hold's.
   case capture(hold: Int, Taking, isFinal: Bool, coin: Coin)
   case release(hold: Int)
+  case begin(Beginning)
+  /// - Parameter coin: the hold's.
+  case finish(hold: Int, Ending, coin: Coin)
   case extend(hold: Int, milliseconds: Int64)
   case refund(charge: Int, Int128?, Coin)
   case transfer([Leg])
@@ -237,21 +291,34 @@ package struct Request: Sendable {
   /// Whether its receipt waits for the disk where the engine is opened as usual.
   package var isDurable: Bool {
     switch action {
-    case .reserve, .increase, .release, .extend: false
+    case .reserve, .increase, .release, .extend, .begin: false
+    case .finish(_, let ending, _): !ending.isFree
     default: true
     }
   }
 
   /// Whether what comes about is a hold.
   package var makesHold: Bool {
-    if case .reserve = action { true } else { false }
+    switch action {
+    case .reserve, .begin: true
+    default: false
+    }
+  }
+
+  /// Whether it can be asked again when its answer was lost.
+  package var isRepeatable: Bool {
+    switch action {
+    case .begin(let call): call.isNamed
+    case .finish: true
+    default: !key.isEmpty
+    }
   }
 
   /// The serial of the hold, charge or transfer that the request is about, or nil.
   package var subject: Int? {
     switch action {
     case .increase(let serial, _, _), .capture(let serial, _, _, _), .release(let serial), .extend(let serial, _),
-      .refund(let serial, _, _),
+      .refund(let serial, _, _), .finish(let serial, _, _),
       .reverse(let serial):
       serial
     default: nil
@@ -335,6 +402,9 @@ extension Request {
       }
       return ("hold.capture", fields)
     case .release(let hold): return ("hold.release", [("hold", id(hold))])
+    case .begin(let call): return ("call.begin", Request.fields(call))
+    case .finish(let hold, let ending, let coin):
+      return ("call.finish", [("hold", id(hold))] + Request.fields(ending, coin))
     case .extend(let hold, let milliseconds):
       return ("hold.extend", [("hold", id(hold)), ("expires_in_ms", .int(milliseconds))])
     case .refund(let charge, let amount, let coin):
@@ -385,6 +455,37 @@ extension Request {
       ]
       return ("skill.register", [("manifest", manifest), ("keep_current", .bool(keepsCurrent))])
     }
+  }
+
+  private static func fields(_ call: Beginning) -> [(String, JSON)] {
+    var fields: [(String, JSON)] = [
+      ("payer", .string(Cast.accounts[call.payer].name)), ("tool", .string(Cast.name(of: call.tool, call.form))),
+      ("expires_in_ms", .int(call.milliseconds)),
+    ]
+    if call.run != 0 { fields.append(("run", .string("run-\(call.run)"))) }
+    if call.call != 0 { fields.append(("call", .string("call-\(call.call)"))) }
+    if call.parent != 0 { fields.append(("parent", .string("parent-\(call.parent)"))) }
+    if call.arguments != 0 { fields.append(("arguments", ["query": .int(Int64(call.arguments))])) }
+    if call.key != 0 { fields.append(("idempotency_key", .string("given-\(call.key)"))) }
+    if call.ordinal != 0 { fields.append(("ordinal", .int(Int64(call.ordinal)))) }
+    if let units = call.expected { fields.append(("expected", ["units": .int(Int64(units))])) }
+    if let amount = call.amount { fields.append(("amount", Coin.credits.text(amount))) }
+    if let most = call.maxCost { fields.append(("max_cost", Coin.credits.text(most))) }
+    if call.chargesAfterwards { fields.append(("charge_afterwards", true)) }
+    if call.releasesUnreported { fields.append(("release_unreported", true)) }
+    return fields
+  }
+
+  private static func fields(_ ending: Ending, _ coin: Coin) -> [(String, JSON)] {
+    var fields: [(String, JSON)] = [("ending", .string(ending.how.rawValue)), ("delivered", .bool(ending.isDelivered))]
+    switch ending.usage {
+    case .units(let units)?: fields.append(("usage", ["units": .int(Int64(units))]))
+    case .strange(let count)?: fields.append(("usage", ["images": .int(Int64(count))]))
+    case nil: break
+    }
+    if !ending.lines.isEmpty { fields.append(("lines", .array(ending.lines.map { Request.json($0, coin) }))) }
+    if let amount = ending.amount { fields.append(("amount", Coin.credits.text(amount))) }
+    return fields
   }
 
   private static func json(_ line: Line, _ coin: Coin) -> JSON {

@@ -6,6 +6,9 @@ package struct RequestGenerator {
   private var version = 0
   /// Everything that was asked with a key.
   private var asked: [Request] = []
+  /// Metered calls that were begun, and how some were finished.
+  private var begun: [Beginning] = []
+  private var finished: [(hold: Int, ending: Ending, coin: Coin)] = []
 
   package init(seed: UInt64) {
     random = SeededGenerator(seed: seed)
@@ -143,6 +146,10 @@ package struct RequestGenerator {
   // MARK: What is asked
 
   private mutating func action(in world: ReferenceLedger, _ ids: [Int: Int64]) -> Action {
+    if random.chance(24) {
+      if random.chance(50), let end = finish(in: world, ids) { return end }
+      return .begin(beginning(in: world))
+    }
     switch random.below(100) {
     case 0..<8:
       let coin = coin()
@@ -153,10 +160,10 @@ package struct RequestGenerator {
       return .withdraw(random.pick(Cast.everybody), coin, amount(coin) / 2 + 1)
     case 10..<31: return .charge(payment(in: world))
     case 31..<35:
-      if let hold = hold(in: world, ids) { return increase(hold, in: world) }
+      if let hold = hold(in: world, ids, { $0.call == nil }) { return increase(hold, in: world) }
     case 35..<53: return reservation(in: world)
     case 53..<69:
-      if let hold = hold(in: world, ids) { return capture(hold, in: world) }
+      if let hold = hold(in: world, ids, { $0.call == nil }) { return capture(hold, in: world) }
     case 69..<73:
       if let hold = hold(in: world, ids) { return .release(hold: hold.serial) }
     case 73..<76:
@@ -231,11 +238,90 @@ package struct RequestGenerator {
   }
 
   /// A hold whose number is known; mostly one that is open.
-  private mutating func hold(in world: ReferenceLedger, _ ids: [Int: Int64]) -> ReferenceLedger.Hold? {
-    let known = world.holds.filter { ids[$0.serial] != nil }
+  private mutating func hold(
+    in world: ReferenceLedger, _ ids: [Int: Int64], _ isWanted: (ReferenceLedger.Hold) -> Bool = { _ in true }
+  ) -> ReferenceLedger.Hold? {
+    let known = world.holds.filter { ids[$0.serial] != nil && isWanted($0) }
     let open = known.filter { $0.end == nil }
     if !open.isEmpty, random.chance(85) { return random.pick(open) }
     return known.isEmpty ? nil : random.pick(known)
+  }
+
+  // MARK: Metered calls
+
+  /// A call that begins: mostly a new one, and often one that was tried before.
+  private mutating func beginning(in world: ReferenceLedger) -> Beginning {
+    if !begun.isEmpty, random.chance(35) {
+      var call = random.pick(random.chance(70) ? Array(begun.suffix(5)) : begun)
+      // A retry may estimate something else, and another call may have the same key.
+      if random.chance(20) { call.expected = random.below(300) }
+      if random.chance(25) {
+        switch random.below(6) {
+        case 0: call.arguments = 3 - call.arguments
+        case 1: call.run = random.below(3) + 1
+        case 2: call.payer = random.pick(Cast.payers)
+        case 3: call.call += 1
+        case 4: call.ordinal += 1
+        default: call.form = form(in: world)
+        }
+      }
+      return call
+    }
+    let tool = random.below(Cast.tools.count)
+    var call = Beginning(
+      payer: random.pick(Cast.payers), tool: tool, form: form(in: world),
+      milliseconds: Int64(random.chance(15) ? random.below(60_000) : random.below(4_000_000)) + 1)
+    if random.chance(40) { call.run = random.below(3) + 1 }
+    if random.chance(60) {
+      call.call = random.below(6) + 1
+      call.arguments = random.below(3)
+      if random.chance(20) { call.ordinal = random.below(3) }
+    }
+    if random.chance(20) { call.parent = random.below(3) + 1 }
+    if random.chance(15) { call.key = serial + 1 }
+    if tool == Cast.dynamicTool ? random.chance(95) : random.chance(2) { call.amount = amount(.credits) }
+    if random.chance(50) { call.expected = random.chance(5) ? 0 : random.below(300) + 1 }
+    if random.chance(40) { call.maxCost = random.chance(10) ? 0 : Int128(random.below(40_000_000)) + 1 }
+    call.chargesAfterwards = random.chance(60)
+    call.releasesUnreported = random.chance(25)
+    begun.append(call)
+    return call
+  }
+
+  /// The end of a call: of one that is under way, of one whose hold is over, or one that came before.
+  private mutating func finish(in world: ReferenceLedger, _ ids: [Int: Int64]) -> Action? {
+    if !finished.isEmpty, random.chance(12) {
+      let again = random.pick(Array(finished.suffix(5)))
+      if ids[again.hold] != nil { return .finish(hold: again.hold, again.ending, coin: again.coin) }
+    }
+    guard let hold = hold(in: world, ids, { $0.call != nil }) else { return nil }
+    var ending = Ending(how: .returned, isDelivered: random.chance(45), usage: nil)
+    switch random.below(100) {
+    case 0..<48: ending.how = .returned
+    case 48..<60: ending.how = .reportedFailure
+    case 60..<80: ending.how = .failed
+    default: ending.how = .left
+    }
+    switch random.below(100) {
+    case 0..<50: ending.usage = .units(random.below(random.chance(20) ? 4_000 : 500))
+    case 50..<56: ending.usage = .units(0)
+    case 56..<64: ending.usage = .strange(random.below(5) + 1)
+    default: break
+    }
+    if hold.tariff?.isMetered == false, random.chance(30) { ending.amount = amount(.credits) }
+    if random.chance(15) {
+      for _ in 0..<random.below(2) + 1 {
+        let tool = random.below(Cast.toolCoins.count)
+        if random.chance(50), Cast.toolCoins[tool] == hold.coin || random.chance(5) {
+          ending.lines.append(.tool(tool, units: tool == 0 ? nil : random.below(300) + 2))
+        } else {
+          ending.lines.append(
+            .amount(amount(hold.coin), payee: random.chance(50) ? random.pick(Cast.payees) : nil))
+        }
+      }
+    }
+    finished.append((hold.serial, ending, hold.coin))
+    return .finish(hold: hold.serial, ending, coin: hold.coin)
   }
 
   private mutating func increase(_ hold: ReferenceLedger.Hold, in world: ReferenceLedger) -> Action {

@@ -65,7 +65,10 @@ enum CallOperations {
       request.amount = try ledger.units(input, "amount", asset)
       request.maxCost = try ledger.units(input, "max_cost", asset)
       let call = try ledger.begin(request, at: context.time, in: context.store)
-      return CallOperations.json(call, ledger.state.catalog.assets[Int(asset)])
+      // The hold of an earlier try has the asset that the price had then.
+      let isRepeated = call.isPaid || call.isShared
+      let held = isRepeated ? try ledger.meteredCall(HoldID(call.hold), in: context.store).asset : asset
+      return CallOperations.json(call, ledger.state.catalog.assets[Int(held)])
     }
     switch result {
     case .success(let json): return json

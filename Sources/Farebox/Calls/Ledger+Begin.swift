@@ -38,12 +38,16 @@ extension Ledger {
     if let key {
       switch try self.attempt(key, request, account, tool + 1, in: store) {
       case .repeated(let earlier, let isPaid):
-        call.isPaid = isPaid
-        call.isShared = !isPaid
-        call.hold = earlier.hold
-        call.held = earlier.amount
-        call.priceVersion = earlier.priceVersion
-        return call
+        // Its price may have changed since, even to another asset: what is true of it is what its reservation says.
+        var (again, asset) = try meteredCall(HoldID(earlier.hold), in: store)
+        again.maximum = Ledger.lower(
+          again.maximum, state.catalog.prices[Int(earlier.priceVersion) - 1].price.maximum)
+        again.scale = state.catalog.assets[Int(asset)].scale
+        again.assetCode = state.catalog.assetCodes[Int(asset)]
+        again.key = call.key
+        again.isPaid = isPaid
+        again.isShared = !isPaid
+        return again
       case .new(let new): attempt = new
       }
     }
@@ -104,8 +108,8 @@ extension Ledger {
           Failure(.missingField, field: "amount", "The tool's price is dynamic; say what this call costs."))
       }
       guard amount >= 0 else { throw .failed(Failure(.invalidAmount, field: "amount", "It must not be negative.")) }
-      let capped = maximum.map { min($0, amount) } ?? amount
-      return Reservation(amount: capped, isCapped: capped < amount, maximum: maximum, expected: nil)
+      let total = try state.catalog.quote(index, .oneRequest, amount: amount, maxCost: request.maxCost)
+      return Reservation(amount: total.total, isCapped: total.capped, maximum: maximum, expected: nil)
     case .usage:
       var expected: Usage?
       if let tally = request.expected, !tally.isEmpty {

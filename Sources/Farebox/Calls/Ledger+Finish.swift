@@ -189,7 +189,9 @@ extension Ledger {
       switch settled.settlement {
       case .released: break
       case .flat: try Ledger.charge(.oneRequest, price, &settled)
-      case .amount: settled.charge(max(0, end.amount ?? call.amount))
+      case .amount:
+        let total = try price.quote(.oneRequest, dynamicAmount: max(0, end.amount ?? call.amount)) { _ in }
+        settled.charge(total.total, isCapped: total.capped)
       case .recorded: try Ledger.charge(end.recorded.usage(scale: price.asset.scale), price, &settled)
       case .expected: try Ledger.charge(call.expected, price, &settled)
       case .held: settled.charge(max(0, heldAtFirst))

@@ -34,7 +34,7 @@ import Testing
       for (index, result) in Request.answers(answer, to: asked.count).enumerated() {
         try outcomes[index].check(result)
         if case .success(let json) = result, let receipt = json.object {
-          ids[asked[index].serial] = asked[index].number(in: receipt)
+          ids[outcomes[index].serial] = asked[index].number(in: receipt)
         }
       }
     }
@@ -64,6 +64,7 @@ import Testing
       guard isThorough else { return }
       if let found = try world.checkBudgets(ledger.engine) { throw found }
       if let found = try world.checkHolds(ledger.engine) { throw found }
+      if let found = try world.checkEvents(ledger.engine) { throw found }
       if let found = try ledger.engine.checkSoundness() { throw found }
     }
 
