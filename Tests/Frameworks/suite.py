@@ -101,10 +101,13 @@ class Tools:
         return search
 
 
-@pytest.fixture
-def engine() -> Iterator[Farebox]:
-    """A ledger in memory where user:ana has money for 20 searches; it must verify and hold nothing at the end."""
-    with Farebox.open("memory:") as opened:
+@pytest.fixture(params=["memory", "file"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Farebox]:
+    """A ledger where user:ana has money for 20 searches; it must verify and hold nothing at the end.
+
+    Calls on a file may wait for the disk, so coroutines begin and finish theirs on other threads.
+    """
+    with Farebox.open("memory:" if request.param == "memory" else tmp_path / "ledger.db") as opened:
         for account in ("user:ana", "user:bob"):
             opened.open_account(account)
         opened.deposit("user:ana", "0.20")
