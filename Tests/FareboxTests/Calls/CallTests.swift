@@ -105,7 +105,7 @@ import Testing
   @Test func `a retry is told of the hold that it shares, though the price has another asset by now`() throws {
     try play(
       """
-      asset CREDITS
+      asset.open asset=CREDITS
       deposit user:ana 10 asset=CREDITS
       skill {"id":"w","tools":[{"name":"wander","price":{"cost":"0.01","per":"unit","currency":"USD"}}]}
       begin user:ana wander call=c max_cost=2        -> OK held=2.00 maximum=2.00 asset=USD
