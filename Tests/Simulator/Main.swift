@@ -65,10 +65,10 @@ enum Simulator {
   /// Seeds in which every one of the expected answers has to come.
   private static let thoroughCount = 1_000
   private static let expected: [Status] = [
-    .ok, .missingField, .keyConflict, .accountFrozen, .accountClosed, .unpriceable, .insufficientFunds, .overBudget, .overCallCap,
-    .overRunCap, .rateLimited, .overMaxCost, .overRefund, .overCapture, .holdCaptured, .holdReleased, .holdExpired,
-    .holdNotFound, .budgetNotFound, .storeIO, .storeBusy, .storeFull, .storeUnreachable, .storeOutcomeUnknown,
-    .storeUntrusted, .storeCorrupt,
+    .ok, .missingField, .keyConflict, .accountFrozen, .accountClosed, .unpriceable, .insufficientFunds, .overBudget,
+    .overCallCap, .overRunCap, .rateLimited, .overMaxCost, .overRefund, .overCapture, .holdCaptured, .holdReleased,
+    .holdExpired, .holdNotFound, .budgetNotFound, .storeIO, .storeBusy, .storeFull, .storeUnreachable,
+    .storeOutcomeUnknown, .storeUntrusted, .storeCorrupt,
   ]
 
   static func name(_ status: Status) -> String { status.entry?.name ?? String(status.rawValue) }

@@ -450,16 +450,25 @@ extension ReferenceLedger {
       let (amount, isCapped) = tariff.cost(Int128(units))
       return (hold.sharing, amount, isCapped)
     case .tool(let index, let units):
-      guard case .success(let found) = find(index, .plain) else { return nil }
-      if found.tool == hold.tool, let tariff = hold.tariff {
+      if leads(index, to: hold), let tariff = hold.tariff {
         let (amount, isCapped) = tariff.cost(Int128(units ?? 1))
         return (hold.sharing, amount, isCapped)
       }
+      guard case .success(let found) = find(index, .plain) else { return nil }
       let tool = found.terms
       guard tool.coin == hold.coin else { return nil }
       let (amount, isCapped) = tool.tariff.cost(Int128(units ?? 1))
       return (tool.sharing, amount, isCapped)
     }
+  }
+
+  /// Whether a plain name is that of a hold's own tool, which may be offered no longer, or by several skills by now.
+  private func leads(_ tool: Int, to hold: Hold) -> Bool {
+    guard let own = hold.tool, own % Cast.tools.count == tool else { return false }
+    let all = skills.indices.filter { skills[$0]?.everHad(tool) ?? false }
+    let offered = all.filter { skills[$0]?.has(tool) ?? false }
+    let fitting = offered.isEmpty ? all : offered
+    return fitting.count > 1 || fitting.first == own / Cast.tools.count
   }
 
   func refusal(_ line: Line, _ hold: Hold) -> Status {

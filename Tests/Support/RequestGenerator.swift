@@ -447,7 +447,7 @@ package struct RequestGenerator {
     }
     if count > Cast.dynamicTool {
       let coin = coin()
-      let minimum = random.chance(30) ? unit(coin) / 100 : 0
+      let minimum = random.chance(30) ? unit(coin) / (random.chance(50) ? 2 : 100) : 0
       let tariff = Tariff.dynamic(minimum: minimum, maximum: random.chance(50) ? unit(coin) : nil)
       tools.append(ToolTerms(tariff: tariff, coin: coin, sharing: sharing()))
     }

@@ -88,6 +88,34 @@ import Testing
       """)
   }
 
+  @Test func `a dynamic price costs at least its minimum and at most its maximum`() throws {
+    try play(
+      """
+      skill {"id":"m","tools":[{"name":"bound","price":{"components":[{"model":"dynamic"}],"minimum":"0.5","max_cost":"3"}}]}
+      begin user:ana bound amount=0.2 as a           -> OK held=0.50 maximum=3.00
+      finish @a                                      -> OK amount=0.50 capped=false
+      begin user:ana bound amount=1 as b             -> OK held=1.00
+      finish @b amount=0.1                           -> OK amount=0.50 capped=false
+      begin user:ana bound amount=1 as c             -> OK held=1.00
+      finish @c amount=4                             -> OK amount=3.00 capped=true
+      begin user:ana bound amount=0.2 max_cost=0.4   -> OK held=0.40 maximum=0.40
+      """)
+  }
+
+  @Test func `a retry is told of the hold that it shares, though the price has another asset by now`() throws {
+    try play(
+      """
+      asset.open asset=CREDITS
+      deposit user:ana 10 asset=CREDITS
+      skill {"id":"w","tools":[{"name":"wander","price":{"cost":"0.01","per":"unit","currency":"USD"}}]}
+      begin user:ana wander call=c max_cost=2        -> OK held=2.00 maximum=2.00 asset=USD
+      skill {"id":"w","version":"2.0.0","tools":[{"name":"wander","price":{"cost":"3","per":"unit","currency":"CREDITS"}}]}
+      begin user:ana wander call=c max_cost=9 as b   -> OK held=2.00 maximum=2.00 asset=USD shared=true
+      finish @b usage={"units":5}                    -> OK amount=0.05 asset=USD
+      begin user:ana wander call=c max_cost=9        -> OK held=2.00 maximum=2.00 asset=USD paid=true
+      """)
+  }
+
   // MARK: What an ending costs
 
   @Test(arguments: Settlement.table)
