@@ -61,7 +61,7 @@ class Pooler:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.kill(signal.SIGQUIT)
+        self.kill(signal.SIGTERM)  # at once; others may be ignored, as by what a shell runs in the background
 
     @property
     def url(self) -> str:
