@@ -271,7 +271,7 @@ extension ReferenceLedger {
     switch due(hold, call, ending) {
     case .nothing: return giveBack(index, nil)
     case .flat: own = tariff.cost(1)
-    case .amount: own = tariff.cost(ending.amount.map { scaled($0, hold.coin) } ?? first)
+    case .amount: own = tariff.cost((ending.amount ?? call.amount).map { scaled($0, hold.coin) } ?? first)
     case .usage(let units): own = tariff.cost(units)
     case .strange:
       // Usage that nothing prices costs the maximum, and without one the call is free.

@@ -192,7 +192,7 @@ extension Ledger {
         call.held = record.amount
         call.maximum = heap[.maxCost].word
         call.priceVersion = UInt64(record.price)
-        call.amount = record.amount
+        call.amount = heap[.requested].word ?? record.amount
         call.terms = CallTerms(rawValue: UInt32(truncatingIfNeeded: heap[.terms].word ?? 0))
         if !heap[.key].isEmpty { call.terms.insert(.named) }
         if call.terms.contains(.expected), !heap[.usage].isEmpty { call.expected = try Usage(words: heap[.usage]) }

@@ -233,6 +233,8 @@ extension Ledger {
     if !request.tool.isEmpty, !state.catalog.isOwnName(request.tool, of: order.tool - 1) {
       log.addField(.toolName, request.tool)
     }
+    // What was asked for, because a minimum, a maximum or other parts of the price hide it and the end prices it again.
+    if let amount = request.amount, amount != order.amount { log.addField(.requested, words: [amount]) }
     if let expected, !expected.isSingleRequest { log.addField(.usage, words: expected.words) }
     let terms = request.terms.union(expected == nil ? [] : .expected).intersection(.kept)
     if !terms.isEmpty { log.addField(.terms, words: [Int64(terms.rawValue)]) }

@@ -116,6 +116,17 @@ import Testing
       """)
   }
 
+  @Test func `a dynamic price with other parts counts each of them once`() throws {
+    try play(
+      """
+      skill {"id":"mixed","tools":[{"name":"mixed","price":{"components":[{"model":"dynamic"},{"meter":"requests","rate":"0.5"}]}}]}
+      begin user:ana mixed amount=2 as a            -> OK held=2.50
+      finish @a                                     -> OK amount=2.50 shortfall=absent balance=7.50
+      begin user:ana mixed amount=2 as a            -> OK held=2.50
+      finish @a amount=1                            -> OK amount=1.50
+      """)
+  }
+
   // MARK: What an ending costs
 
   @Test(arguments: Settlement.table)
