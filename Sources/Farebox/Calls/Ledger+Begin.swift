@@ -40,8 +40,10 @@ extension Ledger {
       case .repeated(let earlier, let isPaid):
         // Its price may have changed since, even to another asset: what is true of it is what its reservation says.
         var (again, asset) = try meteredCall(HoldID(earlier.hold), in: store)
-        again.maximum = Ledger.lower(
-          again.maximum, state.catalog.prices[Int(earlier.priceVersion) - 1].price.maximum)
+        let version = Int(again.priceVersion) - 1
+        if state.catalog.prices.indices.contains(version) {
+          again.maximum = Ledger.lower(again.maximum, state.catalog.prices[version].price.maximum)
+        }
         again.scale = state.catalog.assets[Int(asset)].scale
         again.assetCode = state.catalog.assetCodes[Int(asset)]
         again.key = call.key
