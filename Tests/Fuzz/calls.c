@@ -194,7 +194,7 @@ static void open_anything(uint8_t size_byte, uint8_t flags, farebox_error *error
     options->busy_timeout_ms = byte();
     options->relaxed_records = byte();
     options->relaxed_ms = byte();
-    options->reserved[byte() & 63] = byte() == 0xff;
+    options->reserved[byte() % sizeof options->reserved] = byte() == 0xff;
     static const char *const urls[] = {"memory:", "memory:", "memory:x", "", "sqlite:", "file:x", "MEMORY:", "sqlite"};
     const uint8_t which = byte();
     const char *url = urls[which % (sizeof urls / sizeof urls[0])];

@@ -82,7 +82,8 @@ public final class Engine: @unchecked Sendable {
     }
     return try Fork.holdingOff { () throws(Failure) in
       try SQLiteStore(
-        path: path, exclusive: options.isExclusive, mustExist: options.mustExist,
+        // A ledger in memory is always a new one.
+        path: path, exclusive: options.isExclusive, mustExist: options.mustExist && path != nil,
         busyTimeoutMilliseconds: options.busyTimeoutMilliseconds)
     }
   }
