@@ -200,7 +200,7 @@ static void arguments(void)
     const farebox_str bad = {"\xff\xfe", 2}, huge = {"a", SIZE_MAX}, half = {"a", (size_t)INT64_MAX},
                       long_text = {large, sizeof large};
     REFUSED(FAREBOX_RESERVED, "reserved", reserved[0] = 1);
-    REFUSED(FAREBOX_RESERVED, "reserved", reserved[31] = 1);
+    REFUSED(FAREBOX_RESERVED, "reserved", reserved[sizeof args.reserved - 1] = 1);
     REFUSED(FAREBOX_RESERVED, "flags", flags = 16);
     REFUSED(FAREBOX_RESERVED, "flags", flags = 0x80000001);
     REFUSED(FAREBOX_INVALID_ARGUMENT, "durability", durability = 99);
